@@ -1,0 +1,86 @@
+//! The only door to time and randomness: a value handed to whoever does I/O. Pure rooms take time as an argument.
+
+use jiff::{SignedDuration, Timestamp};
+use std::time::{Duration, Instant};
+
+/// Civil time for labels, monotonic time for durations, and sleeping, at a speed (1 except in the demo).
+#[derive(Debug, Clone)]
+pub struct Clock {
+    started: Instant,
+    civil_start: Timestamp,
+    speed: f64,
+}
+
+impl Clock {
+    /// The machine's clock at natural speed.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::starting_at(civil_now(), 1.0)
+    }
+
+    /// A clock that shows `civil_start` now and runs `speed` times as fast as the machine's.
+    ///
+    /// Civil time is derived from the monotonic clock, so that a step of the machine's civil clock can neither
+    /// lengthen a deadline nor make an interval negative (invariant I18).
+    #[must_use]
+    pub fn starting_at(civil_start: Timestamp, speed: f64) -> Self {
+        let speed = if speed.is_finite() && speed > 0.0 { speed } else { 1.0 };
+        Self { started: monotonic_now(), civil_start, speed }
+    }
+
+    /// The civil instant now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let elapsed = monotonic_now().duration_since(self.started).mul_f64(self.speed);
+        SignedDuration::try_from(elapsed)
+            .ok()
+            .and_then(|by| self.civil_start.checked_add(by).ok())
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// How many times as fast as the machine's clock this one runs.
+    #[must_use]
+    pub fn speed(&self) -> f64 {
+        self.speed
+    }
+
+    /// Sleeps for a duration of this clock's time.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration.div_f64(self.speed)).await;
+    }
+
+    /// Sleeps until this clock shows the instant; returns at once where it is past.
+    pub async fn sleep_until(&self, at: Timestamp) {
+        if let Ok(left) = Duration::try_from(at.duration_since(self.now())) {
+            self.sleep(left).await;
+        }
+    }
+}
+
+/// A monotonic reading for measuring durations within the process.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn monotonic_now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+fn civil_now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// `N` random bytes from the operating system.
+///
+/// # Errors
+/// Where the operating system gives none.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0_u8; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A uniform number in 0 … 1, for jitter; 0.5 where the operating system gives no randomness.
+#[must_use]
+pub fn jitter() -> f64 {
+    random_bytes::<4>().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}

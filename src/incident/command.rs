@@ -1,0 +1,187 @@
+//! What is asked of an incident, and why it may be refused.
+
+use super::event::{Actor, BackupService, DeclineCause, Disposition, RecordReceived};
+use crate::facts::Facts;
+use crate::policy::{Decision, ProgramKind, RouteStep};
+use crate::record::{LegId, TimePoint, UnitStatus};
+
+/// A request to the state machine. Facts and decisions are computed by the caller (they are pure) and handed in,
+/// so that one command is one atomic append.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// A record came; assessed on the merged facts.
+    Receive {
+        /// The record's event form.
+        received: Box<RecordReceived>,
+        /// Unit statuses the record shows.
+        units: Vec<UnitStatus>,
+        /// Merged facts after this record.
+        facts: Facts,
+        /// The decision on them.
+        decision: Box<Decision>,
+    },
+    /// A call-taker answered a question; re-assessed.
+    Answer {
+        /// The fact.
+        fact: String,
+        /// The value.
+        value: String,
+        /// Who.
+        by: Actor,
+        /// Merged facts after the answer.
+        facts: Facts,
+        /// The decision on them.
+        decision: Box<Decision>,
+    },
+    /// The call-taker accepts the recommendation as it stands (ordinary or fourth option).
+    AcceptRecommendation {
+        /// Who.
+        by: Actor,
+    },
+    /// The call-taker sends the call the ordinary way; always allowed while the call is open.
+    OverrideToOrdinary {
+        /// Who.
+        by: Actor,
+        /// Why: required where the recommendation was a program.
+        reason: Option<String>,
+    },
+    /// The call-taker sends the call to programs although the recommendation says otherwise.
+    /// Refused where an exclusion counts.
+    OverrideToPrograms {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: String,
+        /// The steps.
+        steps: Vec<RouteStep>,
+    },
+    /// A team accepts.
+    AcceptLeg {
+        /// The leg.
+        leg: LegId,
+        /// Who.
+        by: Actor,
+    },
+    /// A team declines.
+    DeclineLeg {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        cause: DeclineCause,
+        /// Who.
+        by: Actor,
+    },
+    /// The owning team moves: `en-route`, `on-scene`, `with-person`.
+    MoveLeg {
+        /// The leg.
+        leg: LegId,
+        /// Which.
+        status: TimePoint,
+        /// Who.
+        by: Actor,
+    },
+    /// The owning team is done.
+    ClearLeg {
+        /// The leg.
+        leg: LegId,
+        /// What came of it.
+        disposition: Disposition,
+        /// Who.
+        by: Actor,
+    },
+    /// The owning team hands the call back to the PSAP.
+    ReturnLeg {
+        /// The leg.
+        leg: LegId,
+        /// Kebab-case reason.
+        why: String,
+        /// Who.
+        by: Actor,
+    },
+    /// Back-up. Never refused.
+    Backup {
+        /// The leg, where a team asks.
+        leg: Option<LegId>,
+        /// Which service.
+        service: BackupService,
+        /// True where the team asks.
+        team_requested: bool,
+        /// Who.
+        by: Actor,
+    },
+    /// A team reports a hazard; re-assessed.
+    ReportHazard {
+        /// The leg.
+        leg: LegId,
+        /// The fact raised.
+        fact: String,
+        /// Its value.
+        value: String,
+        /// Who.
+        by: Actor,
+        /// Merged facts.
+        facts: Facts,
+        /// The decision on them.
+        decision: Box<Decision>,
+    },
+    /// The outbox carried an effect out.
+    EffectDelivered {
+        /// Its key.
+        key: String,
+    },
+    /// The outbox gave an effect up.
+    EffectUndeliverable {
+        /// Its key.
+        key: String,
+        /// Kebab-case reason.
+        why: String,
+    },
+    /// Time has passed: whatever deadline is due fires.
+    Tick,
+}
+
+/// Why a command changed nothing, or was recorded but not granted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The leg is not one of this incident's.
+    #[error("no leg of this name")]
+    NoSuchLeg,
+    /// The leg is no longer the answering team's: timed out, withdrawn, taken by another, or declined.
+    #[error("no longer yours: {why}")]
+    NoLongerYours {
+        /// Kebab-case reason (`timed-out`, `taken-by-other`, `withdrawn`, `declined`, …).
+        why: String,
+    },
+    /// The incident is closed.
+    #[error("the incident is closed")]
+    Closed,
+    /// An exclusion counts: no override can send this call to an unaccompanied team.
+    #[error("excluded by `{row}`")]
+    Excluded {
+        /// The exclusion.
+        row: String,
+    },
+    /// A reason is required for this choice.
+    #[error("a reason is required to depart from the recommendation")]
+    ReasonRequired,
+    /// There is nothing to choose now (already offered, already owned by a team, or in shadow mode).
+    #[error("nothing to choose: {why}")]
+    NothingToChoose {
+        /// Kebab-case reason.
+        why: String,
+    },
+    /// The step does not follow from where the leg stands.
+    #[error("the leg is {stands}, it cannot become {asked}")]
+    OutOfOrder {
+        /// Where the leg stands.
+        stands: String,
+        /// What was asked.
+        asked: String,
+    },
+    /// The program's kind may not take this call.
+    #[error("a {kind:?} program may not take this call")]
+    KindNotAllowed {
+        /// The kind.
+        kind: ProgramKind,
+    },
+}

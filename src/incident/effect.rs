@@ -1,0 +1,91 @@
+//! What must be carried out after an event: the same event always yields the same effects and keys.
+
+use super::event::BackupService;
+use crate::policy::LegPlan;
+use crate::record::{LegId, ProgramId, TimePoint};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One thing to carry out, at least once, with an idempotency key that never changes.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// Idempotency key: `<incident>.<version of the event>.<what>`.
+    pub key: String,
+    /// What to do.
+    pub act: Act,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// Offer a leg on its channel.
+    Offer {
+        /// The leg.
+        leg: LegId,
+        /// How to ask.
+        plan: LegPlan,
+        /// The accept deadline; trying past it is pointless.
+        deadline: Timestamp,
+    },
+    /// Tell a team that an offer is taken back, or that its late answer did not win.
+    Withdraw {
+        /// The leg.
+        leg: LegId,
+        /// How it was asked.
+        plan: LegPlan,
+        /// Kebab-case reason.
+        why: String,
+    },
+    /// Tell the owning team to stand back.
+    StandBack {
+        /// The leg.
+        leg: LegId,
+        /// How it was asked.
+        plan: LegPlan,
+        /// Why.
+        why: String,
+    },
+    /// Tell the CAD.
+    TellCad(CadNotice),
+}
+
+/// What the CAD must see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "notice")]
+pub enum CadNotice {
+    /// A team accepted: it is now the responder.
+    TeamAccepted {
+        /// The program.
+        program: ProgramId,
+    },
+    /// A team moved.
+    TeamMoved {
+        /// The program.
+        program: ProgramId,
+        /// `en-route`, `on-scene`, `with-person`, `cleared`.
+        status: TimePoint,
+    },
+    /// The call is on the ordinary route; send police, fire or EMS as usual.
+    OrdinaryRoute {
+        /// Kebab-case reason.
+        why: String,
+    },
+    /// Back-up is needed at the incident now.
+    Backup {
+        /// Which service.
+        service: BackupService,
+        /// True where a team asked.
+        team_requested: bool,
+    },
+    /// The team is done and the incident can be closed.
+    Cleared {
+        /// The program.
+        program: ProgramId,
+        /// Disposition name.
+        disposition: String,
+        /// APCO ANS 1.111.2-2018 code.
+        apco_code: String,
+    },
+}

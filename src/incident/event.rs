@@ -1,0 +1,284 @@
+//! What has happened to an incident: past tense, versioned, free of personal data.
+
+use crate::facts::Facts;
+use crate::policy::{Decision, LegPlan, Mode, RouteStep};
+use crate::record::{Format, LegId, Lifecycle, RecordIdentity, TimePoint, TimePoints};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version written beside every stored event; a reader refuses a later one rather than skip it.
+pub const EVENT_VERSION: u32 = 1;
+
+/// One event. The wire names are frozen by `schemas/journal/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A record of this incident was received; the bytes are in the content store under their digest.
+    RecordReceived(RecordReceived),
+    /// The policy decided on what was known.
+    Assessed {
+        /// The decision, whole.
+        decision: Box<Decision>,
+        /// The facts it was made on.
+        facts: Facts,
+        /// What made it happen.
+        cause: AssessmentCause,
+    },
+    /// A call-taker answered a question.
+    AnswerGiven {
+        /// The fact.
+        fact: String,
+        /// The value given.
+        value: String,
+        /// Who.
+        by: Actor,
+    },
+    /// The fourth option was chosen: the legs that will be tried.
+    Chosen {
+        /// The steps, in order.
+        steps: Vec<RouteStep>,
+        /// Who; [`Actor::Policy`] for automatic rows.
+        by: Actor,
+        /// Given where the choice departs from the recommendation.
+        override_reason: Option<String>,
+    },
+    /// The ordinary route was chosen by a person.
+    OrdinaryChosen {
+        /// Who.
+        by: Actor,
+        /// Given where the choice departs from the recommendation.
+        override_reason: Option<String>,
+    },
+    /// An offer to a program was made; its accept deadline runs from this event.
+    Offered {
+        /// The leg.
+        leg: LegId,
+        /// How the program is asked.
+        plan: LegPlan,
+        /// The accept deadline.
+        deadline: Timestamp,
+    },
+    /// The outbox carried an effect to its destination.
+    Delivered {
+        /// The effect's idempotency key.
+        key: String,
+    },
+    /// The outbox gave an effect up.
+    Undeliverable {
+        /// The effect's idempotency key.
+        key: String,
+        /// Kebab-case reason (`attempts-exhausted`, `refused-422`, `no-such-channel`, …).
+        why: String,
+    },
+    /// A team's acceptance: from here it owns the call.
+    Accepted {
+        /// The leg.
+        leg: LegId,
+        /// Who.
+        by: Actor,
+    },
+    /// A team declined.
+    Declined {
+        /// The leg.
+        leg: LegId,
+        /// Why, from the closed set.
+        cause: DeclineCause,
+        /// Who.
+        by: Actor,
+    },
+    /// The accept deadline passed without an answer.
+    TimedOut {
+        /// The leg.
+        leg: LegId,
+    },
+    /// An open offer was taken back.
+    Withdrawn {
+        /// The leg.
+        leg: LegId,
+        /// Kebab-case reason (`taken-by-other`, `hazard`, `overridden`, `cancelled-by-source`, …).
+        why: String,
+    },
+    /// An answer came for a leg that was no longer open; the team was told so.
+    AnsweredLate {
+        /// The leg.
+        leg: LegId,
+        /// `accepted` or `declined`.
+        answer: String,
+    },
+    /// The owning team moved: en route, on scene, with person.
+    TeamMoved {
+        /// The leg.
+        leg: LegId,
+        /// Which of the three.
+        status: TimePoint,
+        /// Who.
+        by: Actor,
+    },
+    /// Back-up was asked for or sent. Never refused.
+    BackupRequested {
+        /// The leg, where a team is involved.
+        leg: Option<LegId>,
+        /// Which service.
+        service: BackupService,
+        /// True where the team asked, false where an operator sent it.
+        team_requested: bool,
+        /// Who.
+        by: Actor,
+    },
+    /// A team reported a hazard; it only raises.
+    HazardReported {
+        /// The leg.
+        leg: LegId,
+        /// The fact raised.
+        fact: String,
+        /// Its value.
+        value: String,
+        /// Who.
+        by: Actor,
+    },
+    /// The owning team was told to stand back; the call is the PSAP's again and police are asked for.
+    StoodBack {
+        /// The leg.
+        leg: LegId,
+        /// Row id or kebab-case reason.
+        why: String,
+    },
+    /// The owning team is done.
+    Cleared {
+        /// The leg.
+        leg: LegId,
+        /// What came of it.
+        disposition: Disposition,
+        /// Who.
+        by: Actor,
+    },
+    /// The call is on the ordinary route again.
+    ReturnedToOrdinary {
+        /// Kebab-case reason (`no-team-accepted`, `team-returned`, `hazard`, `overridden`, …).
+        why: String,
+        /// The leg it came back from, if any.
+        leg: Option<LegId>,
+    },
+    /// An ordinary unit's status was first seen in a record of the CAD.
+    UnitSeen {
+        /// The unit's name.
+        unit: String,
+        /// The status.
+        status: TimePoint,
+        /// When the unit took it, by the sender's clock.
+        at: Timestamp,
+    },
+    /// The incident has ended.
+    Closed {
+        /// Kebab-case reason (`cleared`, `closed-by-source`, `cancelled-by-source`).
+        why: String,
+    },
+}
+
+/// The first event of an incident, and one more for every later record of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordReceived {
+    /// Sender, incident and version.
+    pub identity: RecordIdentity,
+    /// The format recognised.
+    pub format: Format,
+    /// The time points the sender stated.
+    pub times: TimePoints,
+    /// What the sender says has become of the incident.
+    pub lifecycle: Lifecycle,
+    /// Marked as a test: never offered to a team.
+    pub test: bool,
+    /// How many repairs the decoder made.
+    pub repairs: u32,
+    /// Mode in force when the record came.
+    pub mode: Mode,
+    /// False where a newer version of the same sender had been applied before (stored, not applied; invariant I8).
+    pub applied: bool,
+}
+
+/// What made an assessment happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssessmentCause {
+    /// A record came.
+    Record,
+    /// A question was answered.
+    Answer,
+    /// A team reported a hazard.
+    Hazard,
+}
+
+/// Who did something: a role and an opaque name from the access list, never a person's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Actor {
+    /// A call-taker's position or login.
+    CallTaker(String),
+    /// A team's login.
+    Team(String),
+    /// The policy itself, in automatic mode.
+    Policy,
+    /// An operator.
+    Operator(String),
+}
+
+/// Why a team declined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeclineCause {
+    /// All crews are on other calls.
+    Busy,
+    /// The team judges it unsafe.
+    Unsafe,
+    /// Outside the team's mandate.
+    OutOfMandate,
+    /// Too far away.
+    TooFar,
+    /// The team is going off shift.
+    EndOfShift,
+    /// Known to the team, who will contact the person another way.
+    OtherArrangement,
+    /// None of these.
+    Other,
+}
+
+/// A service that back-up comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupService {
+    /// Police.
+    Police,
+    /// Emergency medical services.
+    Ems,
+    /// Fire.
+    Fire,
+}
+
+/// What came of a team's response. The first eleven are the programs' common outcomes; codes of
+/// APCO ANS 1.111.2-2018 are given by [`Disposition::apco_code`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disposition {
+    /// Care given on scene.
+    Treated,
+    /// Support, supplies, de-escalation or advocacy given.
+    Supported,
+    /// Resolved by phone.
+    ResolvedByPhone,
+    /// The person refused service.
+    Refused,
+    /// The person was not found.
+    CouldNotLocate,
+    /// The person had left.
+    GoneOnArrival,
+    /// Another responder was there first.
+    OtherResponderFirst,
+    /// Cancelled on the way.
+    Cancelled,
+    /// Taken somewhere by the team.
+    Transported,
+    /// Handed to another service on scene.
+    Transferred,
+    /// Referred to a service.
+    Referred,
+}

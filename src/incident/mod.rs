@@ -1,0 +1,13 @@
+//! The life after the decision: a pure state machine with legs, owners and deadlines. No socket, no clock, no store.
+
+mod command;
+mod effect;
+mod event;
+mod state;
+
+pub use command::{Command, Refusal};
+pub use effect::{Act, CadNotice, Effect};
+pub use event::{
+    Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, RecordReceived,
+};
+pub use state::{Incident, Leg, LegState, Owner, Phase};
