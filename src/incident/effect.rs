@@ -1,10 +1,12 @@
 //! What must be carried out after an event: the same event always yields the same effects and keys.
 
 use super::event::BackupService;
-use crate::policy::LegPlan;
-use crate::record::{LegId, ProgramId, TimePoint};
+use crate::facts::Facts;
+use crate::policy::{Decision, LegPlan};
+use crate::record::{CallRecord, IncidentId, LegId, ProgramId, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// One thing to carry out, at least once, with an idempotency key that never changes.
 #[must_use]
@@ -88,4 +90,19 @@ pub enum CadNotice {
         /// APCO ANS 1.111.2-2018 code.
         apco_code: String,
     },
+}
+
+/// An effect on its way to the outbox, with what its message may be made of.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The incident.
+    pub incident: IncidentId,
+    /// What to carry out.
+    pub effect: Effect,
+    /// The last applied record, where its content is still kept. Personal data: released by the leg's list only.
+    pub record: Option<Arc<CallRecord>>,
+    /// What is known.
+    pub facts: Facts,
+    /// The last decision.
+    pub decision: Option<Arc<Decision>>,
 }

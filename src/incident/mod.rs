@@ -6,7 +6,7 @@ mod event;
 mod state;
 
 pub use command::{Command, Refusal};
-pub use effect::{Act, CadNotice, Effect};
+pub use effect::{Act, CadNotice, Effect, Outgoing};
 pub use event::{
     Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, RecordReceived,
 };

@@ -76,6 +76,8 @@ pub struct CallRecord {
     ///
     /// A delimited layout or an EIDO extension may carry them; values are checked by `facts`.
     pub stated_facts: Vec<(String, String)>,
+    /// Dispositions the sender states: APCO ANS 1.111.2-2018 code where common, and the agency's text.
+    pub dispositions: Vec<DispositionNote>,
     /// What the sender says has become of the incident.
     pub lifecycle: Lifecycle,
     /// True where the record is marked as a test or exercise: it is assessed, and never offered to a team.
@@ -103,6 +105,7 @@ impl CallRecord {
             cautions: Vec::new(),
             units: Vec::new(),
             stated_facts: Vec::new(),
+            dispositions: Vec::new(),
             lifecycle: Lifecycle::Open,
             test: false,
             unknown_fields: Vec::new(),
@@ -196,6 +199,15 @@ pub struct Caution {
     pub kind: String,
     /// `highest|high|normal|low|lowest` where stated.
     pub severity: Option<String>,
+}
+
+/// A disposition as a record states it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DispositionNote {
+    /// APCO ANS 1.111.2-2018 code (`15`), where the sender uses the common registry.
+    pub common_code: Option<String>,
+    /// The agency's own text.
+    pub text: Option<String>,
 }
 
 /// One status of one unit, as the sender's record shows it.
