@@ -71,11 +71,9 @@ fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
 /// True for legs that ended otherwise than by the team's own completed response.
 fn may_be_answered_late(state: LegState) -> bool {
     match state {
-        LegState::Declined
-        | LegState::TimedOut
-        | LegState::Unreachable
-        | LegState::Withdrawn
-        | LegState::StoodBack => true,
+        LegState::Declined | LegState::TimedOut | LegState::Unreachable | LegState::Withdrawn | LegState::StoodBack => {
+            true
+        }
         LegState::Offered
         | LegState::Accepted
         | LegState::EnRoute
@@ -180,10 +178,10 @@ impl Draft {
         if self.state.settled {
             return Err(nothing_to_choose("already-chosen"));
         }
+        let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;
         if self.state.mode == Mode::Shadow {
             return Err(nothing_to_choose("shadow"));
         }
-        let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;
         match &decision.status {
             Status::Eligible if self.state.test => Err(nothing_to_choose("test")),
             Status::Eligible => {
@@ -239,13 +237,13 @@ impl Draft {
     fn to_programs(&mut self, by: &Actor, reason: &str, steps: &[RouteStep]) -> Result<(), Refusal> {
         self.must_be_free()?;
         let reason = reason.trim();
+        let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;
         if self.state.mode == Mode::Shadow {
             return Err(nothing_to_choose("shadow"));
         }
         if self.state.test {
             return Err(nothing_to_choose("test"));
         }
-        let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;
         match decision.status {
             Status::NotAssessed { .. } => return Err(nothing_to_choose("not-assessed")),
             Status::ShadowEligible => return Err(nothing_to_choose("shadow")),

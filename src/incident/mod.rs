@@ -17,3 +17,5 @@ pub use event::{
 };
 pub use state::{Incident, Leg, LegState, Owner, Phase};
 
+#[cfg(test)]
+mod tests;

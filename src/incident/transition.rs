@@ -37,7 +37,9 @@ impl Incident {
             Event::Withdrawn { leg, why } => self.on_withdrawn(leg, why),
             Event::AnsweredLate { leg, answer } => self.on_answered_late(leg, answer),
             Event::TeamMoved { leg, status, by: _ } => self.on_moved(leg, *status, at),
-            Event::BackupRequested { leg: _, service, team_requested, by: _ } => Some(backup(*service, *team_requested)),
+            Event::BackupRequested { leg: _, service, team_requested, by: _ } => {
+                Some(backup(*service, *team_requested))
+            }
             Event::StoodBack { leg, why } => self.on_stood_back(leg, why),
             Event::Cleared { leg, disposition, by: _ } => self.on_cleared(leg, *disposition, at),
             Event::ReturnedToOrdinary { why, leg } => Some(self.on_returned(leg.as_ref(), why)),
@@ -118,13 +120,7 @@ impl Incident {
 
     fn on_offered(&mut self, leg: &LegId, plan: &LegPlan, deadline: Timestamp, at: Timestamp) -> Act {
         self.take_from_steps(plan);
-        self.legs.push(Leg {
-            id: leg.clone(),
-            plan: plan.clone(),
-            state: LegState::Offered,
-            offered_at: at,
-            deadline,
-        });
+        self.legs.push(Leg { id: leg.clone(), plan: plan.clone(), state: LegState::Offered, offered_at: at, deadline });
         self.phase = Phase::Offered;
         self.first(TimePoint::Offered, at);
         Act::Offer { leg: leg.clone(), plan: plan.clone(), deadline }
