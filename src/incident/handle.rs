@@ -127,8 +127,8 @@ impl Draft {
                 self.offer_automatically();
             }
             Command::AcceptRecommendation { by } => self.accept_recommendation(by)?,
-            Command::OverrideToOrdinary { by, reason } => self.to_ordinary(by, reason.as_deref())?,
-            Command::OverrideToPrograms { by, reason, steps } => self.to_programs(by, reason, steps)?,
+            Command::OverrideToOrdinary { by, reason } => self.choose_ordinary(by, reason.as_deref())?,
+            Command::OverrideToPrograms { by, reason, steps } => self.choose_programs(by, reason, steps)?,
             Command::AcceptLeg { leg, by } => self.accept(leg, by)?,
             Command::DeclineLeg { leg, cause, by } => self.decline(leg, *cause, by)?,
             Command::MoveLeg { leg, status, by } => self.move_leg(leg, *status, by)?,
@@ -214,7 +214,7 @@ impl Draft {
         Err(barred.unwrap_or_else(|| nothing_to_choose("no-program")))
     }
 
-    fn to_ordinary(&mut self, by: &Actor, reason: Option<&str>) -> Result<(), Refusal> {
+    fn choose_ordinary(&mut self, by: &Actor, reason: Option<&str>) -> Result<(), Refusal> {
         self.must_be_open()?;
         let taken_back = matches!(self.state.phase, Phase::Offered | Phase::WithTeam);
         if self.state.settled && !taken_back {
@@ -234,7 +234,7 @@ impl Draft {
         Ok(())
     }
 
-    fn to_programs(&mut self, by: &Actor, reason: &str, steps: &[RouteStep]) -> Result<(), Refusal> {
+    fn choose_programs(&mut self, by: &Actor, reason: &str, steps: &[RouteStep]) -> Result<(), Refusal> {
         self.must_be_free()?;
         let reason = reason.trim();
         let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;

@@ -77,7 +77,7 @@ fn every_kind_of_event_has_a_frozen_sample_that_reads_and_writes_back_alike() {
         let frozen = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
         let event: Event = serde_json::from_str(&frozen).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(kind(&event), name);
-        assert_eq!(names(&[event.clone()]), [name]);
+        assert_eq!(names(std::slice::from_ref(&event)), [name]);
         assert_eq!(pretty(&event), frozen, "{name}");
     }
 }
