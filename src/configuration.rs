@@ -19,8 +19,6 @@ const POLICY_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
-    /// Who the adapter is.
-    pub adapter: AdapterSettings,
     /// Where the policy is.
     pub policy: PolicySettings,
     /// The journal.
@@ -45,23 +43,6 @@ pub struct Configuration {
     /// Logs.
     #[serde(default)]
     pub log: LogSettings,
-}
-
-/// Who the adapter is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdapterSettings {
-    /// The agency that runs it, as in the EIDOs it writes (a fully qualified name).
-    pub agency: String,
-    /// Its own name as an element of that agency.
-    pub element: String,
-    /// How long requests in flight may take to finish when the adapter is told to stop, seconds.
-    #[serde(default = "drain_s_default")]
-    pub drain_s: u32,
-}
-
-fn drain_s_default() -> u32 {
-    10
 }
 
 /// Where the policy is.
@@ -166,7 +147,6 @@ impl Configuration {
     pub fn summary(&self) -> Vec<(String, String)> {
         let line = |what: &str, how: String| (what.to_owned(), how);
         let mut lines = vec![
-            line("adapter", format!("{} of {}", self.adapter.element, self.adapter.agency)),
             line("intake", format!("http://{}", self.listen.intake)),
             line("teams", format!("http://{}", self.listen.teams)),
             line("pages", format!("http://{}", self.listen.pages)),
