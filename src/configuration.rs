@@ -91,7 +91,15 @@ impl Configuration {
     /// [`BadInput`] that names the file, the line and the key.
     pub fn read(file: &Path) -> Result<Self, BadInput> {
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-        let mut configuration: Self = toml::from_str(&text).map_err(|error| {
+        Self::parse(&text, file)
+    }
+
+    /// Reads the text of a configuration; relative paths in it are relative to the folder of `file`.
+    ///
+    /// # Errors
+    /// As [`Configuration::read`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self, BadInput> {
+        let mut configuration: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
             BadInput::new(format!("`{}` line {line}: {}", file.display(), error.message()))
                 .help("schemas/fourth.toml is a whole configuration with every key explained")
@@ -157,6 +165,16 @@ impl Configuration {
         lines.extend(self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))));
         lines
     }
+}
+
+/// A new folder for things that need not be kept, under the machine's own place for such.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn scratch_folder(name: &str) -> std::io::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// Reads a layout of delimited text.
