@@ -1,5 +1,9 @@
 //! Who may do and see what: identities, roles, and which destination sees which field.
 
+mod release;
+
+pub use release::{Released, ReleasedAddress, ReleasedNote, ReleasedPoint, release};
+
 use crate::record::ProgramId;
 
 /// What an identity may do. Deny by default: what is not listed for a role is refused.
