@@ -1,8 +1,5 @@
 //! The commands, one file each. Exit status: 0 good, 1 something asked about is not so, 2 bad usage or input.
 
-pub mod journal;
-pub mod report;
-
 pub mod check;
 pub mod decide;
 pub mod decode;
