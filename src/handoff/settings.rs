@@ -238,3 +238,39 @@ impl fmt::Debug for Secret {
         formatter.write_str("Secret(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "a-secret-of-this-team";
+
+    #[test]
+    fn settings_print_no_secret_and_refuse_what_they_do_not_know() {
+        let cad =
+            "[cad]\nurl = \"https://cad.example.gov/eido?token=in-the-query\"\nbearer = \"a-token-for-the-cad\"\n";
+        let team = format!(
+            "[channel.webhook]\nkind = \"webhook\"\nurl = \"https://team.example.org/path-token\"\nsecret = \"{SECRET}\"\n"
+        );
+        let settings: Settings = toml::from_str(&(team + cad)).unwrap();
+        let printed = format!("{settings:?}");
+        for secret in [SECRET, "in-the-query", "a-token-for-the-cad", "path-token"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
+        assert!(printed.contains("https://team.example.org/…"));
+        for wrong in [
+            "retries = 1",
+            "[channel.a]\nkind = \"pigeon\"",
+            "[channel.a]\nkind = \"webhook\"\nurl = \"ftp://a/\"",
+            "[channel.a]\nkind = \"webhook\"\nurl = \"/relative\"",
+            "[channel.a]\nkind = \"webhook\"\nurl = \"https://user:password-in-url@a/\"",
+            "[channel.a]\nkind = \"webhook\"\nsecret = \"short\"",
+        ] {
+            let error = toml::from_str::<Settings>(wrong).unwrap_err().message().to_owned();
+            assert!(!error.contains("password-in-url") && !error.contains("short\""), "{error}");
+        }
+        let warm =
+            "[channel.line]\nkind = \"warm-transfer\"\nurl = \"http://127.0.0.1/\"\nsecret = \"a-secret-of-the-line\"";
+        toml::from_str::<Settings>(warm).unwrap();
+    }
+}

@@ -155,3 +155,35 @@ pub fn verify(
     }
     if at.duration_since(now).unsigned_abs() > tolerance { Err(SignatureFault::Stale) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "a-secret-of-this-team";
+
+    #[test]
+    fn signatures_verify_and_nothing_else_does() {
+        use SignatureFault::{Mismatch, Stale, Unreadable};
+        let secret = Secret::try_from(SECRET.to_owned()).unwrap();
+        let other = Secret::try_from("another-teams-secret".to_owned()).unwrap();
+        let now = Timestamp::from_second(1_767_225_600).unwrap();
+        let limit = Duration::from_secs(300);
+        let good = sign(&secret, "1767225600", b"{}");
+        // `printf '1767225600.{}' | openssl dgst -sha256 -hmac a-secret-of-this-team`
+        assert_eq!(good, OPENSSL_SAYS);
+        let check = |secret, stamp, body: &[u8], signature: &str| verify(secret, stamp, body, signature, now, limit);
+        assert_eq!(check(&secret, "1767225600", b"{}", &good), Ok(()));
+        assert_eq!(check(&secret, "1767225600", b"{}", &format!("v1={}, {good}", "0".repeat(64))), Ok(()));
+        assert_eq!(check(&secret, "1767225600", b"{ }", &good), Err(Mismatch));
+        assert_eq!(check(&secret, "1767225601", b"{}", &good), Err(Mismatch));
+        assert_eq!(check(&other, "1767225600", b"{}", &good), Err(Mismatch));
+        assert_eq!(check(&secret, "1767225600", b"{}", "v1=00"), Err(Unreadable));
+        assert_eq!(check(&secret, "soon", b"{}", &good), Err(Unreadable));
+        for stale in ["1767225200", "1767226000"] {
+            assert_eq!(check(&secret, stale, b"{}", &sign(&secret, stale, b"{}")), Err(Stale));
+        }
+    }
+
+    const OPENSSL_SAYS: &str = "v1=cddedabc3a601ed23fd2f6f6f1848f6ae968ad99a3bb666906dd2b9bf5c0e072";
+}
