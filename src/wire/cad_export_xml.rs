@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// Every element that is of the known shape, as a path below the root, sorted.
-const KNOWN: &[&str] = &[
+pub(super) const KNOWN: &[&str] = &[
     "AgencyContexts",
     "AgencyContexts/AgencyContext",
     "AgencyContexts/AgencyContext/AgencyType",

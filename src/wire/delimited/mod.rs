@@ -143,10 +143,9 @@ impl<'s> Rows<'s> {
             return Err(DecodeError::new("too-many-elements", place, detail));
         }
         // The csv crate reads a quote that never closes to the end of the file, as if it were whole.
-        if let Some(quote) = self.layout.quote {
-            if raw.bytes().filter(|byte| *byte == quote).count() % 2 == 1 {
-                return Err(DecodeError::new("malformed-row", place, "a quoted field is not closed"));
-            }
+        let quotes = self.layout.quote.map_or(0, |quote| raw.bytes().filter(|byte| *byte == quote).count());
+        if quotes % 2 == 1 {
+            return Err(DecodeError::new("malformed-row", place, "a quoted field is not closed"));
         }
         Ok(Some(row))
     }

@@ -203,3 +203,30 @@ fn numeric(name: &str) -> Option<char> {
     };
     char::from_u32(code).filter(|character| !character.is_control() || matches!(character, '\t' | '\n'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::to_text;
+
+    fn text(html: &str) -> String {
+        to_text(html).0.into_owned()
+    }
+
+    #[test]
+    fn tags_go_and_words_stay() {
+        assert_eq!(text("plain"), "plain");
+        assert_eq!(text("<p>one</p><P class=\"x\">two<br/>three</P>"), "one\ntwo\nthree");
+        assert_eq!(text("<b>bold</b> &amp; &#233;&nbsp;&lt;b&gt; &unknown; & more"), "bold & é <b> &unknown; & more");
+        assert_eq!(text("bp <90, sat >80"), "bp <90, sat >80");
+        assert_eq!(text("<caller has a knife> and <a knife too>"), "<caller has a knife> and <a knife too>");
+        assert_eq!(text("a <!-- hidden --> b <!-- open"), "a  b  open");
+        assert_eq!(text("<i <b>x</b>"), "<i x");
+    }
+
+    #[test]
+    fn scripts_go_with_their_content_only_where_they_end() {
+        assert_eq!(to_text("a<script type='x'>if (1</2) {}</SCRIPT>b"), ("ab".into(), true));
+        assert_eq!(text("<style>p{}</style>x"), "x");
+        assert_eq!(text("<script>knife"), "knife");
+    }
+}

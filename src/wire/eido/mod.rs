@@ -258,10 +258,9 @@ impl Filling<'_> {
         if self.record.times.iter().next().is_some() {
             return;
         }
-        if let Some(incident) = eido.incident.0.first() {
-            if let Some(at) = self.time(&incident.updated, || "incidentComponent.lastUpdateTimeStamp".to_owned()) {
-                self.record.times.state(TimePoint::Entered, at);
-            }
+        let Some(incident) = eido.incident.0.first() else { return };
+        if let Some(at) = self.time(&incident.updated, || "incidentComponent.lastUpdateTimeStamp".to_owned()) {
+            self.record.times.state(TimePoint::Entered, at);
         }
     }
 

@@ -201,9 +201,9 @@ pub(super) trait Component<'de>: Read<'de> + Default {
         map: &mut A,
     ) -> Result<bool, A::Error>;
 
-    /// What a bare text in place of the object means; `None` where it means nothing.
-    fn from_text(_text: Cow<'de, str>) -> Option<Self> {
-        None
+    /// Takes a bare text that stands in place of the object; false where it means nothing.
+    fn take_text(&mut self, _text: Cow<'de, str>) -> bool {
+        false
     }
 }
 
@@ -299,13 +299,12 @@ impl<'de, T: Component<'de>> Visitor<'de> for ComponentVisitor<'_, T> {
 
 impl<'de, T: Component<'de>> ComponentVisitor<'_, T> {
     fn text<E: Error>(self, text: Cow<'de, str>) -> Result<T, E> {
-        match T::from_text(text) {
-            Some(component) => {
-                self.0.repair("wrapped-in-object");
-                Ok(component)
-            }
-            None => Err(self.wrong()),
+        let mut component = T::default();
+        if !component.take_text(text) {
+            return Err(self.wrong());
         }
+        self.0.repair("wrapped-in-object");
+        Ok(component)
     }
 
     fn wrong<E: Error>(self) -> E {
@@ -354,8 +353,9 @@ macro_rules! component {
                 Ok(false)
             }
 
-            $(fn from_text(text: std::borrow::Cow<'a, str>) -> Option<Self> {
-                Some(Self { $text_field: Some(text).into(), ..Self::default() })
+            $(fn take_text(&mut self, text: std::borrow::Cow<'a, str>) -> bool {
+                self.$text_field = Some(text).into();
+                true
             })?
         }
     };
