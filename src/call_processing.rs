@@ -54,7 +54,7 @@ pub struct IncidentState {
 #[derive(Debug, Clone)]
 pub struct IncidentView {
     /// The state.
-    pub incident: Incident,
+    pub incident: Arc<Incident>,
     /// The last applied record, where its content is still kept.
     pub record: Option<Arc<CallRecord>>,
 }
