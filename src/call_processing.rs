@@ -1,202 +1,208 @@
 //! THE STORY: bytes → record → facts → decision → journal → hand-off, as one function on one screen.
 
-use crate::facts::{FactError, Facts};
-use crate::incident::{Actor, Command, Incident, Outgoing, Refusal};
-use crate::journal::{Entry, Journal, JournalError};
-use crate::policy::{Decision, Policy};
-use crate::record::{CallRecord, Format, IncidentId, ProgramId, Repair};
-use crate::wire::DecodeError;
+mod live;
+mod recovery;
+mod timers;
+mod views;
+
+pub use live::Desk;
+pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
+
+use crate::clock::monotonic_now;
+use crate::facts::Facts;
+use crate::incident::{Actor, Command, RecordReceived};
+use crate::journal::Content;
+use crate::policy::{Availability, Decision, Gap, Mode, Policy, PolicyIdentity};
+use crate::record::{CallRecord, Format, IncidentId, LegId};
+use crate::wire::{self, DecodeError, SenderProfile};
 use bytes::Bytes;
-use serde::Serialize;
+use jiff::Timestamp;
+use live::Prepared;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use tokio::sync::broadcast;
-
-/// The live incidents of one adapter: every call record, answer, choice and team's word goes through here.
-pub struct Desk {}
-
-/// What a sender is told. A 2xx with this means durable.
-#[derive(Debug, Clone, Serialize)]
-pub struct Answer {
-    /// The adapter's name of the incident.
-    pub incident: IncidentId,
-    /// True where this very record had been received before; nothing was changed.
-    pub repeat: bool,
-    /// The format recognised.
-    pub format: Option<Format>,
-    /// What the decoder mended.
-    pub repairs: Vec<Repair>,
-    /// Paths of unknown fields, kept in the raw bytes.
-    pub unknown_fields: Vec<String>,
-    /// What is known, with sources.
-    pub facts: Facts,
-    /// The decision.
-    pub decision: Decision,
-    /// Nanoseconds spent deciding.
-    pub decide_ns: u64,
-    /// Where the incident stands: the serialised state without personal data.
-    pub state: IncidentState,
-}
-
-/// Where an incident stands, for machines. No personal data.
-#[derive(Debug, Clone, Serialize)]
-pub struct IncidentState {
-    /// Events so far.
-    pub version: u64,
-    /// Phase name.
-    pub phase: crate::incident::Phase,
-    /// Owner.
-    pub owner: crate::incident::Owner,
-    /// Legs, in the order offered.
-    pub legs: Vec<crate::incident::Leg>,
-}
-
-/// An incident with its last record: personal data, for pages and teams by their rights only.
-#[derive(Debug, Clone)]
-pub struct IncidentView {
-    /// The state.
-    pub incident: Arc<Incident>,
-    /// The last applied record, where its content is still kept.
-    pub record: Option<Arc<CallRecord>>,
-}
-
-/// A call-taker's choice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Choice {
-    /// The recommendation as it stands.
-    Accept,
-    /// The ordinary route.
-    Ordinary {
-        /// Required where the recommendation is a program.
-        reason: Option<String>,
-    },
-    /// A named program against or beside the recommendation.
-    Program {
-        /// Which.
-        program: ProgramId,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What can go wrong at the desk.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CallProblem {
-    /// The bytes are not a call record.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// No incident of this name.
-    #[error("no incident of this name")]
-    NoSuchIncident,
-    /// The state machine refused.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// Fact or value not in the vocabulary.
-    #[error(transparent)]
-    Fact(#[from] FactError),
-    /// The journal could not take it: nothing was acknowledged.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// No sender of this name is configured.
-    #[error("no sender `{0}` is configured")]
-    UnknownSender(String),
-    /// The named program is not in the policy.
-    #[error("the policy has no program `{0}`")]
-    NoSuchProgram(String),
-}
 
 impl Desk {
-    /// A record came. Decodes, gathers facts, decides, appends, and hands the effects on.
+    /// A record came: the whole line.
     ///
-    /// `sender` names a configured sender (its agency, zone and layout); `format` overrides recognition.
+    /// `sender` names a configured sender (its agency, zone and layout); `format` overrides recognition. When this
+    /// returns `Ok` the record and the decision are durable, and the effects of the decision are on their way.
     ///
     /// # Errors
     /// [`CallProblem`]. On [`CallProblem::Decode`] the refusal itself has been journaled, without personal data.
-    pub async fn receive(&self, _bytes: Bytes, _format: Option<Format>, _sender: &str) -> Result<Answer, CallProblem> {
-        unimplemented!()
+    pub async fn receive(&self, bytes: Bytes, format: Option<Format>, sender: &str) -> Result<Answer, CallProblem> {
+        let profile = self.sender(sender)?;
+        let record = match decode(bytes.clone(), format, profile).await {
+            Ok(record) => Arc::new(record),
+            Err(error) => return Err(self.refuse(error, &bytes).await),
+        };
+        let content = Content { sha256: record.identity.content_sha256.clone(), bytes };
+        let slot = self.slot_for(&record).await?;
+        let arrived = Arc::clone(&record);
+        let done = self
+            .work(slot, Some(Arc::clone(&record)), move |incident, situation| {
+                let (facts, gaps) = gather(situation.policy, &arrived, &incident.facts);
+                let (decision, decide_ns) =
+                    decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
+                let received = received(&arrived, situation.policy.map_or(Mode::Shadow, Policy::mode));
+                Ok(Prepared {
+                    command: Command::Receive {
+                        received: Box::new(received),
+                        units: arrived.units.clone(),
+                        facts,
+                        decision: Box::new(decision),
+                    },
+                    content: Some(content.clone()),
+                    decide_ns,
+                })
+            })
+            .await?;
+        Ok(done.answer(Some(&record)))
     }
 
-    /// A call-taker answered a question; re-assessed.
+    /// A call-taker answered a question; re-assessed on what is known now.
     ///
     /// # Errors
     /// [`CallProblem`].
     pub async fn answer(
         &self,
-        _incident: &IncidentId,
-        _fact: &str,
-        _value: &str,
-        _by: Actor,
+        incident: &IncidentId,
+        fact: &str,
+        value: &str,
+        by: Actor,
     ) -> Result<Answer, CallProblem> {
-        unimplemented!()
+        let slot = self.slot(incident).await?;
+        let (fact, value) = (fact.to_owned(), value.to_owned());
+        let done = self
+            .work(slot, None, move |incident, situation| {
+                let policy = situation.policy.ok_or(CallProblem::NoPolicy)?;
+                let facts = policy.answered(&incident.facts, &fact, &value)?;
+                let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
+                let (decision, decide_ns) = decide(Some(policy), &facts, gaps, situation.now, situation.availability);
+                let (fact, value, by) = (fact.clone(), value.clone(), by.clone());
+                let command = Command::Answer { fact, value, by, facts, decision: Box::new(decision) };
+                Ok(Prepared { command, content: None, decide_ns })
+            })
+            .await?;
+        Ok(done.answer(None))
+    }
+
+    /// A team reported a hazard: it only raises, and the call is re-assessed.
+    ///
+    /// # Errors
+    /// [`CallProblem`].
+    pub async fn hazard(&self, leg: &LegId, fact: &str, value: &str, by: Actor) -> Result<IncidentView, CallProblem> {
+        let slot = self.slot(&leg.incident()).await?;
+        let (leg, fact, value) = (leg.clone(), fact.to_owned(), value.to_owned());
+        let done = self
+            .work(slot, None, move |incident, situation| {
+                let policy = situation.policy.ok_or(CallProblem::NoPolicy)?;
+                let facts = policy.hazard(&incident.facts, &fact, &value)?;
+                let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
+                let (decision, decide_ns) = decide(Some(policy), &facts, gaps, situation.now, situation.availability);
+                let (leg, fact, value, by) = (leg.clone(), fact.clone(), value.clone(), by.clone());
+                let command = Command::ReportHazard { leg, fact, value, by, facts, decision: Box::new(decision) };
+                Ok(Prepared { command, content: None, decide_ns })
+            })
+            .await?;
+        Ok(done.view())
     }
 
     /// A call-taker chose.
     ///
     /// # Errors
     /// [`CallProblem`].
-    pub async fn choose(
-        &self,
-        _incident: &IncidentId,
-        _choice: Choice,
-        _by: Actor,
-    ) -> Result<IncidentView, CallProblem> {
-        unimplemented!()
+    pub async fn choose(&self, incident: &IncidentId, choice: Choice, by: Actor) -> Result<IncidentView, CallProblem> {
+        let command = match choice {
+            Choice::Accept => Command::AcceptRecommendation { by },
+            Choice::Ordinary { reason } => Command::OverrideToOrdinary { by, reason },
+            Choice::Program { program, reason } => {
+                let policy = self.policy().ok_or(CallProblem::NoPolicy)?;
+                let steps = policy
+                    .steps_to(&program, self.clock().now())
+                    .ok_or_else(|| CallProblem::NoSuchProgram(program.to_string()))?;
+                Command::OverrideToPrograms { by, reason, steps }
+            }
+        };
+        self.command(incident, command).await
     }
 
-    /// A team reported a hazard; re-assessed.
+    /// Any other command: accept, decline, move, clear, return, back-up, tick, what became of an effect.
     ///
     /// # Errors
     /// [`CallProblem`].
-    pub async fn hazard(
-        &self,
-        _leg: &crate::record::LegId,
-        _fact: &str,
-        _value: &str,
-        _by: Actor,
-    ) -> Result<IncidentView, CallProblem> {
-        unimplemented!()
-    }
-
-    /// Any other command (accept, decline, move, clear, return, back-up, tick, effect outcomes).
-    ///
-    /// # Errors
-    /// [`CallProblem`].
-    pub async fn command(&self, _incident: &IncidentId, _command: Command) -> Result<IncidentView, CallProblem> {
-        unimplemented!()
-    }
-
-    /// One incident, open or closed.
-    ///
-    /// # Errors
-    /// [`CallProblem::NoSuchIncident`], or the journal's.
-    pub async fn view(&self, _incident: &IncidentId) -> Result<IncidentView, CallProblem> {
-        unimplemented!()
-    }
-
-    /// Every open incident, oldest first.
-    pub fn open_incidents(&self) -> Vec<IncidentView> {
-        unimplemented!()
-    }
-
-    /// Every entry appended from now on (slow readers lose the oldest and must read the journal).
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Entry>> {
-        unimplemented!()
-    }
-
-    /// The journal.
-    pub fn journal(&self) -> &Arc<dyn Journal> {
-        unimplemented!()
-    }
-
-    /// The policy in force.
-    pub fn policy(&self) -> Arc<Policy> {
-        unimplemented!()
-    }
-
-    /// Effects not yet delivered, for the operator.
-    pub fn undelivered(&self) -> Vec<(IncidentId, String)> {
-        unimplemented!()
+    pub async fn command(&self, incident: &IncidentId, command: Command) -> Result<IncidentView, CallProblem> {
+        let slot = self.slot(incident).await?;
+        let done = self
+            .work(slot, None, move |_, _| Ok(Prepared { command: command.clone(), content: None, decide_ns: 0 }))
+            .await?;
+        Ok(done.view())
     }
 }
 
-#[doc(hidden)]
-pub fn unused(_: &Outgoing) {}
+/// Records up to this size are decoded where they arrive (tens of microseconds); larger ones on the blocking pool,
+/// since an async deadline cannot interrupt a parser (reliability.md 7.2).
+const DECODE_INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Decodes; a parser that panics has met a poison record, which is refused like any other bad input (fault 16).
+async fn decode(bytes: Bytes, format: Option<Format>, profile: Arc<SenderProfile>) -> Result<CallRecord, DecodeError> {
+    let inline = bytes.len() <= DECODE_INLINE_BYTES_MAX;
+    let guarded = move || {
+        catch_unwind(AssertUnwindSafe(|| wire::decode(&bytes, format, &profile))).unwrap_or_else(|_| Err(poison()))
+    };
+    if inline { guarded() } else { tokio::task::spawn_blocking(guarded).await.unwrap_or_else(|_| Err(poison())) }
+}
+
+fn poison() -> DecodeError {
+    DecodeError {
+        problem: "internal-error",
+        place: "the whole record".to_owned(),
+        detail: "the decoder failed on this record; keep it and report it, the call stays on the ordinary route"
+            .to_owned(),
+    }
+}
+
+/// Gathers facts; without a policy, or where gathering fails, nothing new is known and the gap says so.
+fn gather(policy: Option<&Policy>, record: &CallRecord, before: &Facts) -> (Facts, Vec<Gap>) {
+    let gap = |why: &str| (before.clone(), vec![Gap { fact: "nature".to_owned(), why: why.to_owned() }]);
+    let Some(policy) = policy else { return gap("no-policy") };
+    catch_unwind(AssertUnwindSafe(|| policy.gather(record, before))).unwrap_or_else(|_| gap("internal-error"))
+}
+
+/// Decides, and says how long it took in nanoseconds. Whatever goes wrong is the ordinary route with its reason.
+fn decide(
+    policy: Option<&Policy>,
+    facts: &Facts,
+    gaps: &[Gap],
+    at: Timestamp,
+    availability: &Availability,
+) -> (Decision, u64) {
+    let started = monotonic_now();
+    let decision = match policy {
+        None => not_assessed("no-policy", "no policy is in force", None, gaps),
+        Some(policy) => {
+            catch_unwind(AssertUnwindSafe(|| policy.decide(facts, gaps, at, availability))).unwrap_or_else(|_| {
+                not_assessed("internal-error", "the assessment failed; treat as usual", Some(policy), gaps)
+            })
+        }
+    };
+    (decision, u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn not_assessed(why: &str, text: &str, policy: Option<&Policy>, gaps: &[Gap]) -> Decision {
+    let none = || PolicyIdentity { id: "none".to_owned(), revision: String::new(), digest: String::new() };
+    Decision::not_assessed(why, text, policy.map_or_else(none, |policy| policy.identity().clone()), gaps.to_vec())
+}
+
+/// The record as the journal keeps it: no personal data.
+fn received(record: &CallRecord, mode: Mode) -> RecordReceived {
+    RecordReceived {
+        identity: record.identity.clone(),
+        format: record.format,
+        times: record.times.clone(),
+        lifecycle: record.lifecycle,
+        test: record.test,
+        repairs: u32::try_from(record.repairs.len()).unwrap_or(u32::MAX),
+        mode,
+        applied: true,
+    }
+}

@@ -2,32 +2,214 @@
 
 use crate::commands::BadInput;
 use crate::policy::PolicyFiles;
-use std::path::Path;
+use crate::telemetry::LogSettings;
+use crate::wire::{Layout, SenderProfile};
+use crate::{access, handoff, http, journal, pages};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 /// Bytes in one file of a policy folder, at most.
 const POLICY_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The configuration of one adapter: a TOML file whose tables are the rooms' own Settings. Unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// Who the adapter is.
+    pub adapter: AdapterSettings,
+    /// Where the policy is.
+    pub policy: PolicySettings,
+    /// The journal.
+    pub journal: journal::Settings,
+    /// Where the doors are.
+    pub listen: ListenSettings,
+    /// Who sends records.
+    #[serde(default, rename = "sender")]
+    pub senders: Vec<SenderSettings>,
+    /// Who may come in.
+    #[serde(default)]
+    pub access: access::Settings,
+    /// The pass-through, the limits of the doors and their TLS.
+    #[serde(default)]
+    pub http: http::Settings,
+    /// The outbox: channels to teams, write-back to the CAD.
+    #[serde(default)]
+    pub handoff: handoff::Settings,
+    /// The pages.
+    #[serde(default)]
+    pub pages: pages::Settings,
+    /// Logs.
+    #[serde(default)]
+    pub log: LogSettings,
+}
+
+/// Who the adapter is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdapterSettings {
+    /// The agency that runs it, as in the EIDOs it writes (a fully qualified name).
+    pub agency: String,
+    /// Its own name as an element of that agency.
+    pub element: String,
+    /// How long requests in flight may take to finish when the adapter is told to stop, seconds.
+    #[serde(default = "drain_s_default")]
+    pub drain_s: u32,
+}
+
+fn drain_s_default() -> u32 {
+    10
+}
+
+/// Where the policy is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySettings {
+    /// The policy's folder; relative to the configuration file.
+    pub folder: PathBuf,
+}
+
+/// Where the doors are: one listener each, so that a flood at one leaves the others alone (invariant I12).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenSettings {
+    /// The CAD's side: `/cad/*`, `/v1/calls`.
+    pub intake: SocketAddr,
+    /// The teams' side: `/v1/legs`.
+    pub teams: SocketAddr,
+    /// The pages.
+    pub pages: SocketAddr,
+    /// Health and metrics.
+    pub operations: SocketAddr,
+}
+
+/// One sender of records.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SenderSettings {
+    /// What the `Fourth-Sender` header calls it; `default` is used where there is none.
+    pub name: String,
+    /// Its agency, where the format carries none.
+    pub agency: String,
+    /// Its element, where the format carries none.
+    pub element: String,
+    /// IANA zone of its local times (`America/Vancouver`).
+    pub time_zone: String,
+    /// Layout file of its delimited text; relative to the configuration file.
+    #[serde(default)]
+    pub layout: Option<PathBuf>,
+}
+
+impl Configuration {
+    /// Reads a configuration file; relative paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// [`BadInput`] that names the file, the line and the key.
+    pub fn read(file: &Path) -> Result<Self, BadInput> {
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+        let mut configuration: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+            BadInput::new(format!("`{}` line {line}: {}", file.display(), error.message()))
+                .help("schemas/fourth.toml is a whole configuration with every key explained")
+        })?;
+        let base = file.parent().unwrap_or(Path::new("."));
+        let from_base = |path: &mut PathBuf| *path = base.join(&*path);
+        from_base(&mut configuration.policy.folder);
+        from_base(&mut configuration.journal.path);
+        for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
+            from_base(layout);
+        }
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    /// What the parts must be to each other.
+    fn check(&self) -> Result<(), BadInput> {
+        if self.senders.is_empty() {
+            return Err(BadInput::new("the configuration has no `[[sender]]`").help("name at least the CAD, as `default`"));
+        }
+        let exposed = |address: &SocketAddr| !address.ip().is_loopback();
+        let doors = [self.listen.intake, self.listen.teams, self.listen.pages, self.listen.operations];
+        if doors.iter().any(exposed) && self.access.open_on_loopback {
+            return Err(BadInput::new("`access.open_on_loopback` is set and a door listens beyond this machine")
+                .help("give every peer an `[[access.identity]]` and leave `open_on_loopback` out"));
+        }
+        Ok(())
+    }
+
+    /// The senders as the decoders need them.
+    ///
+    /// # Errors
+    /// [`BadInput`] where a zone is unknown, a layout cannot be read, or two senders share a name.
+    pub fn sender_profiles(&self) -> Result<BTreeMap<String, SenderProfile>, BadInput> {
+        let mut profiles = BTreeMap::new();
+        for sender in &self.senders {
+            let time_zone = TimeZone::get(&sender.time_zone).map_err(|_| {
+                BadInput::new(format!("sender `{}`: no time zone is named `{}`", sender.name, sender.time_zone))
+                    .help("use an IANA name such as `America/Vancouver`")
+            })?;
+            let layout = sender.layout.as_deref().map(read_layout).transpose()?;
+            let profile =
+                SenderProfile { agency: sender.agency.clone(), element: sender.element.clone(), time_zone, layout };
+            if profiles.insert(sender.name.clone(), profile).is_some() {
+                return Err(BadInput::new(format!("two senders are named `{}`", sender.name)));
+            }
+        }
+        Ok(profiles)
+    }
+
+    /// The configuration in a few lines, without secrets.
+    #[must_use]
+    pub fn summary(&self) -> Vec<(String, String)> {
+        let line = |what: &str, how: String| (what.to_owned(), how);
+        let mut lines = vec![
+            line("adapter", format!("{} of {}", self.adapter.element, self.adapter.agency)),
+            line("intake", format!("http://{}", self.listen.intake)),
+            line("teams", format!("http://{}", self.listen.teams)),
+            line("pages", format!("http://{}", self.listen.pages)),
+            line("operations", format!("http://{}", self.listen.operations)),
+            line("journal", self.journal.path.display().to_string()),
+            line("policy folder", self.policy.folder.display().to_string()),
+        ];
+        lines.extend(self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))));
+        lines
+    }
+}
+
+/// Reads a layout of delimited text.
+///
+/// # Errors
+/// [`BadInput`] that names the file and the place.
+pub fn read_layout(file: &Path) -> Result<Layout, BadInput> {
+    let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    Layout::parse(&text).map_err(|error| BadInput::new(format!("`{}`: {error}", file.display())))
+}
 
 /// Reads the files of a policy folder into memory (files only, one level).
 ///
 /// # Errors
 /// Where the folder or a file cannot be read, or a file is larger than 64 MiB.
 pub fn read_policy_folder(folder: &Path) -> Result<PolicyFiles, BadInput> {
-    let fault = |path: &Path, error: &dyn std::fmt::Display| {
-        BadInput::new(format!("`{}` cannot be read: {error}", path.display()))
-    };
     let mut files = PolicyFiles { folder: folder.display().to_string(), ..PolicyFiles::default() };
-    for entry in std::fs::read_dir(folder).map_err(|error| fault(folder, &error))? {
-        let entry = entry.map_err(|error| fault(folder, &error))?;
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
+        let entry = entry.map_err(|error| unreadable(folder, &error))?;
         let path = entry.path();
-        let metadata = std::fs::metadata(&path).map_err(|error| fault(&path, &error))?;
+        let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if !metadata.is_file() {
             continue;
         }
         if metadata.len() > POLICY_FILE_BYTES_MAX {
-            return Err(fault(&path, &"it is larger than 64 MiB"));
+            return Err(unreadable(&path, &"it is larger than 64 MiB"));
         }
         let name = entry.file_name().to_string_lossy().into_owned();
-        files.files.insert(name, std::fs::read(&path).map_err(|error| fault(&path, &error))?);
+        files.files.insert(name, std::fs::read(&path).map_err(|error| unreadable(&path, &error))?);
     }
     Ok(files)
+}
+
+fn unreadable(path: &Path, error: &dyn Display) -> BadInput {
+    BadInput::new(format!("`{}` cannot be read: {error}", path.display()))
 }

@@ -1,1 +1,14 @@
-fn main() {}
+//! One test binary: rules about the code, and the whole adapter started on port 0 against the simulators.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that panics has failed, which is its job; tests print what they measured"
+)]
+
+mod tidy;

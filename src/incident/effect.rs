@@ -18,6 +18,15 @@ pub struct Effect {
     pub act: Act,
 }
 
+impl Effect {
+    /// The key of an effect: the incident, the version of the event that made it, and what it does
+    /// (`offer`, `withdraw`, `stand-back`, `cad`). One event makes at most one effect.
+    #[must_use]
+    pub fn key_of(incident: &IncidentId, version: u64, what: &str) -> String {
+        format!("{incident}.{version}.{what}")
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,6 +60,19 @@ pub enum Act {
     },
     /// Tell the CAD.
     TellCad(CadNotice),
+}
+
+impl Act {
+    /// The last word of the effect's key.
+    #[must_use]
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Offer { .. } => "offer",
+            Self::Withdraw { .. } => "withdraw",
+            Self::StandBack { .. } => "stand-back",
+            Self::TellCad(_) => "cad",
+        }
+    }
 }
 
 /// What the CAD must see.

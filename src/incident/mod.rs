@@ -4,6 +4,11 @@ mod command;
 mod effect;
 mod event;
 mod state;
+mod legs;
+mod transition;
+mod handle;
+mod reassess;
+mod words;
 
 pub use command::{Command, Refusal};
 pub use effect::{Act, CadNotice, Effect, Outgoing};
@@ -11,3 +16,6 @@ pub use event::{
     Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, RecordReceived,
 };
 pub use state::{Incident, Leg, LegState, Owner, Phase};
+
+#[cfg(test)]
+mod tests;

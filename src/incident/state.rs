@@ -1,8 +1,8 @@
-//! The state of one incident and its single transition function.
+//! The state of one incident: what folding its events leaves behind.
 
-use super::{Command, Effect, Event, Refusal};
+use super::Effect;
 use crate::facts::Facts;
-use crate::policy::{Decision, LegPlan, Mode, RouteStep};
+use crate::policy::{Decision, LegPlan, Mode, RouteStep, Status};
 use crate::record::{IncidentId, LegId, RecordIdentity, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,23 @@ pub struct Incident {
     pub outstanding: BTreeMap<String, Effect>,
     /// Unit statuses already seen.
     pub units_seen: BTreeSet<(String, TimePoint)>,
+    /// The newest version applied of each sending element, as `agency/element`: versions are ordered by the
+    /// sender's clock and per element only (invariant I8).
+    pub applied: BTreeMap<String, Timestamp>,
+    /// True once a choice was made or the call came back: from here nothing is offered without a person's word.
+    pub settled: bool,
+    /// The status on which the programs were chosen; `None` while they have not been. Anything but `eligible`
+    /// means that a call-taker overrode the recommendation, and that status is then no news.
+    pub chosen_on: Option<Status>,
+    /// Why legs were withdrawn, for a team that answers later.
+    pub recalled: BTreeMap<LegId, String>,
+    /// Late answers already recorded: a team's retries add nothing.
+    pub late: BTreeSet<(LegId, String)>,
+    /// Statuses each team has reported: a repeat of any of them changes nothing.
+    pub moved: BTreeSet<(LegId, TimePoint)>,
+    /// Effects given up and why, by key: what somebody has to be told by other means. Failed offers are not
+    /// listed, for their leg is `unreachable`.
+    pub undelivered: BTreeMap<String, String>,
 }
 
 impl Incident {
@@ -134,31 +151,52 @@ impl Incident {
             times: BTreeMap::new(),
             outstanding: BTreeMap::new(),
             units_seen: BTreeSet::new(),
+            applied: BTreeMap::new(),
+            settled: false,
+            chosen_on: None,
+            recalled: BTreeMap::new(),
+            late: BTreeSet::new(),
+            moved: BTreeSet::new(),
+            undelivered: BTreeMap::new(),
         }
     }
 
-    /// What the command makes happen: the events to append, as one unit. An empty list is a repeat that changes nothing.
-    ///
-    /// # Errors
-    /// Why it is refused. A refusal may still carry events to append first (a late answer is recorded): see [`Incident::refusal_events`].
-    pub fn handle(&self, _command: &Command, _now: Timestamp) -> Result<Vec<Event>, Refusal> {
-        unimplemented!()
-    }
-
-    /// Events to append although the command is refused (a late acceptance is recorded and the team told).
+    /// True until the incident is closed.
     #[must_use]
-    pub fn refusal_events(&self, _command: &Command, _refusal: &Refusal) -> Vec<Event> {
-        unimplemented!()
+    pub fn is_open(&self) -> bool {
+        self.phase != Phase::Closed
     }
 
-    /// Applies one event: the only transition function, live and at recovery.
-    pub fn on(&mut self, _event: &Event, _at: Timestamp) -> Vec<Effect> {
-        unimplemented!()
+    /// The leg of this name.
+    #[must_use]
+    pub fn leg(&self, id: &LegId) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.id == *id)
     }
 
-    /// The earliest instant at which [`Command::Tick`] would do something.
+    /// The legs on offer now.
+    pub fn open_legs(&self) -> impl Iterator<Item = &Leg> + '_ {
+        self.legs.iter().filter(|leg| leg.state == LegState::Offered)
+    }
+
+    /// The leg whose team owns the call, if one does.
+    #[must_use]
+    pub fn owning_leg(&self) -> Option<&Leg> {
+        match &self.owner {
+            Owner::Team(leg) => self.leg(leg),
+            Owner::Psap => None,
+        }
+    }
+
+    /// The earliest instant at which [`Command::Tick`](super::Command::Tick) would do something.
+    ///
+    /// Never `None` while a leg is on offer; the instant may be past, and is then due at once.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        unimplemented!()
+        if self.phase != Phase::Offered {
+            return None;
+        }
+        let due = self.open_legs().map(|leg| leg.deadline).min();
+        // An offered call without an open leg is one whose next step was not appended: overdue since the last deadline.
+        Some(due.or_else(|| self.legs.last().map(|leg| leg.deadline)).unwrap_or(Timestamp::MIN))
     }
 }

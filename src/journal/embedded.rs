@@ -1,15 +1,267 @@
-//! The embedded store: SQLite, one writer with natural batching.
+//! The embedded store: one SQLite file, one writer thread with natural batching, a few read-only connections.
+//!
+//! The file is an ordinary SQLite database in WAL mode that anyone can open; its tables are in
+//! `schemas/journal/embedded/`. An append is answered after `COMMIT` has returned with `synchronous=FULL`.
 
+mod file;
+mod rows;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Batch, ChainFault, Entry, Journal, JournalError, Pending};
+use crate::record::IncidentId;
+use bytes::Bytes;
+use file::{FileLock, unavailable};
+use rusqlite::Connection;
 use serde::Deserialize;
-
-/// Stub.
-#[derive(Debug)]
-pub struct EmbeddedJournal;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+use writer::Writer;
 
 /// Settings of the embedded journal.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Database file.
-    pub path: std::path::PathBuf,
+    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it.
+    pub path: PathBuf,
+    /// Batches that may wait for the writer; above it an append is refused at once.
+    #[serde(default = "defaults::queue_max")]
+    pub queue_max: usize,
+    /// Bytes of payload and content that may wait for the writer.
+    #[serde(default = "defaults::queue_bytes_max")]
+    pub queue_bytes_max: usize,
+    /// Batches that share one commit at most. The writer takes what waits and never waits to fill.
+    #[serde(default = "defaults::commit_batches_max")]
+    pub commit_batches_max: usize,
+    /// Readings that run at once at most, each on its own connection.
+    #[serde(default = "defaults::readers_max")]
+    pub readers_max: usize,
+    /// How long a lock held by another process is waited for, milliseconds.
+    #[serde(default = "defaults::busy_timeout_ms")]
+    pub busy_timeout_ms: u32,
+    /// Idle time after which the write-ahead log is folded into the file and emptied, seconds.
+    #[serde(default = "defaults::idle_checkpoint_s")]
+    pub idle_checkpoint_s: u32,
+    /// Entries at the end of the chain that are recomputed when the file is opened.
+    #[serde(default = "defaults::verify_at_open_entries")]
+    pub verify_at_open_entries: u64,
+    /// Largest size of the file in pages of 4,096 bytes; without it the disk is the limit.
+    #[serde(default)]
+    pub file_pages_max: Option<u32>,
+}
+
+mod defaults {
+    //! Defaults of the settings, measured in `reliability.md` 6.
+    pub(super) fn queue_max() -> usize {
+        4_096
+    }
+    pub(super) fn queue_bytes_max() -> usize {
+        64 * 1024 * 1024
+    }
+    pub(super) fn commit_batches_max() -> usize {
+        64
+    }
+    pub(super) fn readers_max() -> usize {
+        4
+    }
+    pub(super) fn busy_timeout_ms() -> u32 {
+        2_000
+    }
+    pub(super) fn idle_checkpoint_s() -> u32 {
+        2
+    }
+    pub(super) fn verify_at_open_entries() -> u64 {
+        1_000
+    }
+}
+
+impl Settings {
+    /// The defaults for a file.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            queue_max: defaults::queue_max(),
+            queue_bytes_max: defaults::queue_bytes_max(),
+            commit_batches_max: defaults::commit_batches_max(),
+            readers_max: defaults::readers_max(),
+            busy_timeout_ms: defaults::busy_timeout_ms(),
+            idle_checkpoint_s: defaults::idle_checkpoint_s(),
+            verify_at_open_entries: defaults::verify_at_open_entries(),
+            file_pages_max: None,
+        }
+    }
+}
+
+/// What a walk over the whole chain found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// Entries that are as they were written, counted from the first.
+    pub entries: u64,
+    /// Chain value of the last of them, lower-case hex: publish it, and no later file can differ before it unseen.
+    pub last_hash: String,
+    /// The first place that is not as it was written.
+    pub fault: Option<ChainFault>,
+}
+
+/// The embedded journal. Dropping it writes what waits, empties the write-ahead log and gives the file free.
+#[derive(Debug)]
+pub struct EmbeddedJournal {
+    readers: Arc<Readers>,
+    writer: Option<Writer>,
+    // Held until the writer has ended: fields drop in this order.
+    _lock: Option<FileLock>,
+}
+
+impl EmbeddedJournal {
+    /// Opens the journal for appending, makes the file where there is none, and checks the end of its chain.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`] where another adapter has it open, or it cannot be opened or written;
+    /// [`JournalError::Corrupt`] where it is no journal, of an unknown format, or its last entries are not as written.
+    pub fn open(settings: &Settings) -> Result<Self, JournalError> {
+        let lock = FileLock::take(&settings.path)?;
+        let connection = file::open_for_writing(settings)?;
+        let chain = file::check_tail(&connection, settings.verify_at_open_entries)?;
+        let writer = Writer::start(connection, chain, settings)?;
+        Ok(Self {
+            readers: Arc::new(Readers::new(&settings.path, settings.readers_max, settings.busy_timeout_ms)),
+            writer: Some(writer),
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens an existing journal to read it, also while an adapter is appending to it. Appends are refused.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`] where it cannot be opened; [`JournalError::Corrupt`] where it is no journal.
+    pub fn open_read_only(path: &Path) -> Result<Self, JournalError> {
+        let defaults = Settings::new(path);
+        let readers = Readers::new(path, defaults.readers_max, defaults.busy_timeout_ms);
+        readers.with(|_| Ok(()))?;
+        Ok(Self { readers: Arc::new(readers), writer: None, _lock: None })
+    }
+
+    /// As [`Journal::read_after`], on the calling thread.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    pub fn entries_after(&self, after: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
+        self.readers.with(|connection| rows::entries_after(connection, after, limit))
+    }
+
+    /// As [`Journal::read_incident`], on the calling thread.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    pub fn entries_of(&self, incident: &IncidentId) -> Result<Vec<Entry>, JournalError> {
+        self.readers.with(|connection| rows::entries_of(connection, incident))
+    }
+
+    /// Recomputes the whole chain on the calling thread. `progress` is told entries done and entries in all.
+    ///
+    /// # Errors
+    /// Where the file cannot be read at all; a broken chain is a finding, not an error.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verification, JournalError> {
+        self.readers.with(|connection| file::verify_whole(connection, progress))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let readers = Arc::clone(&self.readers);
+        let Ok(permit) = Arc::clone(&readers.permits).acquire_owned().await else {
+            return Err(unavailable("the journal is closed"));
+        };
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            readers.with(work)
+        })
+        .await
+        .map_err(|_| unavailable("a reading was broken off"))?
+    }
+}
+
+impl Journal for EmbeddedJournal {
+    fn append(&self, batch: Batch) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        Box::pin(async move {
+            match &self.writer {
+                Some(writer) => writer.append(batch).await,
+                None => Err(unavailable("it is opened for reading only")),
+            }
+        })
+    }
+
+    fn read_after(&self, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        Box::pin(self.read(move |connection| rows::entries_after(connection, after, limit)))
+    }
+
+    fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        let incident = incident.clone();
+        Box::pin(self.read(move |connection| rows::entries_of(connection, &incident)))
+    }
+
+    fn content(&self, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+        let sha256 = sha256.to_owned();
+        Box::pin(self.read(move |connection| rows::content(connection, &sha256)))
+    }
+
+    fn ready(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::ready)
+    }
+}
+
+impl Drop for EmbeddedJournal {
+    fn drop(&mut self) {
+        // Readers first, so that the writer is the last to close and can fold the write-ahead log away.
+        self.readers.close();
+        drop(self.writer.take());
+    }
+}
+
+/// Read-only connections, made when needed and kept for the next reading.
+#[derive(Debug)]
+struct Readers {
+    path: PathBuf,
+    busy_timeout_ms: u32,
+    free: Mutex<Vec<Connection>>,
+    free_max: usize,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    fn new(path: &Path, readers_max: usize, busy_timeout_ms: u32) -> Self {
+        let free_max = readers_max.max(1);
+        Self {
+            path: path.to_owned(),
+            busy_timeout_ms,
+            free: Mutex::default(),
+            free_max,
+            permits: Arc::new(Semaphore::new(free_max)),
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => file::open_for_reading(&self.path, self.busy_timeout_ms)?,
+        };
+        let result = work(&connection);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        // A connection that met an error is not trusted again.
+        if result.is_ok() && free.len() < self.free_max && !self.permits.is_closed() {
+            free.push(connection);
+        }
+        result
+    }
+
+    fn close(&self) {
+        self.permits.close();
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }

@@ -3,8 +3,11 @@
 mod chain;
 mod embedded;
 
-pub use chain::{Chain, ChainFault, GENESIS};
-pub use embedded::{EmbeddedJournal, Settings};
+#[cfg(test)]
+pub mod conformance;
+
+pub use chain::{Chain, ChainFault, GENESIS, Link};
+pub use embedded::{EmbeddedJournal, Settings, Verification};
 
 use crate::incident::Event;
 use crate::record::IncidentId;

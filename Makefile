@@ -1,0 +1,50 @@
+# One command for everything: `make test` installs what it needs (Debian and crates.io only) and passes every test.
+
+TOOLS := $(CURDIR)/.tools
+DENY_VERSION := 0.20.2
+DENY := $(TOOLS)/bin/cargo-deny
+BROWSER := /usr/bin/chromium /usr/bin/chromedriver
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: test install format lint tests documentation dependencies bench fuzz
+
+test: install format lint tests documentation dependencies
+	@echo "make test: everything passed"
+
+# Installs: chromium and chromium-driver (Debian) for the browser test, cargo-deny (crates.io) into .tools/,
+# and a C compiler (Debian's build-essential) where the machine has none, for SQLite and AWS-LC.
+install: $(BROWSER) $(DENY)
+	@command -v cc >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq build-essential; }
+
+$(BROWSER):
+	@echo "installing from Debian: chromium chromium-driver"
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null
+
+$(DENY):
+	@echo "installing from crates.io: cargo-deny $(DENY_VERSION)"
+	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(DENY_VERSION)
+
+format:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --package fourth-option --no-default-features --locked -- -D warnings
+
+tests:
+	cargo test --workspace --locked
+
+documentation:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+dependencies:
+	$(DENY) --all-features check --config .deny.toml bans licenses sources
+
+# Prints the figures; judged by eye and kept out of `make test`, since shared machines are noisy.
+bench:
+	cargo bench --locked --bench line
+
+# Sixty seconds on each decoder (needs cargo-fuzz: cargo install cargo-fuzz).
+fuzz:
+	for target in eido xml delimited; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done

@@ -1,0 +1,610 @@
+//! The live incidents of one adapter: found, locked, appended to, applied, and their effects handed on.
+
+use super::views::{Answer, CallProblem, IncidentState, IncidentView};
+use crate::clock::{Clock, random_bytes};
+use crate::incident::{Command, Event, Incident, LegState, Outgoing, Phase};
+use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
+use crate::policy::{Availability, Policy};
+use crate::record::{CallRecord, IncidentId, ProgramId, RecordIdentity, TimePoint};
+use crate::wire::{self, DecodeError, SenderProfile};
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast};
+
+/// Entries a slow subscriber may lag behind before it must read the journal instead.
+const SUBSCRIBER_LAG_MAX: usize = 4_096;
+/// How often a command is tried again after somebody else appended first.
+const CONFLICT_RETRIES_MAX: u32 = 4;
+/// A closed incident is forgotten (its journal entries are not) this long after its end.
+const CLOSED_KEPT_H: i64 = 48;
+
+/// Carries an effect out: the outbox, given by the composition root.
+pub type Sink = Box<dyn Fn(Outgoing) + Send + Sync>;
+
+/// The live incidents of one adapter: every call record, answer, choice and team's word goes through here.
+#[derive(Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) clock: Clock,
+    pub(super) journal: Arc<dyn Journal>,
+    policy: ArcSwapOption<Policy>,
+    senders: BTreeMap<String, Arc<SenderProfile>>,
+    pub(super) live: Mutex<Live>,
+    sink: OnceLock<Sink>,
+    entries: broadcast::Sender<Arc<Entry>>,
+    pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
+    pub(super) deadline_moved: Notify,
+}
+
+/// What is held in memory: open incidents, recently closed ones, and how to find them.
+#[derive(Default)]
+pub(super) struct Live {
+    slots: BTreeMap<IncidentId, Arc<Slot>>,
+    by_call: HashMap<CallKey, Found>,
+    load: BTreeMap<ProgramId, u32>,
+}
+
+/// An incident in memory. Commands take the lock one at a time; readers take the last published view.
+pub(super) struct Slot {
+    id: IncidentId,
+    state: AsyncMutex<State>,
+    view: Mutex<IncidentView>,
+}
+
+struct State {
+    incident: Arc<Incident>,
+    record: Option<Arc<CallRecord>>,
+}
+
+#[derive(Clone)]
+struct Found {
+    incident: IncidentId,
+    began: Option<Timestamp>,
+    closed_at: Option<Timestamp>,
+}
+
+/// How a sender's incident is recognised. EIDO incident tracking identifiers are unique across agencies
+/// (NENA-STA-021.1b 2.2), so that two agencies' EIDOs of one incident meet; other names are an agency's own.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct CallKey {
+    agency: String,
+    incident: String,
+}
+
+impl CallKey {
+    fn of(identity: &RecordIdentity) -> Self {
+        let global = identity.incident.starts_with("urn:emergency:uid:incidentid:");
+        let agency = if global { String::new() } else { identity.agency.as_str().to_owned() };
+        Self { agency, incident: identity.incident.clone() }
+    }
+}
+
+/// What a command is built from, under the incident's lock.
+pub(super) struct Situation<'a> {
+    pub(super) policy: Option<&'a Policy>,
+    pub(super) now: Timestamp,
+    pub(super) availability: &'a Availability,
+}
+
+/// A command ready to be handled.
+pub(super) struct Prepared {
+    pub(super) command: Command,
+    pub(super) content: Option<Content>,
+    pub(super) decide_ns: u64,
+}
+
+/// What a piece of work came to.
+pub(super) struct Done {
+    incident: Arc<Incident>,
+    record: Option<Arc<CallRecord>>,
+    repeat: bool,
+    decide_ns: u64,
+}
+
+impl Done {
+    pub(super) fn view(self) -> IncidentView {
+        IncidentView { incident: self.incident, record: self.record }
+    }
+
+    pub(super) fn answer(self, record: Option<&CallRecord>) -> Answer {
+        let incident = &self.incident;
+        let none = || super::not_assessed("no-decision", "nothing has been decided yet", None, &[]);
+        Answer {
+            incident: incident.id.clone(),
+            repeat: self.repeat,
+            format: record.map(|record| record.format),
+            repairs: record.map(|record| record.repairs.clone()).unwrap_or_default(),
+            unknown_fields: record.map(|record| record.unknown_fields.clone()).unwrap_or_default(),
+            facts: incident.facts.clone(),
+            decision: incident.decision.clone().unwrap_or_else(none),
+            decide_ns: self.decide_ns,
+            state: IncidentState::of(incident),
+        }
+    }
+}
+
+/// A poisoned lock only means that another thread panicked while it held plain data that is whole at every step.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    pub(super) fn new(
+        clock: Clock,
+        journal: Arc<dyn Journal>,
+        policy: Option<Arc<Policy>>,
+        senders: BTreeMap<String, Arc<SenderProfile>>,
+    ) -> Self {
+        let inner = Inner {
+            clock,
+            journal,
+            policy: ArcSwapOption::from(policy),
+            senders,
+            live: Mutex::default(),
+            sink: OnceLock::new(),
+            entries: broadcast::Sender::new(SUBSCRIBER_LAG_MAX),
+            deadlines: Mutex::default(),
+            deadline_moved: Notify::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// The clock that the desk works by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.inner.journal
+    }
+
+    /// The policy in force, if any.
+    #[must_use]
+    pub fn policy(&self) -> Option<Arc<Policy>> {
+        self.inner.policy.load_full()
+    }
+
+    /// Swaps the policy in whole: a call sees exactly one revision.
+    pub fn put_policy(&self, policy: Arc<Policy>) {
+        self.inner.policy.store(Some(policy));
+    }
+
+    /// Every entry appended from now on. A subscriber that lags more than 4,096 entries is told so and reads the journal.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.inner.entries.subscribe()
+    }
+
+    /// Every open incident, oldest first by the instant of its first record.
+    #[must_use]
+    pub fn open_incidents(&self) -> Vec<IncidentView> {
+        let slots: Vec<_> = lock(&self.inner.live).slots.values().cloned().collect();
+        let mut views: Vec<_> = slots
+            .iter()
+            .map(|slot| lock(&slot.view).clone())
+            .filter(|view| view.incident.version > 0 && view.incident.phase != Phase::Closed)
+            .collect();
+        views.sort_by_key(|view| (began(&view.incident), view.incident.id.clone()));
+        views
+    }
+
+    /// Effects that have not been carried out yet, by incident and key.
+    #[must_use]
+    pub fn undelivered(&self) -> Vec<(IncidentId, String)> {
+        let slots: Vec<_> = lock(&self.inner.live).slots.values().cloned().collect();
+        let keys = |slot: &Arc<Slot>| {
+            let view = lock(&slot.view).clone();
+            view.incident.outstanding.keys().map(|key| (slot.id.clone(), key.clone())).collect::<Vec<_>>()
+        };
+        slots.iter().flat_map(keys).collect()
+    }
+
+    /// The incident of a sender's own name for it, the newest where several agencies use the name.
+    #[must_use]
+    pub fn find(&self, call: &str) -> Option<IncidentId> {
+        let live = lock(&self.inner.live);
+        let named = live.by_call.iter().filter(|(key, _)| key.incident == call);
+        named.max_by_key(|(_, found)| found.began).map(|(_, found)| found.incident.clone())
+    }
+
+    /// One incident, open or closed, with its last record where its content is still kept.
+    ///
+    /// # Errors
+    /// [`CallProblem::NoSuchIncident`], or the journal's.
+    pub async fn view(&self, incident: &IncidentId) -> Result<IncidentView, CallProblem> {
+        let slot = self.slot(incident).await?;
+        let mut state = slot.state.lock().await;
+        self.fetch_record(&mut state).await;
+        *lock(&slot.view) = IncidentView { incident: Arc::clone(&state.incident), record: state.record.clone() };
+        Ok(lock(&slot.view).clone())
+    }
+
+    pub(super) fn sender(&self, name: &str) -> Result<Arc<SenderProfile>, CallProblem> {
+        self.inner.senders.get(name).cloned().ok_or_else(|| CallProblem::UnknownSender(name.to_owned()))
+    }
+
+    /// Journals that bytes were refused: what and where, never the bytes.
+    pub(super) async fn refuse(&self, error: DecodeError, bytes: &Bytes) -> CallProblem {
+        let refused = AdapterEvent::RecordRefused {
+            problem: error.problem.to_owned(),
+            place: error.place.clone(),
+            content_sha256: hex::encode(Sha256::digest(bytes)),
+            length_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        };
+        if let Err(problem) = self.record_of_adapter(refused).await {
+            tracing::warn!(%problem, "a refusal could not be journaled");
+        }
+        error.into()
+    }
+
+    /// Appends something that happened to the adapter itself.
+    ///
+    /// # Errors
+    /// The journal's.
+    pub async fn record_of_adapter(&self, event: AdapterEvent) -> Result<(), JournalError> {
+        let batch = Batch {
+            subject: Subject::Adapter,
+            expected_version: 0,
+            at: self.inner.clock.now(),
+            events: vec![Stored::Adapter(event)],
+            content: None,
+        };
+        for entry in self.inner.journal.append(batch).await? {
+            let _ = self.inner.entries.send(Arc::new(entry));
+        }
+        Ok(())
+    }
+
+    /// The slot of the incident that a record belongs to; a new one where no incident fits.
+    pub(super) async fn slot_for(&self, record: &CallRecord) -> Result<Arc<Slot>, CallProblem> {
+        let known = {
+            let mut live = lock(&self.inner.live);
+            let key = CallKey::of(&record.identity);
+            match live.by_call.get(&key) {
+                Some(found) if !is_reused(found, record, self.inner.clock.now()) => found.incident.clone(),
+                Some(_) | None => {
+                    let id = new_incident_id()?;
+                    let began = stated_begin(record);
+                    live.by_call.insert(key, Found { incident: id.clone(), began, closed_at: None });
+                    let slot = Slot::new(Incident::new(id.clone()));
+                    live.slots.insert(id, Arc::clone(&slot));
+                    return Ok(slot);
+                }
+            }
+        };
+        self.slot(&known).await
+    }
+
+    /// The slot of an incident; a closed one that was forgotten is folded from the journal again.
+    pub(super) async fn slot(&self, id: &IncidentId) -> Result<Arc<Slot>, CallProblem> {
+        if let Some(slot) = lock(&self.inner.live).slots.get(id) {
+            return Ok(Arc::clone(slot));
+        }
+        let slot = Slot::new(self.fold(id).await?);
+        if lock(&slot.view).incident.phase == Phase::Closed {
+            return Ok(slot);
+        }
+        let mut live = lock(&self.inner.live);
+        Ok(Arc::clone(live.slots.entry(id.clone()).or_insert(slot)))
+    }
+
+    async fn fold(&self, id: &IncidentId) -> Result<Incident, CallProblem> {
+        let entries = self.inner.journal.read_incident(id).await?;
+        if entries.is_empty() {
+            return Err(CallProblem::NoSuchIncident);
+        }
+        let mut incident = Incident::new(id.clone());
+        for entry in &entries {
+            if let Stored::Incident(event) = &entry.stored {
+                let _ = incident.on(event, entry.at);
+            }
+        }
+        Ok(incident)
+    }
+
+    /// Handles one command under the incident's lock: build, handle, append, apply, hand on.
+    ///
+    /// Runs in a task of its own, so that a caller who hangs up cannot part the append from what follows it.
+    pub(super) async fn work<F>(
+        &self,
+        slot: Arc<Slot>,
+        record: Option<Arc<CallRecord>>,
+        build: F,
+    ) -> Result<Done, CallProblem>
+    where
+        F: Fn(&Incident, &Situation<'_>) -> Result<Prepared, CallProblem> + Send + 'static,
+    {
+        let desk = self.clone();
+        let task = tokio::spawn(async move {
+            let mut state = slot.state.lock().await;
+            let done = desk.work_locked(&slot, &mut state, record, build).await;
+            desk.settle(&slot, &state.incident);
+            done
+        });
+        task.await.unwrap_or_else(|failure| {
+            tracing::error!(%failure, "a command failed; the call stays where it is");
+            Err(JournalError::Unavailable("the command failed inside the adapter".to_owned()).into())
+        })
+    }
+
+    async fn work_locked<F>(
+        &self,
+        slot: &Slot,
+        state: &mut State,
+        record: Option<Arc<CallRecord>>,
+        build: F,
+    ) -> Result<Done, CallProblem>
+    where
+        F: Fn(&Incident, &Situation<'_>) -> Result<Prepared, CallProblem>,
+    {
+        let policy = self.policy();
+        let mut attempt = 0;
+        loop {
+            let now = self.inner.clock.now();
+            let availability = self.availability_beside(&state.incident);
+            let situation = Situation { policy: policy.as_deref(), now, availability: &availability };
+            let prepared = build(&state.incident, &situation)?;
+            let (events, refusal) = match state.incident.handle(&prepared.command, now) {
+                Ok(events) => (events, None),
+                Err(refusal) => (state.incident.refusal_events(&prepared.command, &refusal), Some(refusal)),
+            };
+            let repeat = events.is_empty();
+            if !repeat {
+                let batch = Batch {
+                    subject: Subject::Incident(slot.id.clone()),
+                    expected_version: state.incident.version,
+                    at: now,
+                    events: events.iter().cloned().map(Stored::Incident).collect(),
+                    content: prepared.content,
+                };
+                match self.inner.journal.append(batch).await {
+                    Ok(entries) => self.apply(slot, state, record.as_ref(), &events, entries).await,
+                    Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
+                        attempt += 1;
+                        state.incident = Arc::new(self.fold(&slot.id).await?);
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let (incident, record) = (Arc::clone(&state.incident), state.record.clone());
+            return refusal.map_or(Ok(Done { incident, record, repeat, decide_ns: prepared.decide_ns }), |refusal| {
+                Err(refusal.into())
+            });
+        }
+    }
+
+    /// Applies durable events, publishes the view, moves the deadline, and hands the effects on.
+    async fn apply(
+        &self,
+        slot: &Slot,
+        state: &mut State,
+        record: Option<&Arc<CallRecord>>,
+        events: &[Event],
+        entries: Vec<Entry>,
+    ) {
+        let before = (state.incident.next_deadline(), held_by(&state.incident));
+        let mut effects = Vec::new();
+        let incident = Arc::make_mut(&mut state.incident);
+        for (event, entry) in events.iter().zip(&entries) {
+            effects.extend(incident.on(event, entry.at));
+        }
+        if let Some(record) = record
+            && incident.identity.as_ref() == Some(&record.identity)
+        {
+            state.record = Some(Arc::clone(record));
+        }
+        if !effects.is_empty() {
+            self.fetch_record(state).await;
+        }
+        *lock(&slot.view) = IncidentView { incident: Arc::clone(&state.incident), record: state.record.clone() };
+        self.note_load(&before.1, &held_by(&state.incident));
+        self.move_deadline(&slot.id, before.0, state.incident.next_deadline());
+        if state.incident.phase == Phase::Closed {
+            self.note_closed(&state.incident);
+        }
+        let decision = state.incident.decision.clone().map(Arc::new);
+        for effect in effects {
+            self.emit(Outgoing {
+                incident: slot.id.clone(),
+                effect,
+                record: state.record.clone(),
+                facts: state.incident.facts.clone(),
+                decision: decision.clone(),
+            });
+        }
+        for entry in entries {
+            let _ = self.inner.entries.send(Arc::new(entry));
+        }
+    }
+
+    /// Gives the outbox; effects before this wait as outstanding and are resumed by [`Desk::resume`].
+    pub fn deliver_through(&self, sink: Sink) {
+        let _ = self.inner.sink.set(sink);
+    }
+
+    /// Hands every outstanding effect to the outbox again (after a restart); keys keep them from acting twice.
+    pub async fn resume(&self) {
+        let slots: Vec<_> = lock(&self.inner.live).slots.values().cloned().collect();
+        for slot in slots {
+            let mut state = slot.state.lock().await;
+            if state.incident.outstanding.is_empty() {
+                continue;
+            }
+            self.fetch_record(&mut state).await;
+            let decision = state.incident.decision.clone().map(Arc::new);
+            for effect in state.incident.outstanding.values() {
+                self.emit(Outgoing {
+                    incident: slot.id.clone(),
+                    effect: effect.clone(),
+                    record: state.record.clone(),
+                    facts: state.incident.facts.clone(),
+                    decision: decision.clone(),
+                });
+            }
+        }
+    }
+
+    fn emit(&self, outgoing: Outgoing) {
+        if let Some(sink) = self.inner.sink.get() {
+            sink(outgoing);
+        }
+    }
+
+    /// The last applied record, from the content store where it is not in memory.
+    async fn fetch_record(&self, state: &mut State) {
+        if state.record.is_some() {
+            return;
+        }
+        let Some(identity) = state.incident.identity.clone() else { return };
+        let Ok(Some(bytes)) = self.inner.journal.content(&identity.content_sha256).await else { return };
+        let profiles = self.inner.senders.values();
+        let decoded = profiles.filter_map(|profile| wire::decode(&bytes, None, profile).ok());
+        state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
+    }
+
+    fn availability_beside(&self, incident: &Incident) -> Availability {
+        let mut load = lock(&self.inner.live).load.clone();
+        for program in held_by(incident) {
+            load.entry(program).and_modify(|count| *count = count.saturating_sub(1));
+        }
+        Availability { load, ..Availability::default() }
+    }
+
+    pub(super) fn note_load(&self, before: &[ProgramId], after: &[ProgramId]) {
+        let mut live = lock(&self.inner.live);
+        for program in after {
+            *live.load.entry(program.clone()).or_default() += 1;
+        }
+        for program in before {
+            live.load.entry(program.clone()).and_modify(|count| *count = count.saturating_sub(1));
+        }
+    }
+
+    pub(super) fn move_deadline(&self, id: &IncidentId, before: Option<Timestamp>, after: Option<Timestamp>) {
+        let mut deadlines = lock(&self.inner.deadlines);
+        if let Some(before) = before {
+            deadlines.remove(&(before, id.clone()));
+        }
+        if let Some(after) = after {
+            deadlines.insert((after, id.clone()));
+        }
+        drop(deadlines);
+        self.inner.deadline_moved.notify_one();
+    }
+
+    /// Remembers that an incident is closed, and forgets those closed long ago that have nothing left to deliver.
+    pub(super) fn note_closed(&self, incident: &Incident) {
+        let now = self.inner.clock.now();
+        let mut live = lock(&self.inner.live);
+        if let Some(identity) = &incident.identity
+            && let Some(found) = live.by_call.get_mut(&CallKey::of(identity))
+            && found.incident == incident.id
+        {
+            found.closed_at = incident.times.get(&TimePoint::Closed).copied().or(Some(now));
+        }
+        if incident.outstanding.is_empty() {
+            live.slots.remove(&incident.id);
+        }
+        let kept = |found: &Found| found.closed_at.is_none_or(|at| now.duration_since(at).as_hours() < CLOSED_KEPT_H);
+        live.by_call.retain(|_, found| kept(found));
+    }
+
+    /// After work: an incident whose first append failed never was; one that lives is to be found, even where a
+    /// record that waited for the same slot was the first to succeed.
+    fn settle(&self, slot: &Arc<Slot>, incident: &Incident) {
+        let mut live = lock(&self.inner.live);
+        if incident.version == 0 {
+            live.slots.remove(&slot.id);
+            live.by_call.retain(|_, found| found.incident != slot.id);
+        } else if incident.phase != Phase::Closed {
+            live.slots.entry(slot.id.clone()).or_insert_with(|| Arc::clone(slot));
+            if let Some(identity) = &incident.identity {
+                let found = Found { incident: slot.id.clone(), began: began(incident), closed_at: None };
+                live.by_call.entry(CallKey::of(identity)).or_insert(found);
+            }
+        }
+    }
+
+    /// Puts a recovered incident in its place.
+    pub(super) fn adopt(&self, incident: Incident) {
+        if let Some(identity) = &incident.identity {
+            let closed_at = incident.times.get(&TimePoint::Closed).copied();
+            let found = Found { incident: incident.id.clone(), began: began(&incident), closed_at };
+            lock(&self.inner.live).by_call.insert(CallKey::of(identity), found);
+        }
+        let closed = incident.phase == Phase::Closed;
+        if closed && incident.outstanding.is_empty() {
+            return self.note_closed(&incident);
+        }
+        self.note_load(&[], &held_by(&incident));
+        self.move_deadline(&incident.id, None, incident.next_deadline());
+        lock(&self.inner.live).slots.insert(incident.id.clone(), Slot::new(incident));
+    }
+}
+
+impl Slot {
+    fn new(incident: Incident) -> Arc<Self> {
+        let incident = Arc::new(incident);
+        Arc::new(Self {
+            id: incident.id.clone(),
+            state: AsyncMutex::new(State { incident: Arc::clone(&incident), record: None }),
+            view: Mutex::new(IncidentView { incident, record: None }),
+        })
+    }
+}
+
+/// The programs that hold or have been offered this incident.
+fn held_by(incident: &Incident) -> Vec<ProgramId> {
+    let holds = |state: LegState| match state {
+        LegState::Offered | LegState::Accepted | LegState::EnRoute | LegState::OnScene | LegState::WithPerson => true,
+        LegState::Declined
+        | LegState::TimedOut
+        | LegState::Unreachable
+        | LegState::Withdrawn
+        | LegState::StoodBack
+        | LegState::Returned
+        | LegState::Cleared => false,
+    };
+    incident.legs.iter().filter(|leg| holds(leg.state)).map(|leg| leg.plan.program.clone()).collect()
+}
+
+/// The first instant known of an incident.
+fn began(incident: &Incident) -> Option<Timestamp> {
+    let at = |point| incident.times.get(&point).copied();
+    at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
+}
+
+fn stated_begin(record: &CallRecord) -> Option<Timestamp> {
+    record.times.get(TimePoint::Received).or_else(|| record.times.get(TimePoint::Entered))
+}
+
+/// True where a sender uses the name of a closed incident for a new call (fault 5): it began at another time, or, where
+/// the sender states no time, the old one has been closed for half a day.
+fn is_reused(found: &Found, record: &CallRecord, now: Timestamp) -> bool {
+    let Some(closed_at) = found.closed_at else { return false };
+    match (found.began, stated_begin(record)) {
+        (Some(before), Some(stated)) => before != stated && stated > closed_at,
+        (None, _) | (_, None) => now.duration_since(closed_at).as_hours() >= 12,
+    }
+}
+
+/// A random name: opaque, and long enough that nobody can guess another's.
+fn new_incident_id() -> Result<IncidentId, CallProblem> {
+    let bytes = random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
+    Ok(IncidentId::new(format!("i-{}", hex::encode(bytes))))
+}

@@ -1,0 +1,330 @@
+//! `fourth journal`: whether the chain is whole, and one incident's life as a table.
+
+use super::{BadInput, Ending, Verdict};
+use crate::journal::{EmbeddedJournal, Entry, JournalError, Stored, Verification};
+use crate::record::IncidentId;
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Entries between two movements of the progress bar.
+const PROGRESS_EVERY: u64 = 512;
+
+/// Arguments of `fourth journal`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What is asked of the journal.
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Recomputes the hash chain; exit status 1 and the place where it is broken
+    Verify {
+        /// The journal's file; an adapter may be running on it
+        #[arg(long, value_name = "PATH")]
+        journal: PathBuf,
+        /// One JSON object instead of a sentence
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows one incident's life, event by event; without personal data
+    Show {
+        /// The journal's file; an adapter may be running on it
+        #[arg(long, value_name = "PATH")]
+        journal: PathBuf,
+        /// The adapter's name of the incident
+        incident: String,
+        /// One JSON object a line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where the file cannot be read or is no journal, or no incident has this name.
+pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
+    match &args.action {
+        Action::Verify { journal, json } => verify(journal, *json, out),
+        Action::Show { journal, incident, json } => show(journal, incident, *json, out),
+    }
+}
+
+fn open(path: &Path) -> Result<EmbeddedJournal, BadInput> {
+    EmbeddedJournal::open_read_only(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &JournalError) -> BadInput {
+    let path = path.display();
+    match error {
+        // The journal's own words for a file that cannot be opened or is none name it already.
+        JournalError::Unavailable(why) | JournalError::Corrupt { sequence: 0, why } => {
+            BadInput::new(format!("journal `{path}` cannot be read: {why}"))
+        }
+        other => BadInput::new(format!("journal `{path}`: {other}"))
+            .help(format!("`fourth journal verify --journal {path}` finds every entry up to the damage")),
+    }
+}
+
+fn verify(path: &Path, as_json: bool, out: &mut dyn Write) -> Ending {
+    let journal = open(path)?;
+    let bar = ProgressBar::new(0).with_message("entries verified");
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg}, {eta} left") {
+        bar.set_style(style);
+    }
+    let found = journal
+        .verify(&mut |done, of| {
+            if done % PROGRESS_EVERY == 0 {
+                bar.set_length(of);
+                bar.set_position(done);
+            }
+        })
+        .map_err(|error| unreadable(path, &error));
+    bar.finish_and_clear();
+    let Verification { entries, last_hash, fault } = found?;
+    if as_json {
+        let fault = fault.as_ref().map(|fault| json!({ "sequence": fault.sequence, "why": fault.why }));
+        let whole = fault.is_none();
+        writeln!(out, "{}", json!({ "whole": whole, "entries": entries, "last_hash": last_hash, "fault": fault }))?;
+    } else if let Some(fault) = &fault {
+        writeln!(out, "the chain is broken at entry {}: {}", fault.sequence, fault.why)?;
+        writeln!(out, "{entries} entries before it are as they were written, the last with hash {last_hash}")?;
+    } else {
+        writeln!(out, "the chain is whole: {entries} entries, the last with hash {last_hash}")?;
+    }
+    Ok(if fault.is_none() { Verdict::Good } else { Verdict::NotSo })
+}
+
+fn show(path: &Path, incident: &str, as_json: bool, out: &mut dyn Write) -> Ending {
+    let entries = open(path)?.entries_of(&IncidentId::new(incident)).map_err(|error| unreadable(path, &error))?;
+    if entries.is_empty() {
+        return Err(BadInput::new(format!("journal `{}` has no incident `{incident}`", path.display())));
+    }
+    if as_json {
+        for entry in &entries {
+            let mut entry = serde_json::to_value(entry).map_err(std::io::Error::from)?;
+            // Typed by a person, so it may name one.
+            if let Some(reason) = entry.pointer_mut("/stored/override_reason").filter(|reason| !reason.is_null()) {
+                *reason = json!("given");
+            }
+            writeln!(out, "{entry}")?;
+        }
+    } else {
+        writeln!(out, "incident {incident}, times in UTC\n")?;
+        for line in table(&entries).lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+    }
+    Ok(Verdict::Good)
+}
+
+fn table(entries: &[Entry]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["version", "time", "after", "event", "what"]);
+    let mut before = None;
+    for entry in entries {
+        let after = before.map_or_else(String::new, |before| lasted(entry.at.duration_since(before)));
+        before = Some(entry.at);
+        let event = fields(&entry.stored);
+        let kind = text(&event, "/event").unwrap_or_default();
+        let time = entry.at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string();
+        table.add_row([entry.version.to_string(), time, after, kind, what(&event)]);
+    }
+    table.to_string()
+}
+
+/// A duration as people read it; a negative one (a clock that stepped) shows its sign.
+fn lasted(duration: SignedDuration) -> String {
+    let sign = if duration.is_negative() { "-" } else { "+" };
+    let millis = duration.as_millis().unsigned_abs();
+    let (minutes, hours) = (millis / 60_000 % 60, millis / 3_600_000);
+    let seconds = millis / 1_000 % 60;
+    match (hours, minutes) {
+        (0, 0) => format!("{sign}{seconds}.{:03} s", millis % 1_000),
+        (0, _) => format!("{sign}{minutes} min {seconds:02} s"),
+        _ => format!("{sign}{hours} h {minutes:02} min"),
+    }
+}
+
+fn fields(stored: &Stored) -> Value {
+    serde_json::to_value(stored).unwrap_or(Value::Null)
+}
+
+fn text(event: &Value, pointer: &str) -> Option<String> {
+    match event.pointer(pointer)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(true) => Some("yes".to_owned()),
+        _ => None,
+    }
+}
+
+/// What is worth a column, in this order. An allow-list: nothing else of an event is printed, so neither a free
+/// text typed by a call-taker nor a field that a later event brings can appear by accident.
+const SHOWN: [(&str, &str); 25] = [
+    ("leg", "/leg"),
+    ("program", "/plan/program"),
+    ("channel", "/plan/channel"),
+    ("status", "/status"),
+    ("status", "/decision/status/name"),
+    ("route", "/decision/route"),
+    ("route", "/decision/route/program"),
+    ("because", "/decision/status/because"),
+    ("because", "/decision/status/why"),
+    ("rule", "/decision/rule"),
+    ("policy", "/decision/policy/revision"),
+    ("format", "/format"),
+    ("mode", "/mode"),
+    ("lifecycle", "/lifecycle"),
+    ("cause", "/cause"),
+    ("answer", "/answer"),
+    ("disposition", "/disposition"),
+    ("service", "/service"),
+    ("fact", "/fact"),
+    ("value", "/value"),
+    ("unit", "/unit"),
+    ("first program", "/steps/0/legs/0/program"),
+    ("why", "/why"),
+    ("deadline", "/deadline"),
+    ("effect", "/key"),
+];
+
+fn what(event: &Value) -> String {
+    let shown = SHOWN.iter().filter_map(|(label, pointer)| Some(format!("{label} {}", text(event, pointer)?)));
+    let mut parts: Vec<String> = shown.collect();
+    if text(event, "/override_reason").is_some() {
+        parts.push("with a reason given".to_owned());
+    }
+    parts.extend(by(event));
+    parts.join(" · ")
+}
+
+/// The role and opaque name of who did it.
+fn by(event: &Value) -> Option<String> {
+    match event.get("by")? {
+        Value::String(role) => Some(format!("by {role}")),
+        Value::Object(named) => {
+            let (role, name) = named.iter().next()?;
+            Some(format!("by {role} {}", name.as_str()?))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::{Actor, DeclineCause, Event};
+    use crate::journal::conformance::{batch, instant};
+    use crate::journal::{Batch, Journal, Settings, Subject};
+    use crate::record::LegId;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn fourth(words: &[&str]) -> (Ending, String) {
+        let line = Line::try_parse_from([&["journal"], words].concat()).unwrap();
+        let mut out = Vec::new();
+        let ending = run(&line.args, &mut out);
+        (ending, String::from_utf8(out).unwrap())
+    }
+
+    async fn filled(folder: &tempfile::TempDir) -> String {
+        let path = folder.path().join("journal.db");
+        let journal = EmbeddedJournal::open(&Settings::new(&path)).unwrap();
+        let incident = IncidentId::new("inc-1");
+        let leg = LegId::of(&incident, 1);
+        let chosen = Event::OrdinaryChosen {
+            by: Actor::CallTaker("desk-4".to_owned()),
+            override_reason: Some("Jane Doe is known to be armed".to_owned()),
+        };
+        let events = [
+            (0, Event::TimedOut { leg: leg.clone() }),
+            (75, Event::Declined { leg, cause: DeclineCause::TooFar, by: Actor::Team("psr-2".to_owned()) }),
+            (76, chosen),
+        ];
+        for (version, (at, event)) in events.into_iter().enumerate() {
+            let subject = Subject::Incident(incident.clone());
+            let events = vec![Stored::Incident(event)];
+            let expected_version = version as u64;
+            let batch = Batch { subject, expected_version, at: instant(at), events, content: None };
+            journal.append(batch).await.unwrap();
+        }
+        journal.append(batch("inc-2", 0, 2)).await.unwrap();
+        path.display().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_whole_chain_is_good_and_a_broken_one_is_not_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = filled(&folder).await;
+        let (ending, said) = fourth(&["verify", "--journal", &path]);
+        assert_eq!(ending, Ok(Verdict::Good));
+        assert!(said.starts_with("the chain is whole: 5 entries, the last with hash "), "{said}");
+        let mut file = std::fs::read(&path).unwrap();
+        let place = file.windows(5).position(|window| window == b"psr-2").unwrap();
+        file[place] = b'q';
+        std::fs::write(&path, file).unwrap();
+        let (ending, said) = fourth(&["verify", "--journal", &path]);
+        assert_eq!(ending, Ok(Verdict::NotSo));
+        assert!(said.starts_with("the chain is broken at entry 2: "), "{said}");
+        let (ending, said) = fourth(&["verify", "--json", "--journal", &path]);
+        assert_eq!(ending, Ok(Verdict::NotSo));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(
+            (&said["whole"], &said["entries"], &said["fault"]["sequence"]),
+            (&json!(false), &json!(1), &json!(2))
+        );
+    }
+
+    #[tokio::test]
+    async fn one_life_is_shown_lined_up_and_without_free_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = filled(&folder).await;
+        let (ending, said) = fourth(&["show", "--journal", &path, "inc-1"]);
+        assert_eq!(ending, Ok(Verdict::Good));
+        let rows: Vec<&str> = said.lines().skip(2).collect();
+        assert_eq!(rows.len(), 4, "{said}");
+        let column = rows[0].find("event").unwrap();
+        assert_eq!(rows[2].find("declined"), Some(column));
+        assert!(rows[2].contains("+1 min 15 s") && rows[2].contains("leg inc-1.1 · cause too-far · by team psr-2"));
+        assert!(rows[3].contains("+1.000 s") && rows[3].contains("with a reason given · by call-taker desk-4"));
+        assert!(!said.contains("Jane") && !said.contains("inc-2"));
+        let (ending, said) = fourth(&["show", "--json", "--journal", &path, "inc-2"]);
+        assert_eq!(ending, Ok(Verdict::Good));
+        assert_eq!(said.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap().version).sum::<u64>(), 3);
+        let (_, said) = fourth(&["show", "--json", "--journal", &path, "inc-1"]);
+        assert!(said.contains(r#""override_reason":"given""#) && !said.contains("Jane"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_bad_input_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = filled(&folder).await;
+        let (ending, said) = fourth(&["show", "--journal", &path, "inc-9"]);
+        assert_eq!(said, "");
+        assert_eq!(ending, Err(BadInput::new(format!("journal `{path}` has no incident `inc-9`"))));
+        let (ending, _) = fourth(&["verify", "--journal", "/nowhere/journal.db"]);
+        assert!(ending.unwrap_err().message.starts_with("journal `/nowhere/journal.db` cannot be read: "));
+    }
+
+    #[test]
+    fn durations_read_naturally() {
+        for (millis, words) in
+            [(0, "+0.000 s"), (61_000, "+1 min 01 s"), (7_380_000, "+2 h 03 min"), (-1_500, "-1.500 s")]
+        {
+            assert_eq!(lasted(SignedDuration::from_millis(millis)), words);
+        }
+    }
+}

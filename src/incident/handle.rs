@@ -1,0 +1,383 @@
+//! What a command makes happen: events proposed on a draft of the incident, which the real one then applies.
+
+use super::event::{Actor, BackupService, DeclineCause, Disposition};
+use super::legs::{bar_refusal, barring, point_name};
+use super::{AssessmentCause, Command, Event, Incident, LegState, Owner, Phase, Refusal};
+use crate::policy::{Mode, Route, RouteStep, Status};
+use crate::record::{LegId, TimePoint};
+use jiff::Timestamp;
+
+impl Incident {
+    /// What the command makes happen: the events to append, as one unit. An empty list is a repeat that changes nothing.
+    ///
+    /// Deadlines that are due at `now` fire first, whether or not a [`Command::Tick`] came before: a deadline due
+    /// exactly now has passed. An offer that follows from them is made only after the command itself was taken, so
+    /// that nothing is offered on knowledge that the command has just overtaken.
+    ///
+    /// # Errors
+    /// Why it is refused. A refusal may still carry events to append first (a late answer is recorded): see
+    /// [`Incident::refusal_events`].
+    pub fn handle(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        let mut draft = Draft::of(self, now);
+        draft.time_out();
+        let overdue = draft.events.len();
+        draft.run(command)?;
+        if draft.events.len() == overdue && *command != Command::Tick {
+            return Ok(Vec::new());
+        }
+        draft.settle();
+        Ok(draft.events)
+    }
+
+    /// Events to append although the command is refused: a late answer is recorded, once, and the team is told.
+    #[must_use]
+    pub fn refusal_events(&self, command: &Command, refusal: &Refusal, now: Timestamp) -> Vec<Event> {
+        let (Refusal::NoLongerYours { .. }, Some((leg, answer))) = (refusal, answer_of(command)) else {
+            return Vec::new();
+        };
+        let mut draft = Draft::of(self, now);
+        draft.time_out();
+        if !draft.state.leg(leg).is_some_and(|leg| may_be_answered_late(leg.state))
+            || draft.state.late.contains(&(leg.clone(), answer.to_owned()))
+        {
+            return Vec::new();
+        }
+        draft.push(Event::AnsweredLate { leg: leg.clone(), answer: answer.to_owned() });
+        draft.settle();
+        draft.events
+    }
+}
+
+fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
+    match command {
+        Command::AcceptLeg { leg, by: _ } => Some((leg, "accepted")),
+        Command::DeclineLeg { leg, cause: _, by: _ } => Some((leg, "declined")),
+        Command::Receive { .. }
+        | Command::Answer { .. }
+        | Command::AcceptRecommendation { .. }
+        | Command::OverrideToOrdinary { .. }
+        | Command::OverrideToPrograms { .. }
+        | Command::MoveLeg { .. }
+        | Command::ClearLeg { .. }
+        | Command::ReturnLeg { .. }
+        | Command::Backup { .. }
+        | Command::ReportHazard { .. }
+        | Command::EffectDelivered { .. }
+        | Command::EffectUndeliverable { .. }
+        | Command::Tick => None,
+    }
+}
+
+/// True for legs that ended otherwise than by the team's own completed response.
+fn may_be_answered_late(state: LegState) -> bool {
+    match state {
+        LegState::Declined | LegState::TimedOut | LegState::Unreachable | LegState::Withdrawn | LegState::StoodBack => {
+            true
+        }
+        LegState::Offered
+        | LegState::Accepted
+        | LegState::EnRoute
+        | LegState::OnScene
+        | LegState::WithPerson
+        | LegState::Returned
+        | LegState::Cleared => false,
+    }
+}
+
+/// A copy of the incident on which events are tried, so that each is proposed on the state the ones before it leave.
+pub(super) struct Draft {
+    pub(super) state: Incident,
+    pub(super) events: Vec<Event>,
+    pub(super) now: Timestamp,
+}
+
+impl Draft {
+    fn of(incident: &Incident, now: Timestamp) -> Self {
+        Self { state: incident.clone(), events: Vec::new(), now }
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        // The effects are made again, alike, when the appended event is applied to the real incident.
+        drop(self.state.on(&event, self.now));
+        self.events.push(event);
+    }
+
+    fn time_out(&mut self) {
+        let due: Vec<LegId> =
+            self.state.open_legs().filter(|leg| leg.deadline <= self.now).map(|leg| leg.id.clone()).collect();
+        for leg in due {
+            self.push(Event::TimedOut { leg });
+        }
+    }
+
+    /// Where the last open leg of a step has ended, the next step is offered or the call comes back.
+    fn settle(&mut self) {
+        if self.state.phase == Phase::Offered && self.state.open_legs().next().is_none() {
+            self.offer_next();
+        }
+    }
+
+    fn run(&mut self, command: &Command) -> Result<(), Refusal> {
+        match command {
+            Command::Receive { received, units, facts, decision } => self.receive(received, units, facts, decision),
+            Command::Answer { fact, value, by, facts, decision } => {
+                self.must_be_open()?;
+                self.push(Event::AnswerGiven { fact: fact.clone(), value: value.clone(), by: by.clone() });
+                self.assess(AssessmentCause::Answer, facts, decision);
+                self.offer_automatically();
+            }
+            Command::AcceptRecommendation { by } => self.accept_recommendation(by)?,
+            Command::OverrideToOrdinary { by, reason } => self.choose_ordinary(by, reason.as_deref())?,
+            Command::OverrideToPrograms { by, reason, steps } => self.choose_programs(by, reason, steps)?,
+            Command::AcceptLeg { leg, by } => self.accept(leg, by)?,
+            Command::DeclineLeg { leg, cause, by } => self.decline(leg, *cause, by)?,
+            Command::MoveLeg { leg, status, by } => self.move_leg(leg, *status, by)?,
+            Command::ClearLeg { leg, disposition, by } => self.clear(leg, *disposition, by)?,
+            Command::ReturnLeg { leg, why, by: _ } => self.give_back(leg, why)?,
+            Command::Backup { leg, service, team_requested, by } => {
+                self.backup(leg.as_ref(), *service, *team_requested, by);
+            }
+            Command::ReportHazard { leg, fact, value, by, facts, decision } => {
+                self.must_be_open()?;
+                self.state.leg(leg).ok_or(Refusal::NoSuchLeg)?;
+                let (leg, fact, value) = (leg.clone(), fact.clone(), value.clone());
+                self.push(Event::HazardReported { leg, fact, value, by: by.clone() });
+                self.assess(AssessmentCause::Hazard, facts, decision);
+            }
+            Command::EffectDelivered { key } => {
+                if self.state.outstanding.contains_key(key) {
+                    self.push(Event::Delivered { key: key.clone() });
+                }
+            }
+            Command::EffectUndeliverable { key, why } => {
+                if self.state.outstanding.contains_key(key) {
+                    self.push(Event::Undeliverable { key: key.clone(), why: why.clone() });
+                }
+            }
+            Command::Tick => {}
+        }
+        Ok(())
+    }
+
+    fn must_be_open(&self) -> Result<(), Refusal> {
+        if self.state.is_open() { Ok(()) } else { Err(Refusal::Closed) }
+    }
+
+    /// The choice between routes is open only while no team is being asked or has the call.
+    fn must_be_free(&self) -> Result<(), Refusal> {
+        match self.state.phase {
+            Phase::Closed => Err(Refusal::Closed),
+            Phase::Offered => Err(nothing_to_choose("already-offered")),
+            Phase::WithTeam => Err(nothing_to_choose("with-team")),
+            Phase::Assessed | Phase::Ordinary => Ok(()),
+        }
+    }
+
+    fn accept_recommendation(&mut self, by: &Actor) -> Result<(), Refusal> {
+        self.must_be_free()?;
+        if self.state.settled {
+            return Err(nothing_to_choose("already-chosen"));
+        }
+        let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;
+        if self.state.mode == Mode::Shadow {
+            return Err(nothing_to_choose("shadow"));
+        }
+        match &decision.status {
+            Status::Eligible if self.state.test => Err(nothing_to_choose("test")),
+            Status::Eligible => {
+                let steps = decision.steps.clone();
+                self.must_be_offerable(&steps)?;
+                self.choose(steps, by.clone(), None);
+                Ok(())
+            }
+            Status::NotAssessed { .. }
+            | Status::Ineligible { .. }
+            | Status::NeedsAnswer
+            | Status::EligibleOutOfHours
+            | Status::EligibleOutOfArea
+            | Status::EligibleNoUnit
+            | Status::ShadowEligible => {
+                self.push(Event::OrdinaryChosen { by: by.clone(), override_reason: None });
+                Ok(())
+            }
+        }
+    }
+
+    fn must_be_offerable(&self, steps: &[RouteStep]) -> Result<(), Refusal> {
+        if self.first_offerable(steps).is_some() {
+            return Ok(());
+        }
+        let barred = steps.iter().flat_map(|step| &step.legs).find_map(|plan| {
+            let exclusion = barring(self.state.decision.as_ref()?, plan)?;
+            Some(bar_refusal(exclusion, plan))
+        });
+        Err(barred.unwrap_or_else(|| nothing_to_choose("no-program")))
+    }
+
+    fn choose_ordinary(&mut self, by: &Actor, reason: Option<&str>) -> Result<(), Refusal> {
+        self.must_be_open()?;
+        let taken_back = matches!(self.state.phase, Phase::Offered | Phase::WithTeam);
+        if self.state.settled && !taken_back {
+            return Ok(());
+        }
+        let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+        let recommended =
+            self.state.decision.as_ref().is_some_and(|decision| matches!(decision.route, Route::Program(_)));
+        if recommended && reason.is_none() {
+            return Err(Refusal::ReasonRequired);
+        }
+        let override_reason = reason.filter(|_| recommended || taken_back).map(str::to_owned);
+        self.push(Event::OrdinaryChosen { by: by.clone(), override_reason });
+        if taken_back {
+            self.take_back("overridden", "overridden");
+        }
+        Ok(())
+    }
+
+    fn choose_programs(&mut self, by: &Actor, reason: &str, steps: &[RouteStep]) -> Result<(), Refusal> {
+        self.must_be_free()?;
+        let reason = reason.trim();
+        let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;
+        if self.state.mode == Mode::Shadow {
+            return Err(nothing_to_choose("shadow"));
+        }
+        if self.state.test {
+            return Err(nothing_to_choose("test"));
+        }
+        match decision.status {
+            Status::NotAssessed { .. } => return Err(nothing_to_choose("not-assessed")),
+            Status::ShadowEligible => return Err(nothing_to_choose("shadow")),
+            Status::Ineligible { .. }
+            | Status::NeedsAnswer
+            | Status::EligibleOutOfHours
+            | Status::EligibleOutOfArea
+            | Status::EligibleNoUnit
+            | Status::Eligible => {}
+        }
+        for plan in steps.iter().flat_map(|step| &step.legs) {
+            if let Some(exclusion) = barring(decision, plan) {
+                return Err(bar_refusal(exclusion, plan));
+            }
+        }
+        self.must_be_offerable(steps)?;
+        if reason.is_empty() {
+            return Err(Refusal::ReasonRequired);
+        }
+        self.choose(steps.to_vec(), by.clone(), Some(reason.to_owned()));
+        Ok(())
+    }
+
+    fn accept(&mut self, id: &LegId, by: &Actor) -> Result<(), Refusal> {
+        let leg = self.state.leg(id).ok_or(Refusal::NoSuchLeg)?;
+        if leg.state.owns() {
+            return Ok(());
+        }
+        if leg.state != LegState::Offered {
+            return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
+        }
+        self.push(Event::Accepted { leg: id.clone(), by: by.clone() });
+        self.withdraw_open("taken-by-other");
+        Ok(())
+    }
+
+    fn decline(&mut self, id: &LegId, cause: DeclineCause, by: &Actor) -> Result<(), Refusal> {
+        let leg = self.state.leg(id).ok_or(Refusal::NoSuchLeg)?;
+        if leg.state == LegState::Declined {
+            return Ok(());
+        }
+        if leg.state.owns() {
+            // A team that says no after its yes will not go: leaving the call with it would lose the call.
+            self.return_to_ordinary("declined-after-acceptance", Some(id.clone()));
+            return Ok(());
+        }
+        if leg.state != LegState::Offered {
+            return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
+        }
+        self.push(Event::Declined { leg: id.clone(), cause, by: by.clone() });
+        if cause == DeclineCause::Unsafe {
+            // What one team judges unsafe is not offered to the next: doubt goes to the ordinary route.
+            self.withdraw_open("declined-unsafe");
+            self.return_to_ordinary("declined-unsafe", Some(id.clone()));
+        }
+        Ok(())
+    }
+
+    fn move_leg(&mut self, id: &LegId, status: TimePoint, by: &Actor) -> Result<(), Refusal> {
+        let leg = self.state.leg(id).ok_or(Refusal::NoSuchLeg)?;
+        let reported = self.state.moved.contains(&(id.clone(), status));
+        if reported && (leg.state.owns() || leg.state == LegState::Cleared) {
+            return Ok(());
+        }
+        let leg = self.state.owned(id, point_name(status))?;
+        let asked = LegState::of_status(status).and_then(LegState::progress);
+        if asked <= leg.state.progress() {
+            let (stands, asked) = (leg.state.name().to_owned(), point_name(status).to_owned());
+            return Err(Refusal::OutOfOrder { stands, asked });
+        }
+        self.push(Event::TeamMoved { leg: id.clone(), status, by: by.clone() });
+        Ok(())
+    }
+
+    fn clear(&mut self, id: &LegId, disposition: Disposition, by: &Actor) -> Result<(), Refusal> {
+        if self.state.leg(id).is_some_and(|leg| leg.state == LegState::Cleared) {
+            return Ok(());
+        }
+        self.state.owned(id, "cleared")?;
+        self.push(Event::Cleared { leg: id.clone(), disposition, by: by.clone() });
+        self.push(Event::Closed { why: "cleared".to_owned() });
+        Ok(())
+    }
+
+    fn give_back(&mut self, id: &LegId, why: &str) -> Result<(), Refusal> {
+        if self.state.leg(id).is_some_and(|leg| leg.state == LegState::Returned) {
+            return Ok(());
+        }
+        self.state.owned(id, "returned")?;
+        self.return_to_ordinary(&returned_why(why), Some(id.clone()));
+        Ok(())
+    }
+
+    fn backup(&mut self, leg: Option<&LegId>, service: BackupService, team_requested: bool, by: &Actor) {
+        let leg = leg.filter(|leg| self.state.leg(leg).is_some()).cloned();
+        self.push(Event::BackupRequested { leg, service, team_requested, by: by.clone() });
+    }
+
+    /// Takes the call back from whoever is asked or has it. `row` is what the owning team is told.
+    pub(super) fn take_back(&mut self, row: &str, why: &str) {
+        self.withdraw_open(why);
+        let owner = match &self.state.owner {
+            Owner::Team(leg) => Some(leg.clone()),
+            Owner::Psap => None,
+        };
+        if let Some(leg) = &owner {
+            self.push(Event::StoodBack { leg: leg.clone(), why: row.to_owned() });
+        }
+        self.return_to_ordinary(why, owner);
+    }
+
+    pub(super) fn withdraw_open(&mut self, why: &str) {
+        let open: Vec<LegId> = self.state.open_legs().map(|leg| leg.id.clone()).collect();
+        for leg in open {
+            self.push(Event::Withdrawn { leg, why: why.to_owned() });
+        }
+    }
+
+    pub(super) fn return_to_ordinary(&mut self, why: &str, leg: Option<LegId>) {
+        self.push(Event::ReturnedToOrdinary { why: why.to_owned(), leg });
+    }
+}
+
+fn nothing_to_choose(why: &str) -> Refusal {
+    Refusal::NothingToChoose { why: why.to_owned() }
+}
+
+/// `team-returned`, or `team-returned.<why>` where the team gave a kebab-case reason. Free text could hold personal
+/// data and is not kept.
+fn returned_why(why: &str) -> String {
+    let kebab = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if why.is_empty() || why == "team-returned" || why.len() > 64 || !why.bytes().all(kebab) {
+        "team-returned".to_owned()
+    } else {
+        format!("team-returned.{why}")
+    }
+}

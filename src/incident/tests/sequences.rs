@@ -1,0 +1,380 @@
+//! Random lives of a call, watched by a book-keeper that knows the rules of ownership and nothing of the machine.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One thing that happens, after some seconds.
+#[derive(Debug, Clone)]
+enum Happens {
+    Record { digest: u8, updated: Option<i64>, fire_cad: bool, lifecycle: Lifecycle, test: bool, mode: Mode, says: u8 },
+    Answered(u8),
+    Recommended,
+    ToOrdinary(bool),
+    ToPrograms(u8),
+    Accept(u32),
+    Decline(u32, DeclineCause),
+    Move(u32, TimePoint),
+    Clear(u32),
+    Return(u32),
+    Backup(Option<u32>),
+    Hazard(u32, u8),
+    Delivered(usize),
+    Undeliverable(usize),
+    Tick,
+    AtDeadline(Box<Happens>),
+}
+
+fn says(choice: u8) -> Decision {
+    let mut pact = steps(&[&["pact"], &["a"]]);
+    pact[0].legs[0].kind = ProgramKind::CoResponse;
+    match choice {
+        0..=2 | 13.. => eligible(&[&["a"], &["b"]]),
+        3..=4 => automatic(&[&["a", "b"], &["c"]]),
+        5 => dangerous(),
+        6 => doubtful(),
+        7 => decision(Status::EligibleOutOfHours),
+        8 => decision(Status::NotAssessed { why: "no-call-type".to_owned() }),
+        9 => decision(Status::Ineligible { because: "no-rule".to_owned() }),
+        10 => Decision {
+            exclusions: vec![exclusion("threat", &[], Some("pact"))],
+            route: Route::Program(ProgramId::new("pact")),
+            steps: pact,
+            ..decision(Status::Eligible)
+        },
+        // A policy that contradicts itself: nothing of it may be offered.
+        11 => Decision { exclusions: dangerous().exclusions, ..automatic(&[&["a"], &["b"]]) },
+        12 => decision(Status::ShadowEligible),
+    }
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let legs = prop_oneof![3 => Just(0_u32), 1 => 1_u32..4];
+    let lifecycle =
+        prop_oneof![40 => Just(Lifecycle::Open), 1 => Just(Lifecycle::Closed), 1 => Just(Lifecycle::Cancelled)];
+    let mode = prop_oneof![12 => Just(Mode::Advise), 12 => Just(Mode::Automatic), 1 => Just(Mode::Shadow)];
+    let test = prop::bool::weighted(0.02);
+    let updated = prop::option::weighted(0.9, 0_i64..20);
+    let record = (0_u8..24, updated, any::<bool>(), lifecycle, test, mode, 0_u8..24).prop_map(
+        |(digest, updated, fire_cad, lifecycle, test, mode, says)| Happens::Record {
+            digest,
+            updated,
+            fire_cad,
+            lifecycle,
+            test,
+            mode,
+            says,
+        },
+    );
+    let status =
+        prop::sample::select(vec![TimePoint::EnRoute, TimePoint::OnScene, TimePoint::WithPerson, TimePoint::Received]);
+    let plain = prop_oneof![
+        3 => record,
+        2 => (0_u8..24).prop_map(Happens::Answered),
+        6 => Just(Happens::Recommended),
+        1 => prop::bool::weighted(0.3).prop_map(Happens::ToOrdinary),
+        4 => (0_u8..3).prop_map(Happens::ToPrograms),
+        8 => legs.clone().prop_map(Happens::Accept),
+        4 => (legs.clone(), prop::sample::select(DeclineCause::ALL.to_vec()))
+            .prop_map(|(leg, cause)| Happens::Decline(leg, cause)),
+        5 => (legs.clone(), status).prop_map(|(leg, status)| Happens::Move(leg, status)),
+        1 => legs.clone().prop_map(Happens::Clear),
+        1 => legs.clone().prop_map(Happens::Return),
+        1 => prop::option::of(legs.clone()).prop_map(Happens::Backup),
+        1 => (legs, 0_u8..24).prop_map(|(leg, says)| Happens::Hazard(leg, says)),
+        3 => (0_usize..8).prop_map(Happens::Delivered),
+        2 => (0_usize..8).prop_map(Happens::Undeliverable),
+        3 => Just(Happens::Tick),
+    ];
+    prop_oneof![
+        6 => plain.clone(),
+        1 => plain.prop_map(|happens| Happens::AtDeadline(Box::new(happens))),
+    ]
+}
+
+fn command(world: &World, happens: &Happens) -> Command {
+    match happens {
+        Happens::Record { digest, updated, fire_cad, lifecycle, test, mode, says: choice } => Record {
+            digest: format!("d{digest}"),
+            element: if *fire_cad { "fire-cad" } else { "cad" },
+            updated_s: *updated,
+            lifecycle: *lifecycle,
+            test: *test,
+            mode: *mode,
+            units: vec![UnitStatus {
+                unit: format!("E{}", digest % 3),
+                unit_type: None,
+                status: TimePoint::EnRoute,
+                at: None,
+            }],
+            times: TimePoints::default(),
+        }
+        .with(says(*choice)),
+        Happens::Answered(choice) => answer(says(*choice)),
+        Happens::Recommended => Command::AcceptRecommendation { by: taker() },
+        Happens::ToOrdinary(reasoned) => to_ordinary(reasoned.then_some("because")),
+        Happens::ToPrograms(0) => to_programs(&[&["a", "c"], &["b"]]),
+        Happens::ToPrograms(1) => to_programs(&[]),
+        Happens::ToPrograms(_) => {
+            Command::OverrideToPrograms { by: taker(), reason: "r".to_owned(), steps: says(10).steps }
+        }
+        Happens::Accept(back) => Command::AcceptLeg { leg: leg_near(world, *back), by: team() },
+        Happens::Decline(back, cause) => Command::DeclineLeg { leg: leg_near(world, *back), cause: *cause, by: team() },
+        Happens::Move(back, status) => Command::MoveLeg { leg: leg_near(world, *back), status: *status, by: team() },
+        Happens::Clear(back) => {
+            Command::ClearLeg { leg: leg_near(world, *back), disposition: Disposition::Treated, by: team() }
+        }
+        Happens::Return(back) => Command::ReturnLeg { leg: leg_near(world, *back), why: "busy".to_owned(), by: team() },
+        Happens::Backup(back) => Command::Backup {
+            leg: back.map(|back| leg_near(world, back)),
+            service: BackupService::Police,
+            team_requested: back.is_some(),
+            by: team(),
+        },
+        Happens::Hazard(back, choice) => Command::ReportHazard {
+            leg: leg_near(world, *back),
+            fact: "weapon".to_owned(),
+            value: "present".to_owned(),
+            by: team(),
+            facts: Facts::default(),
+            decision: Box::new(says(*choice)),
+        },
+        Happens::Delivered(which) => Command::EffectDelivered { key: effect_key(world, *which) },
+        Happens::Undeliverable(which) => {
+            Command::EffectUndeliverable { key: effect_key(world, *which), why: "attempts-exhausted".to_owned() }
+        }
+        Happens::Tick => Command::Tick,
+        Happens::AtDeadline(inner) => command(world, inner),
+    }
+}
+
+/// The leg that counts now (owning, else the first on offer, else the last) or one so many before it.
+fn leg_near(world: &World, back: u32) -> LegId {
+    let incident = &world.incident;
+    let now = incident.owning_leg().or_else(|| incident.open_legs().next()).or_else(|| incident.legs.last());
+    let number =
+        now.and_then(|leg| leg.id.as_str().rsplit_once('.')).map_or(1_u32, |(_, number)| number.parse().unwrap());
+    leg(number.saturating_sub(back).max(u32::from(back < 3)))
+}
+
+/// The key of one of the last effects made, delivered already or not.
+fn effect_key(world: &World, back: usize) -> String {
+    world.effects.iter().rev().nth(back).map_or_else(|| "i1.0.none".to_owned(), |effect| effect.key.clone())
+}
+
+/// What an onlooker knows from the events alone.
+#[derive(Default)]
+struct BookKeeper {
+    open: BTreeMap<LegId, Timestamp>,
+    ended: BTreeSet<LegId>,
+    owner: Option<LegId>,
+    closed: bool,
+    test: bool,
+    shadow: bool,
+    last: Option<Decision>,
+}
+
+impl BookKeeper {
+    fn permitted(&self, plan: &LegPlan) -> bool {
+        self.last.as_ref().is_some_and(|decision| {
+            decision
+                .exclusions
+                .iter()
+                .all(|hit| hit.send.as_ref() == Some(&plan.program) && plan.kind == ProgramKind::CoResponse)
+        })
+    }
+
+    fn ends(&mut self, leg: &LegId) {
+        assert!(self.open.remove(leg).is_some(), "only an open offer ends");
+        assert!(self.ended.insert(leg.clone()), "an offer ends once");
+    }
+
+    fn releases(&mut self, leg: &LegId) {
+        assert_eq!(self.owner.as_ref(), Some(leg), "only the owner ends its response");
+        self.owner = None;
+    }
+
+    fn sees(&mut self, event: &Event, at: Timestamp) {
+        if self.closed {
+            let trailing = match event {
+                Event::AnsweredLate { .. }
+                | Event::BackupRequested { .. }
+                | Event::Delivered { .. }
+                | Event::Undeliverable { .. } => true,
+                Event::RecordReceived(received) => !received.applied,
+                _ => false,
+            };
+            assert!(trailing, "after the end: {event:?}");
+        }
+        match event {
+            Event::RecordReceived(received) if received.applied => {
+                self.test = received.test;
+                self.shadow = received.mode == Mode::Shadow;
+            }
+            Event::Assessed { decision, .. } => self.last = Some((**decision).clone()),
+            Event::Offered { leg, plan, deadline } => {
+                assert!(self.permitted(plan), "offered although excluded");
+                assert!(self.owner.is_none() && !self.ended.contains(leg));
+                assert!(*deadline > at);
+                assert!(self.open.insert(leg.clone(), *deadline).is_none());
+            }
+            Event::Chosen { .. } => assert!(!self.test && !self.shadow && self.open.is_empty()),
+            Event::Accepted { leg, .. } => {
+                assert!(at < self.open[leg], "accepted at or after the deadline");
+                self.ends(leg);
+                assert_eq!(self.owner.replace(leg.clone()), None, "two owners");
+            }
+            Event::TimedOut { leg } => {
+                assert!(at >= self.open[leg]);
+                self.ends(leg);
+            }
+            Event::Declined { leg, .. } | Event::Withdrawn { leg, .. } => self.ends(leg),
+            Event::TeamMoved { leg, .. } => assert_eq!(self.owner.as_ref(), Some(leg)),
+            Event::Cleared { leg, .. } | Event::StoodBack { leg, .. } => self.releases(leg),
+            Event::ReturnedToOrdinary { .. } => self.owner = None,
+            Event::AnsweredLate { leg, .. } => assert!(self.ended.contains(leg)),
+            Event::Closed { .. } => {
+                assert!(self.owner.is_none(), "closed over a team's head");
+                self.closed = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// An undeliverable offer ends its leg; which leg it was is in the effect.
+    fn gives_up(&mut self, effects: &[Effect], key: &str) {
+        let given_up = effects.iter().find(|effect| effect.key == key).unwrap();
+        if let Act::Offer { leg, .. } = &given_up.act {
+            self.ends(leg);
+        }
+    }
+
+    fn agrees(&self, world: &World, now: Timestamp, granted: bool) {
+        let incident = &world.incident;
+        let owner = self.owner.clone().map_or(Owner::Psap, Owner::Team);
+        assert_eq!(incident.owner, owner);
+        let phase_fits = match incident.phase {
+            Phase::Closed => self.closed,
+            Phase::WithTeam => self.owner.is_some() && self.open.is_empty(),
+            Phase::Offered => self.owner.is_none() && !self.open.is_empty(),
+            Phase::Assessed | Phase::Ordinary => self.owner.is_none() && self.open.is_empty() && !self.closed,
+        };
+        assert!(phase_fits, "{:?}", incident.phase);
+        assert_eq!(incident.next_deadline(), self.open.values().min().copied(), "a deadline for every open offer");
+        if granted {
+            assert!(self.open.values().all(|deadline| *deadline > now), "an overdue offer outlived a command");
+        }
+        let danger = |hit: &ExclusionHit| hit.for_want_of.is_empty() && hit.send.is_none();
+        if self.last.as_ref().is_some_and(|decision| decision.exclusions.iter().any(danger)) {
+            assert!(self.owner.is_none() && self.open.is_empty(), "a team is asked or sent into danger");
+        }
+        let still_to_send = incident.outstanding.values().filter_map(|effect| match &effect.act {
+            Act::Offer { leg, .. } => Some(leg),
+            _ => None,
+        });
+        assert!(still_to_send.into_iter().all(|leg| self.open.contains_key(leg)), "an ended offer would be sent");
+    }
+}
+
+/// Sends one command as the desk does, and lets the book-keeper watch.
+fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Command) {
+    let owned = keeper.owner.is_some();
+    let known_effects = world.effects.len();
+    let (events, granted) = match world.incident.handle(command, now) {
+        Ok(events) => {
+            assert_eq!(world.incident.handle(command, now).as_ref(), Ok(&events), "the same question, another answer");
+            let granted = !events.is_empty();
+            (events, granted)
+        }
+        Err(refusal) => (world.incident.refusal_events(command, &refusal, now), false),
+    };
+    for event in &events {
+        if let Event::Undeliverable { key, .. } = event {
+            keeper.gives_up(&world.effects, key);
+        }
+        keeper.sees(event, now);
+    }
+    world.apply(&events, now);
+    keeper.agrees(world, now, granted);
+    let told = |effect: &Effect| matches!(&effect.act, Act::TellCad(_));
+    if owned && keeper.owner.is_none() && !keeper.closed {
+        assert!(world.effects[known_effects..].iter().any(told), "the call came back and nobody was told");
+    }
+}
+
+/// A second reader of the journal: the events as stored bytes, folded from nothing.
+fn replays_alike(world: &World) {
+    let mut again = World::new();
+    for (event, at) in &world.log {
+        let bytes = serde_json::to_vec(event).unwrap();
+        let stored: Event = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(serde_json::to_vec(&stored).unwrap(), bytes);
+        again.apply(&[stored], *at);
+    }
+    assert_eq!(again.incident, world.incident);
+    assert_eq!(again.effects, world.effects);
+    let keys: BTreeSet<_> = again.effects.iter().map(|effect| &effect.key).collect();
+    assert_eq!(keys.len(), again.effects.len(), "two effects with one key");
+    let state = serde_json::to_vec(&world.incident).unwrap();
+    assert_eq!(serde_json::from_slice::<Incident>(&state).unwrap(), world.incident);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_life_keeps_the_rules(life in prop::collection::vec((0_i64..40, happens()), 40)) {
+        let mut world = World::new();
+        let mut keeper = BookKeeper::default();
+        let mut now = at(0);
+        step(&mut world, &mut keeper, now, &record("first", 0).with(eligible(&[&["a", "b"], &["c"]])));
+        for (seconds, happens) in &life {
+            now += SignedDuration::from_secs(*seconds);
+            if let (Happens::AtDeadline(_), Some(deadline)) = (happens, world.incident.next_deadline()) {
+                now = now.max(deadline);
+            }
+            let command = command(&world, happens);
+            step(&mut world, &mut keeper, now, &command);
+        }
+        // Silence from here on: every offer still ends by itself.
+        for _ in 0..20 {
+            let Some(deadline) = world.incident.next_deadline() else { break };
+            now = now.max(deadline);
+            step(&mut world, &mut keeper, now, &Command::Tick);
+        }
+        prop_assert!(keeper.open.is_empty());
+        replays_alike(&world);
+    }
+}
+
+/// The generator must reach what the rules are about, or the property proves little.
+#[test]
+fn random_lives_reach_every_kind_of_event() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut met: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..300 {
+        let life = prop::collection::vec((0_i64..40, happens()), 40).new_tree(&mut runner).unwrap().current();
+        let mut world = World::new();
+        let mut now = at(0);
+        world.good(0, record("first", 0).with(eligible(&[&["a", "b"], &["c"]])));
+        for (seconds, happens) in &life {
+            now += SignedDuration::from_secs(*seconds);
+            if let (Happens::AtDeadline(_), Some(deadline)) = (happens, world.incident.next_deadline()) {
+                now = now.max(deadline);
+            }
+            let command = command(&world, happens);
+            let events = match world.incident.handle(&command, now) {
+                Ok(events) => events,
+                Err(refusal) => world.incident.refusal_events(&command, &refusal, now),
+            };
+            for name in names(&events) {
+                *met.entry(name).or_default() += 1;
+            }
+            world.apply(&events, now);
+        }
+    }
+    assert_eq!(met.len(), golden::KINDS.len(), "{met:?}");
+    assert!(met.values().all(|count| *count >= 10), "{met:?}");
+}

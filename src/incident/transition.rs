@@ -1,0 +1,271 @@
+//! The single transition function: one event changes the state and makes at most one effect, live and at recovery alike.
+
+use super::event::{BackupService, Disposition, RecordReceived};
+use super::{Act, CadNotice, Effect, Event, Incident, Leg, LegState, Owner, Phase};
+use crate::facts::Facts;
+use crate::policy::{Decision, LegPlan, Mode, RouteStep, Status};
+use crate::record::{LegId, Lifecycle, ProgramId, TimePoint};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+impl Incident {
+    /// Applies one event: the only transition function, live and at recovery.
+    ///
+    /// Total: every event is taken in every state, for an event has happened. What may happen is
+    /// [`Incident::handle`]'s to say. Effects and their keys depend on the state and the event only.
+    pub fn on(&mut self, event: &Event, at: Timestamp) -> Vec<Effect> {
+        self.version = self.version.saturating_add(1);
+        self.apply(event, at).map(|act| self.issue(act)).into_iter().collect()
+    }
+
+    fn apply(&mut self, event: &Event, at: Timestamp) -> Option<Act> {
+        match event {
+            Event::RecordReceived(received) => self.on_record(received),
+            Event::Assessed { decision, facts, cause: _ } => self.on_assessed(decision, facts, at),
+            Event::AnswerGiven { .. } | Event::HazardReported { .. } => None,
+            Event::Chosen { steps, by: _, override_reason: _ } => self.on_chosen(steps),
+            Event::OrdinaryChosen { by: _, override_reason } => self.on_ordinary_chosen(override_reason.is_some()),
+            Event::Offered { leg, plan, deadline } => Some(self.on_offered(leg, plan, *deadline, at)),
+            Event::Delivered { key } => {
+                self.outstanding.remove(key);
+                None
+            }
+            Event::Undeliverable { key, why } => self.on_undeliverable(key, why),
+            Event::Accepted { leg, by: _ } => self.on_accepted(leg, at),
+            Event::Declined { leg, cause: _, by: _ } => self.end_leg(leg, LegState::Declined),
+            Event::TimedOut { leg } => self.end_leg(leg, LegState::TimedOut),
+            Event::Withdrawn { leg, why } => self.on_withdrawn(leg, why),
+            Event::AnsweredLate { leg, answer } => self.on_answered_late(leg, answer),
+            Event::TeamMoved { leg, status, by: _ } => self.on_moved(leg, *status, at),
+            Event::BackupRequested { leg: _, service, team_requested, by: _ } => {
+                Some(backup(*service, *team_requested))
+            }
+            Event::StoodBack { leg, why } => self.on_stood_back(leg, why),
+            Event::Cleared { leg, disposition, by: _ } => self.on_cleared(leg, *disposition, at),
+            Event::ReturnedToOrdinary { why, leg } => Some(self.on_returned(leg.as_ref(), why)),
+            Event::UnitSeen { unit, status, at: taken } => {
+                self.units_seen.insert((unit.clone(), *status));
+                self.first(*status, *taken)
+            }
+            Event::Closed { why: _ } => {
+                self.hand_to_psap(Phase::Closed);
+                self.first(TimePoint::Closed, at)
+            }
+        }
+    }
+
+    fn issue(&mut self, act: Act) -> Effect {
+        let effect = Effect { key: Effect::key_of(&self.id, self.version, act.what()), act };
+        self.outstanding.insert(effect.key.clone(), effect.clone());
+        effect
+    }
+
+    fn on_record(&mut self, received: &RecordReceived) -> Option<Act> {
+        self.seen.insert(received.identity.content_sha256.clone());
+        if !received.applied {
+            return None;
+        }
+        if let Some(updated_at) = received.identity.updated_at {
+            self.applied.insert(element_key(received), updated_at);
+        }
+        self.identity = Some(received.identity.clone());
+        self.mode = received.mode;
+        self.test = received.test;
+        for (point, at) in received.times.iter() {
+            self.first(point, at);
+        }
+        None
+    }
+
+    fn on_assessed(&mut self, decision: &Decision, facts: &Facts, at: Timestamp) -> Option<Act> {
+        self.facts = facts.clone();
+        self.decision = Some(decision.clone());
+        match self.phase {
+            Phase::Assessed | Phase::Ordinary => {
+                self.phase = if self.choice_is_open() { Phase::Assessed } else { Phase::Ordinary };
+            }
+            Phase::Offered | Phase::WithTeam | Phase::Closed => {}
+        }
+        self.first(TimePoint::Assessed, at)
+    }
+
+    /// True where a call-taker's choice, or an answer before it, could still send the call to a program.
+    fn choice_is_open(&self) -> bool {
+        let promising = self
+            .decision
+            .as_ref()
+            .is_some_and(|decision| matches!(decision.status, Status::Eligible | Status::NeedsAnswer));
+        promising && !self.settled && !self.test && self.mode != Mode::Shadow
+    }
+
+    fn on_chosen(&mut self, steps: &[RouteStep]) -> Option<Act> {
+        self.settled = true;
+        self.steps_left = steps.to_vec();
+        self.chosen_on = self.decision.as_ref().map(|decision| decision.status.clone());
+        None
+    }
+
+    fn on_ordinary_chosen(&mut self, overridden: bool) -> Option<Act> {
+        self.settled = true;
+        match self.phase {
+            // The return that follows in the same batch takes the call back and tells the CAD, once.
+            Phase::Offered | Phase::WithTeam | Phase::Closed => None,
+            Phase::Assessed | Phase::Ordinary => {
+                self.phase = Phase::Ordinary;
+                let why = if overridden { "overridden" } else { "chosen" };
+                (self.mode != Mode::Shadow).then(|| ordinary_route(why))
+            }
+        }
+    }
+
+    fn on_offered(&mut self, leg: &LegId, plan: &LegPlan, deadline: Timestamp, at: Timestamp) -> Act {
+        self.take_from_steps(plan);
+        self.legs.push(Leg { id: leg.clone(), plan: plan.clone(), state: LegState::Offered, offered_at: at, deadline });
+        self.phase = Phase::Offered;
+        self.first(TimePoint::Offered, at);
+        Act::Offer { leg: leg.clone(), plan: plan.clone(), deadline }
+    }
+
+    /// Takes the plan, and every step passed over on the way to it, off the steps not yet tried.
+    fn take_from_steps(&mut self, plan: &LegPlan) {
+        let Some(position) = self.steps_left.iter().position(|step| step.legs.contains(plan)) else { return };
+        self.steps_left.drain(..position);
+        if let Some(step) = self.steps_left.first_mut() {
+            step.legs.retain(|left| left != plan);
+            if step.legs.is_empty() {
+                self.steps_left.remove(0);
+            }
+        }
+    }
+
+    fn on_undeliverable(&mut self, key: &str, why: &str) -> Option<Act> {
+        let effect = self.outstanding.remove(key)?;
+        if let Act::Offer { leg, .. } = &effect.act {
+            return match self.leg(leg).map(|leg| leg.state) {
+                Some(LegState::Offered) => self.end_leg(leg, LegState::Unreachable),
+                Some(_) | None => None,
+            };
+        }
+        self.undelivered.insert(key.to_owned(), why.to_owned());
+        match effect.act {
+            // A team that was not reached may still be on its way into danger: the PSAP must call it.
+            Act::StandBack { .. } => Some(ordinary_route("team-not-told-to-stand-back")),
+            Act::Offer { .. } | Act::Withdraw { .. } | Act::TellCad(_) => None,
+        }
+    }
+
+    fn on_accepted(&mut self, leg: &LegId, at: Timestamp) -> Option<Act> {
+        let program = self.end_offer(leg, LegState::Accepted)?;
+        self.owner = Owner::Team(leg.clone());
+        self.phase = Phase::WithTeam;
+        self.steps_left.clear();
+        self.first(TimePoint::Accepted, at);
+        Some(Act::TellCad(CadNotice::TeamAccepted { program }))
+    }
+
+    fn on_withdrawn(&mut self, leg: &LegId, why: &str) -> Option<Act> {
+        self.end_leg(leg, LegState::Withdrawn);
+        self.recalled.insert(leg.clone(), why.to_owned());
+        self.withdraw(leg, why.to_owned())
+    }
+
+    fn on_answered_late(&mut self, leg: &LegId, answer: &str) -> Option<Act> {
+        self.late.insert((leg.clone(), answer.to_owned()));
+        let why = self.ended_why(self.leg(leg)?);
+        self.withdraw(leg, why)
+    }
+
+    fn withdraw(&self, leg: &LegId, why: String) -> Option<Act> {
+        let leg = self.leg(leg)?;
+        Some(Act::Withdraw { leg: leg.id.clone(), plan: leg.plan.clone(), why })
+    }
+
+    fn on_moved(&mut self, leg: &LegId, status: TimePoint, at: Timestamp) -> Option<Act> {
+        let program = self.end_offer(leg, LegState::of_status(status)?)?;
+        self.moved.insert((leg.clone(), status));
+        self.first(status, at);
+        Some(Act::TellCad(CadNotice::TeamMoved { program, status }))
+    }
+
+    fn on_stood_back(&mut self, leg: &LegId, why: &str) -> Option<Act> {
+        self.end_leg(leg, LegState::StoodBack);
+        self.hand_to_psap(Phase::Ordinary);
+        let leg = self.leg(leg)?;
+        Some(Act::StandBack { leg: leg.id.clone(), plan: leg.plan.clone(), why: why.to_owned() })
+    }
+
+    fn on_cleared(&mut self, leg: &LegId, disposition: Disposition, at: Timestamp) -> Option<Act> {
+        let program = self.end_offer(leg, LegState::Cleared);
+        self.hand_to_psap(Phase::Ordinary);
+        self.first(TimePoint::Cleared, at);
+        Some(Act::TellCad(CadNotice::Cleared {
+            program: program?,
+            disposition: disposition.name().to_owned(),
+            apco_code: disposition.apco_code().to_owned(),
+        }))
+    }
+
+    fn on_returned(&mut self, leg: Option<&LegId>, why: &str) -> Act {
+        if let Some(leg) = leg
+            && self.leg(leg).is_some_and(|leg| leg.state.owns())
+        {
+            self.end_leg(leg, LegState::Returned);
+        }
+        self.settled = true;
+        self.hand_to_psap(Phase::Ordinary);
+        ordinary_route(why)
+    }
+
+    /// The PSAP owns the call, and nothing more will be offered on the old choice.
+    fn hand_to_psap(&mut self, phase: Phase) {
+        self.owner = Owner::Psap;
+        self.steps_left.clear();
+        self.phase = phase;
+    }
+
+    fn end_leg(&mut self, leg: &LegId, state: LegState) -> Option<Act> {
+        self.end_offer(leg, state);
+        None
+    }
+
+    /// Moves a leg on and drops its offer from the outbox: an offer that is answered or ended is never sent again.
+    fn end_offer(&mut self, id: &LegId, state: LegState) -> Option<ProgramId> {
+        self.outstanding.retain(|_, effect| !matches!(&effect.act, Act::Offer { leg, .. } if leg == id));
+        let leg = self.legs.iter_mut().find(|leg| leg.id == *id)?;
+        leg.state = state;
+        Some(leg.plan.program.clone())
+    }
+
+    /// States the instant of a time point; the earliest statement stands.
+    fn first(&mut self, point: TimePoint, at: Timestamp) -> Option<Act> {
+        earliest(&mut self.times, point, at);
+        None
+    }
+}
+
+/// The name versions of a sending element are ordered under.
+pub(super) fn element_key(received: &RecordReceived) -> String {
+    format!("{}/{}", received.identity.agency, received.identity.element)
+}
+
+/// True where the sender says that the incident is over.
+pub(super) fn ended_by_source(lifecycle: Lifecycle) -> Option<&'static str> {
+    match lifecycle {
+        Lifecycle::Open => None,
+        Lifecycle::Closed => Some("closed-by-source"),
+        Lifecycle::Cancelled => Some("cancelled-by-source"),
+    }
+}
+
+fn earliest(times: &mut BTreeMap<TimePoint, Timestamp>, point: TimePoint, at: Timestamp) {
+    let entry = times.entry(point).or_insert(at);
+    *entry = (*entry).min(at);
+}
+
+fn ordinary_route(why: &str) -> Act {
+    Act::TellCad(CadNotice::OrdinaryRoute { why: why.to_owned() })
+}
+
+fn backup(service: BackupService, team_requested: bool) -> Act {
+    Act::TellCad(CadNotice::Backup { service, team_requested })
+}

@@ -1,0 +1,331 @@
+//! Rows of the journal's tables to entries and back. Every reading checks each row against the one before.
+
+use super::file::fault;
+use crate::incident::{EVENT_VERSION, Event};
+use crate::journal::{
+    AdapterEvent, Batch, Chain, ChainFault, Content, Entry, GENESIS, JournalError, Link, Stored, Subject,
+};
+use crate::record::IncidentId;
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+const SELECT_AFTER: &str = include_str!("../../../schemas/journal/embedded/select_entries_after.sql");
+const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_incident.sql");
+const INSERT_ENTRY: &str = include_str!("../../../schemas/journal/embedded/insert_entry.sql");
+const INSERT_CONTENT: &str = include_str!("../../../schemas/journal/embedded/insert_content.sql");
+
+/// Subject names as stored.
+const INCIDENT: &str = "incident";
+const ADAPTER: &str = "adapter";
+
+/// A batch in its stored form, made on the caller's thread so that the writer only writes.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) subject: Subject,
+    pub(super) expected_version: u64,
+    at: Timestamp,
+    at_text: String,
+    events: Vec<PreparedEvent>,
+    content: Option<Content>,
+}
+
+#[derive(Debug)]
+struct PreparedEvent {
+    stored: Stored,
+    kind: String,
+    payload: Vec<u8>,
+}
+
+/// The tag of an event's JSON.
+#[derive(Deserialize)]
+struct Tag<'a> {
+    #[serde(borrow)]
+    event: std::borrow::Cow<'a, str>,
+}
+
+impl Prepared {
+    /// The stored form. Nothing of the batch is written where one of its events cannot be.
+    pub(super) fn new(batch: Batch) -> Result<Self, JournalError> {
+        let about_incident = matches!(batch.subject, Subject::Incident(_));
+        let mut events = Vec::with_capacity(batch.events.len());
+        for stored in batch.events {
+            if about_incident != matches!(stored, Stored::Incident(_)) {
+                return Err(unwritable("an event of another subject"));
+            }
+            let payload = serde_json::to_vec(&stored).map_err(|_| unwritable("an event that has no JSON form"))?;
+            let tag: Tag<'_> = serde_json::from_slice(&payload).map_err(|_| unwritable("an event without a name"))?;
+            let kind = tag.event.into_owned();
+            events.push(PreparedEvent { stored, kind, payload });
+        }
+        Ok(Self {
+            subject: batch.subject,
+            expected_version: batch.expected_version,
+            at: batch.at,
+            at_text: batch.at.to_string(),
+            events,
+            content: batch.content,
+        })
+    }
+
+    /// Bytes that this batch holds in memory while it waits.
+    pub(super) fn bytes(&self) -> usize {
+        let payloads: usize = self.events.iter().map(|event| event.payload.len()).sum();
+        payloads.saturating_add(self.content.as_ref().map_or(0, |content| content.bytes.len()))
+    }
+
+    /// Writes the batch at the end of the chain, within the open transaction.
+    pub(super) fn write(self, connection: &Connection, chain: &mut Chain) -> Result<Vec<Entry>, JournalError> {
+        let found = match &self.subject {
+            Subject::Incident(incident) => version_of(connection, incident)?,
+            Subject::Adapter => 0,
+        };
+        let incident = match &self.subject {
+            Subject::Incident(_) if found != self.expected_version => {
+                return Err(JournalError::Conflict { expected: self.expected_version, found });
+            }
+            Subject::Incident(incident) => Some(incident.as_str()),
+            Subject::Adapter => None,
+        };
+        let refused = |error: &rusqlite::Error, chain: &Chain| fault(error, chain.sequence());
+        let mut insert = connection.prepare_cached(INSERT_ENTRY).map_err(|error| refused(&error, chain))?;
+        let mut entries = Vec::with_capacity(self.events.len());
+        let mut version = found;
+        for PreparedEvent { stored, kind, payload } in self.events {
+            if incident.is_some() {
+                version = version.saturating_add(1);
+            }
+            let link = Link {
+                sequence: chain.sequence().saturating_add(1),
+                subject: if incident.is_some() { INCIDENT } else { ADAPTER },
+                incident: incident.unwrap_or_default(),
+                version,
+                at: &self.at_text,
+                kind: &kind,
+                event_version: EVENT_VERSION,
+                payload: &payload,
+            };
+            let next = chain.extended(&link);
+            insert
+                .execute(params![
+                    whole(link.sequence)?,
+                    link.subject,
+                    incident,
+                    whole(version)?,
+                    link.at,
+                    link.kind,
+                    link.event_version,
+                    link.payload,
+                    next.hash()
+                ])
+                .map_err(|error| refused(&error, chain))?;
+            *chain = next;
+            entries.push(Entry {
+                sequence: chain.sequence(),
+                subject: self.subject.clone(),
+                version,
+                at: self.at,
+                stored,
+                hash: chain.hash_hex(),
+            });
+        }
+        if let Some(Content { sha256, bytes }) = &self.content {
+            connection
+                .prepare_cached(INSERT_CONTENT)
+                .and_then(|mut statement| statement.execute(params![sha256, bytes.as_ref(), self.at_text]))
+                .map_err(|error| refused(&error, chain))?;
+        }
+        Ok(entries)
+    }
+}
+
+fn unwritable(what: &str) -> JournalError {
+    JournalError::Corrupt { sequence: 0, why: format!("{what} cannot be appended") }
+}
+
+fn whole(number: u64) -> Result<i64, JournalError> {
+    i64::try_from(number).map_err(|_| JournalError::Unavailable("the store's numbers are used up".to_owned()))
+}
+
+fn version_of(connection: &Connection, incident: &IncidentId) -> Result<u64, JournalError> {
+    connection
+        .prepare_cached("SELECT coalesce(max(version), 0) FROM entry WHERE incident = ?1")
+        .and_then(|mut statement| statement.query_row([incident.as_str()], |row| row.get::<_, i64>(0)))
+        .map_err(|error| fault(&error, 0))
+        .map(|version| u64::try_from(version).unwrap_or_default())
+}
+
+/// Writes where the chain ends, in the same transaction as its entries.
+pub(super) fn write_head(connection: &Connection, chain: &Chain) -> Result<(), JournalError> {
+    let sequence = whole(chain.sequence())?;
+    connection
+        .prepare_cached("UPDATE meta SET head_sequence = ?1, head_hash = ?2 WHERE only = 1")
+        .and_then(|mut statement| statement.execute(params![sequence, chain.hash()]))
+        .map_err(|error| fault(&error, chain.sequence()))
+        .map(drop)
+}
+
+/// Entries after a sequence, in order.
+pub(super) fn entries_after(connection: &Connection, after: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let Ok(from) = i64::try_from(after) else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(SELECT_AFTER).map_err(|error| fault(&error, after))?;
+    let mut rows = statement.query(params![from, limit]).map_err(|error| fault(&error, after))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut due = after.saturating_add(1);
+    while let Some(row) = rows.next().map_err(|error| fault(&error, due))? {
+        let entry = entry_of(row, due)?;
+        if entry.sequence != due {
+            return Err(JournalError::Corrupt { sequence: due, why: "the entry is missing".to_owned() });
+        }
+        due = due.saturating_add(1);
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// Entries of one incident, in order.
+pub(super) fn entries_of(connection: &Connection, incident: &IncidentId) -> Result<Vec<Entry>, JournalError> {
+    let mut statement = connection.prepare_cached(SELECT_INCIDENT).map_err(|error| fault(&error, 0))?;
+    let mut rows = statement.query([incident.as_str()]).map_err(|error| fault(&error, 0))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| fault(&error, 0))? {
+        let entry = entry_of(row, 0)?;
+        if entry.version != (entries.len() as u64).saturating_add(1) {
+            let why = format!("the incident is at version {} here, {} is due", entry.version, entries.len() + 1);
+            return Err(JournalError::Corrupt { sequence: entry.sequence, why });
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// The bytes of a record, where they are still kept and still what their digest says.
+pub(super) fn content(connection: &Connection, sha256: &str) -> Result<Option<Bytes>, JournalError> {
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT bytes FROM content WHERE sha256 = ?1")
+        .and_then(|mut statement| statement.query_row([sha256], |row| row.get(0)).optional())
+        .map_err(|error| fault(&error, 0))?;
+    match bytes {
+        Some(bytes) if hex::encode(Sha256::digest(&bytes)) != sha256 => {
+            Err(JournalError::Corrupt { sequence: 0, why: format!("content `{sha256}` is not what its digest says") })
+        }
+        bytes => Ok(bytes.map(Bytes::from)),
+    }
+}
+
+/// Where the chain stands at one entry, by that entry's stored value.
+pub(super) fn chain_at(connection: &Connection, sequence: u64) -> Result<Chain, JournalError> {
+    let hash: Option<Vec<u8>> = connection
+        .query_row("SELECT hash FROM entry WHERE sequence = ?1", [whole(sequence)?], |row| row.get(0))
+        .optional()
+        .map_err(|error| fault(&error, sequence))?;
+    match hash.map(<[u8; 32]>::try_from) {
+        Some(Ok(hash)) => Ok(Chain::standing_at(sequence, hash)),
+        _ => Err(JournalError::Corrupt { sequence, why: "the entry is missing".to_owned() }),
+    }
+}
+
+/// Follows the chain from where it stands to the last row; answers the first fault.
+pub(super) fn check_from(
+    connection: &Connection,
+    chain: &mut Chain,
+    done: &mut dyn FnMut(u64),
+) -> Result<Option<ChainFault>, JournalError> {
+    let from = whole(chain.sequence())?;
+    let mut statement = connection.prepare_cached(SELECT_AFTER).map_err(|error| fault(&error, 0))?;
+    let mut rows = statement.query(params![from, i64::MAX]).map_err(|error| fault(&error, 0))?;
+    loop {
+        let due = chain.sequence().saturating_add(1);
+        let checked = match rows.next() {
+            Ok(None) => return Ok(None),
+            Ok(Some(row)) => borrowed(row, due).and_then(|row| {
+                chain.check(&row.link, row.hash).map_err(|broken| corrupt(broken.sequence, broken.why))
+            }),
+            Err(error) => Err(fault(&error, due)),
+        };
+        match checked {
+            Ok(()) => done(chain.sequence()),
+            Err(JournalError::Corrupt { sequence, why }) => return Ok(Some(ChainFault { sequence, why })),
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+/// One row as it stands in the store.
+struct Borrowed<'a> {
+    link: Link<'a>,
+    about_incident: bool,
+    hash: &'a [u8],
+    before: Option<&'a [u8]>,
+}
+
+fn corrupt(sequence: u64, why: impl Into<String>) -> JournalError {
+    JournalError::Corrupt { sequence, why: why.into() }
+}
+
+fn borrowed<'a>(row: &'a Row<'_>, due: u64) -> Result<Borrowed<'a>, JournalError> {
+    let sequence = row
+        .get::<_, i64>(0)
+        .ok()
+        .and_then(|sequence| u64::try_from(sequence).ok())
+        .ok_or_else(|| corrupt(due, "the sequence is no number"))?;
+    let column = |index: usize| row.get_ref(index).map_err(|error| fault(&error, sequence));
+    let wrong = |name: &'static str| move |_: FromSqlError| corrupt(sequence, format!("column `{name}` is unreadable"));
+    let number = |index: usize, name: &'static str| {
+        column(index)?
+            .as_i64()
+            .and_then(|number| u64::try_from(number).map_err(|_| FromSqlError::InvalidType))
+            .map_err(wrong(name))
+    };
+    let incident = column(2)?.as_str_or_null().map_err(wrong("incident"))?;
+    let event_version = number(6, "event_version")?;
+    Ok(Borrowed {
+        link: Link {
+            sequence,
+            subject: column(1)?.as_str().map_err(wrong("subject"))?,
+            incident: incident.unwrap_or_default(),
+            version: number(3, "version")?,
+            at: column(4)?.as_str().map_err(wrong("at"))?,
+            kind: column(5)?.as_str().map_err(wrong("kind"))?,
+            event_version: u32::try_from(event_version).unwrap_or(u32::MAX),
+            payload: column(7)?.as_blob().map_err(wrong("payload"))?,
+        },
+        about_incident: incident.is_some(),
+        hash: column(8)?.as_blob().map_err(wrong("hash"))?,
+        before: column(9)?.as_blob_or_null().map_err(wrong("hash"))?,
+    })
+}
+
+fn entry_of(row: &Row<'_>, due: u64) -> Result<Entry, JournalError> {
+    let Borrowed { link, about_incident, hash, before } = borrowed(row, due)?;
+    let sequence = link.sequence;
+    let before = match (sequence, before.map(<[u8; 32]>::try_from)) {
+        (1, None) => GENESIS,
+        (2.., Some(Ok(before))) => before,
+        _ => return Err(corrupt(sequence.saturating_sub(1), "the entry is missing")),
+    };
+    if link.hash(&before).as_slice() != hash {
+        return Err(corrupt(sequence, "its content, or that of the entry before, is not what the chain committed to"));
+    }
+    if link.event_version != EVENT_VERSION {
+        let version = link.event_version;
+        return Err(corrupt(sequence, format!("events of version {version} are not known, only {EVENT_VERSION}")));
+    }
+    // The parser's own words could quote content; the column is enough to find the place.
+    let unreadable = |error: serde_json::Error| {
+        corrupt(sequence, format!("event `{}` is not known as it stands, at column {}", link.kind, error.column()))
+    };
+    let (subject, stored) = if about_incident {
+        let event: Event = serde_json::from_slice(link.payload).map_err(unreadable)?;
+        (Subject::Incident(IncidentId::new(link.incident)), Stored::Incident(event))
+    } else {
+        let event: AdapterEvent = serde_json::from_slice(link.payload).map_err(unreadable)?;
+        (Subject::Adapter, Stored::Adapter(event))
+    };
+    let at = link.at.parse().map_err(|_| corrupt(sequence, "column `at` is no instant"))?;
+    Ok(Entry { sequence, subject, version: link.version, at, stored, hash: hex::encode(hash) })
+}

@@ -1,0 +1,85 @@
+//! The commands as their users run them: exit status, output, and what they say of bad input.
+
+use crate::support::{fourth, shared};
+use serde_json::Value;
+
+fn decisions(arguments: &[&str]) -> Vec<Value> {
+    let (status, out, err) = fourth(arguments);
+    assert_eq!(status, 0, "{err}");
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+const KEYS: &[&str] = &[
+    "call", "format", "repairs", "facts", "status", "route", "rule", "exclusions", "reasons", "options", "questions",
+    "nearest_flip", "policy", "decide_ns",
+];
+
+/// Show 2 of the first issue, on the public samples.
+#[test]
+fn decide_gives_one_decision_for_each_public_sample() {
+    let Some(shared) = shared() else { return };
+    let mut files = vec![shared.join("standards/eido/call_transfer.json")];
+    let mut exports: Vec<_> =
+        std::fs::read_dir(shared.join("standards/cad-xml")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    exports.sort();
+    files.extend(exports.into_iter().filter(|path| path.extension().is_some_and(|found| found == "xml")));
+    let mut arguments = vec!["decide", "--json", "--policy", "schemas/policy/library/kamloops"];
+    arguments.extend(files.iter().map(|file| file.to_str().unwrap()));
+    let decisions = decisions(&arguments);
+    assert_eq!(decisions.len(), files.len(), "one decision for each file, UTF-16 included");
+    for decision in &decisions {
+        for key in KEYS {
+            assert!(decision.get(key).is_some(), "`{key}` is missing");
+        }
+        assert!(!decision["reasons"].as_array().unwrap().is_empty(), "every no has a reason");
+    }
+    let fire = files.iter().position(|file| file.ends_with("full_call.xml")).unwrap();
+    assert_eq!(decisions[fire]["route"], "ordinary", "the structure fire goes to the ordinary route");
+    assert!(decisions[fire]["reasons"][0]["text"].as_str().is_some_and(|text| !text.is_empty()));
+}
+
+#[test]
+fn decide_answers_our_own_samples_and_takes_answers() {
+    let folder = "schemas/call_record/samples";
+    let mut files: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == "json" || found == "xml"))
+        .map(|path| path.to_str().unwrap().to_owned())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 4, "our own samples are there");
+    let mut arguments = vec!["decide", "--json", "--policy", "schemas/policy/library/kamloops", "--answer", "doubt=yes"];
+    arguments.extend(files.iter().map(String::as_str));
+    for decision in decisions(&arguments) {
+        assert_eq!(decision["route"], "ordinary", "doubt always falls to the ordinary route");
+    }
+}
+
+#[test]
+fn bad_input_is_one_line_that_names_the_input_and_exits_with_two() {
+    for arguments in [
+        &["decide", "--policy", "schemas/policy/library/kamloops", "no-such-file.json"][..],
+        &["decide", "--policy", "no-such-folder", "README.md"],
+        &["decode", "Cargo.toml"],
+        &["check", "no-such-folder"],
+        &["serve", "--config", "no-such-file.toml"],
+        &["journal", "verify", "--journal", "no-such-file.db"],
+        &["report", "--journal", "no-such-file.db"],
+    ] {
+        let (status, _, err) = fourth(arguments);
+        assert_eq!(status, 2, "{arguments:?}: {err}");
+        let named = arguments.iter().any(|argument| argument.contains('.') && err.contains(argument))
+            || err.contains("no-such-folder");
+        assert!(named, "{arguments:?} must name the input: {err}");
+    }
+}
+
+/// Every policy of the library is proved and all its cases pass.
+#[test]
+fn every_policy_of_the_library_checks() {
+    for agency in ["kamloops", "new-westminster", "calgary", "halifax"] {
+        let (status, out, err) = fourth(&["check", &format!("schemas/policy/library/{agency}")]);
+        assert_eq!(status, 0, "{agency}: {out}{err}");
+    }
+}

@@ -1,0 +1,172 @@
+//! What the process tests share: a policy and a configuration in a temporary folder, and the served adapter as a process.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The token of the test's one identity, which may do everything.
+pub const TOKEN: &str = "a-token-for-the-test-only";
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the public samples lie, or `None`, said aloud.
+pub fn shared() -> Option<PathBuf> {
+    let folder = std::env::var("FOURTH_SHARED").map_or_else(|_| root().join("../shared"), PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("ignored: FOURTH_SHARED ({}) is absent, so the public samples were not read", folder.display());
+    None
+}
+
+/// A free port of this machine.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits for a condition, looking often; panics with `what` when the time is over.
+pub async fn eventually<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < within, "{what}: not within {within:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A folder with everything that one adapter needs.
+pub struct Place {
+    /// Removed when the test ends.
+    pub folder: tempfile::TempDir,
+    /// Ports of intake, teams, pages and operations, kept over restarts.
+    pub ports: [u16; 4],
+}
+
+impl Place {
+    /// A place with the Kamloops policy changed by `change_policy`, and `more` configuration appended.
+    pub fn new(change_policy: impl Fn(String) -> String, more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("policy");
+        fs::create_dir(&policy).unwrap();
+        for entry in fs::read_dir(root().join("schemas/policy/library/kamloops")).unwrap().map(Result::unwrap) {
+            let name = entry.file_name();
+            let bytes = fs::read(entry.path()).unwrap();
+            let bytes = if name == "policy.toml" { change_policy(String::from_utf8(bytes).unwrap()).into_bytes() } else { bytes };
+            fs::write(policy.join(name), bytes).unwrap();
+        }
+        let place = Self { folder, ports: [free_port(), free_port(), free_port(), free_port()] };
+        let [intake, teams, pages, operations] = place.ports;
+        let token = sha256_hex(TOKEN);
+        let configuration = format!(
+            r#"
+[adapter]
+agency = "kamloops.example"
+element = "fourth.kamloops.example"
+
+[policy]
+folder = "policy"
+
+[journal]
+path = "journal.db"
+
+[listen]
+intake = "127.0.0.1:{intake}"
+teams = "127.0.0.1:{teams}"
+pages = "127.0.0.1:{pages}"
+operations = "127.0.0.1:{operations}"
+
+[[sender]]
+name = "default"
+agency = "kamloops.example"
+element = "cad.kamloops.example"
+time_zone = "America/Vancouver"
+
+[access]
+open_on_loopback = true
+
+[[access.identity]]
+name = "test"
+role = ["cad", "call-taker", "evaluator", "operator"]
+token_sha256 = "{token}"
+{more}
+"#
+        );
+        fs::write(place.configuration(), configuration).unwrap();
+        place
+    }
+
+    /// The configuration file.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("fourth.toml")
+    }
+
+    /// The journal file.
+    pub fn journal(&self) -> PathBuf {
+        self.folder.path().join("journal.db")
+    }
+
+    /// The address of a door by its place in `ports`.
+    pub fn url(&self, door: usize) -> String {
+        format!("http://127.0.0.1:{}", self.ports[door])
+    }
+}
+
+fn sha256_hex(text: &str) -> String {
+    fourth_option::access::hash_token(text)
+}
+
+/// A served adapter.
+pub struct Served(Child);
+
+impl Served {
+    /// Starts `fourth serve` and waits until it says that it is ready.
+    pub fn start(place: &Place) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fourth"))
+            .args(["serve", "--config"])
+            .arg(place.configuration())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        for line in lines {
+            if line.unwrap().starts_with("ready") {
+                return Self(child);
+            }
+        }
+        panic!("the adapter ended before it was ready: {:?}", child.wait());
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs the command; gives its exit status and what it printed.
+pub fn fourth(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_fourth")).args(arguments).current_dir(root()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
