@@ -1,0 +1,214 @@
+//! One leg as its team sees it: what is offered, what is theirs, what is no longer, and what they can press.
+
+use super::released::TeamCall;
+use crate::incident::{BackupService, DeclineCause, Disposition, Leg, LegState};
+use crate::pages::caller_text;
+use crate::pages::layout::{Icon, icon, timer, token};
+use crate::pages::trail::kebab;
+use crate::pages::visitor::Visitor;
+use crate::pages::words::Words;
+use crate::record::TimePoint;
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+/// Notes and facts shown at most.
+const ITEMS_MAX: usize = 20;
+
+/// Hazards a team can report in one press: fact and value. They only raise.
+pub const HAZARDS: [(&str, &str); 7] = [
+    ("weapon", "present"),
+    ("weapon", "used"),
+    ("violence", "threat"),
+    ("violence", "physical"),
+    ("medical", "acute"),
+    ("self_harm", "attempt"),
+    ("crime", "in-progress"),
+];
+
+/// Why a team hands a call back.
+pub const RETURN_REASONS: [&str; 6] =
+    ["needs-police", "needs-ems", "person-refuses-team", "outside-mandate", "end-of-shift", "other"];
+
+const DECLINES: [DeclineCause; 7] = [
+    DeclineCause::Busy,
+    DeclineCause::Unsafe,
+    DeclineCause::OutOfMandate,
+    DeclineCause::TooFar,
+    DeclineCause::EndOfShift,
+    DeclineCause::OtherArrangement,
+    DeclineCause::Other,
+];
+
+const DISPOSITIONS: [Disposition; 11] = [
+    Disposition::Supported,
+    Disposition::Treated,
+    Disposition::ResolvedByPhone,
+    Disposition::Referred,
+    Disposition::Transported,
+    Disposition::Transferred,
+    Disposition::Refused,
+    Disposition::CouldNotLocate,
+    Disposition::GoneOnArrival,
+    Disposition::OtherResponderFirst,
+    Disposition::Cancelled,
+];
+
+/// One leg as a card.
+#[must_use]
+pub fn card(visitor: &Visitor, leg: &Leg, call: &TeamCall, alarms: &Markup, now: Timestamp) -> Markup {
+    let words = &visitor.words;
+    let state = kebab(&leg.state);
+    html! {
+        article.card.leg-card.{ "leg-is-" (state) } id={ "leg-" (leg.id) } aria-labelledby={ "title-" (leg.id) } data-leg=(leg.id) data-state=(state) {
+            p.kicker {
+                span { (leg.plan.title) " · " (words.t("team.reference")) " " code { (call.reference) } }
+                span.leg.{ "leg-" (state) } { (words.code("leg", &state)) }
+            }
+            @match leg.state {
+                LegState::Offered => (offered(visitor, leg, call, now)),
+                LegState::StoodBack => (stood_back(words, leg, call, alarms)),
+                _ => (owned(visitor, leg, call, alarms)),
+            }
+        }
+    }
+}
+
+fn title(words: &Words, leg: &Leg, call: &TeamCall) -> Markup {
+    html! {
+        h2 id={ "title-" (leg.id) } {
+            @match &call.nature { Some(nature) => (words.value("nature", nature)), None => (words.t("team.call")) }
+        }
+    }
+}
+
+fn offered(visitor: &Visitor, leg: &Leg, call: &TeamCall, now: Timestamp) -> Markup {
+    let words = &visitor.words;
+    html! {
+        div.leg-head {
+            (title(words, leg, call))
+            p.answer-by { (icon(Icon::Clock)) (words.t("team.answer-within")) " " (timer(leg.deadline, now)) }
+        }
+        (what(words, leg, call))
+        div.acts {
+            form method="post" action={ "/team/legs/" (leg.id) "/accept" } {
+                (token(visitor)) button.primary type="submit" name="do" value="accept" { (words.t("team.accept")) }
+            }
+            form.inline method="post" action={ "/team/legs/" (leg.id) "/decline" } {
+                (token(visitor))
+                label for={ "cause-" (leg.id) } { (words.t("team.cause")) }
+                select id={ "cause-" (leg.id) } name="cause" {
+                    @for cause in DECLINES { option value=(kebab(&cause)) { (words.code("cause", &kebab(&cause))) } }
+                }
+                button type="submit" { (words.t("team.decline")) }
+            }
+        }
+        p.muted { (words.t("team.silence")) }
+    }
+}
+
+fn stood_back(words: &Words, leg: &Leg, call: &TeamCall, alarms: &Markup) -> Markup {
+    html! {
+        h2.stand-back id={ "title-" (leg.id) } role="alert" { (icon(Icon::Warning)) (words.t("team.stand-back")) }
+        p.lead { (words.t("team.stand-back.text")) }
+        (what(words, leg, call))
+        (alarms)
+    }
+}
+
+fn owned(visitor: &Visitor, leg: &Leg, call: &TeamCall, alarms: &Markup) -> Markup {
+    let words = &visitor.words;
+    let next = match leg.state {
+        LegState::Accepted => Some(TimePoint::EnRoute),
+        LegState::EnRoute => Some(TimePoint::OnScene),
+        LegState::OnScene => Some(TimePoint::WithPerson),
+        _ => None,
+    };
+    html! {
+        (title(words, leg, call))
+        (alarms)
+        (what(words, leg, call))
+        div.acts {
+            form.steps method="post" action={ "/team/legs/" (leg.id) "/move" } {
+                (token(visitor))
+                @for point in [TimePoint::EnRoute, TimePoint::OnScene, TimePoint::WithPerson] {
+                    @if is_ahead(leg.state, point) {
+                        button.primary[next == Some(point)] type="submit" name="status" value=(kebab(&point)) { (words.code("move", &kebab(&point))) }
+                    }
+                }
+            }
+            form.backup-team method="post" action={ "/team/legs/" (leg.id) "/backup" } {
+                (token(visitor))
+                button.alarm-button type="submit" name="service" value="police" { (icon(Icon::Warning)) (words.t("team.backup")) }
+                button type="submit" name="service" value=(kebab(&BackupService::Ems)) { (words.code("service", "ems")) }
+                button type="submit" name="service" value=(kebab(&BackupService::Fire)) { (words.code("service", "fire")) }
+            }
+        }
+        div.three {
+            form.inline method="post" action={ "/team/legs/" (leg.id) "/clear" } {
+                (token(visitor))
+                label for={ "disposition-" (leg.id) } { (words.t("team.disposition")) }
+                select id={ "disposition-" (leg.id) } name="disposition" required {
+                    option value="" { (words.t("team.choose")) }
+                    @for disposition in DISPOSITIONS { option value=(kebab(&disposition)) { (words.code("disposition", &kebab(&disposition))) } }
+                }
+                button.primary[next.is_none()] type="submit" { (words.t("team.clear")) }
+            }
+            form.inline method="post" action={ "/team/legs/" (leg.id) "/hazard" } {
+                (token(visitor))
+                label for={ "hazard-" (leg.id) } { (words.t("team.hazard")) }
+                select id={ "hazard-" (leg.id) } name="hazard" required {
+                    option value="" { (words.t("team.choose")) }
+                    @for (fact, value) in HAZARDS {
+                        option value={ (fact) "." (value) } { (words.fact(fact)) ": " (words.value(fact, value)) }
+                    }
+                }
+                button type="submit" { (words.t("team.report")) }
+            }
+            form.inline method="post" action={ "/team/legs/" (leg.id) "/return" } {
+                (token(visitor))
+                label for={ "why-" (leg.id) } { (words.t("team.why")) }
+                select id={ "why-" (leg.id) } name="why" required {
+                    option value="" { (words.t("team.choose")) }
+                    @for why in RETURN_REASONS { option value=(why) { (words.code("why", why)) } }
+                }
+                button type="submit" { (words.t("team.return")) }
+            }
+        }
+    }
+}
+
+fn is_ahead(state: LegState, point: TimePoint) -> bool {
+    let reached = match state {
+        LegState::EnRoute => TimePoint::EnRoute,
+        LegState::OnScene => TimePoint::OnScene,
+        LegState::WithPerson => TimePoint::WithPerson,
+        _ => TimePoint::Accepted,
+    };
+    point > reached
+}
+
+/// The released fields, and nothing else.
+fn what(words: &Words, leg: &Leg, call: &TeamCall) -> Markup {
+    html! {
+        dl.released {
+            @for place in call.places.iter().take(ITEMS_MAX) {
+                div { dt { (words.t("record.address")) } dd.big { (caller_text::line(place)) } }
+            }
+            @if let Some(point) = call.point {
+                div { dt { (words.t("record.point")) } dd { (format!("{:.5}, {:.5}", point.latitude, point.longitude)) } }
+            }
+            @for callback in call.callbacks.iter().take(ITEMS_MAX) {
+                div { dt { (words.t("record.callback")) } dd.big { (caller_text::line(callback.trim_start_matches("tel:"))) } }
+            }
+            @if let Some(name) = &call.caller_name { div { dt { (words.t("record.person")) } dd { (caller_text::line(name)) } } }
+            @if let Some(age) = call.age_years { div { dt { (words.fact("age")) } dd { (words.with("record.age", &[("n", &age.to_string())])) } } }
+            @for (fact, value) in call.facts.iter().take(ITEMS_MAX) {
+                div { dt { (words.fact(fact)) } dd { (caller_text::line(&words.value(fact, value))) } }
+            }
+            @if let Some(minutes) = leg.plan.call_back_within_min {
+                div { dt { (words.t("team.obligation")) } dd { strong { (words.with("team.call-back", &[("n", &minutes.to_string())])) } } }
+            }
+        }
+        @for note in call.notes.iter().take(ITEMS_MAX) { (caller_text::note(note)) }
+    }
+}
