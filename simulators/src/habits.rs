@@ -54,6 +54,24 @@ pub struct Habits {
     pub crews: usize,
     /// When the crews work, in the city's zone; always where empty.
     pub shifts: Vec<Shift>,
+    /// What the team makes of its first offers, in order, before the shares above decide: so that a short demo shows
+    /// every outcome.
+    pub opening: Vec<Mind>,
+}
+
+/// What a team makes of an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mind {
+    /// Accept in time, where a crew is on shift and free.
+    Accept,
+    /// Accept too late.
+    AcceptLate,
+    /// Decline.
+    Decline,
+    /// Nobody answers the webhook.
+    Unreachable,
+    /// Say nothing.
+    Ignore,
 }
 
 /// A hazard met on scene.
@@ -126,7 +144,24 @@ impl Habits {
             by_phone: false,
             crews: CREWS,
             shifts: Vec::new(),
+            opening: Vec::new(),
         }
+    }
+
+    /// The mind about the n-th offer, n counted from 1.
+    pub(crate) fn mind(&self, n: u64, rng: &mut StdRng) -> Mind {
+        let opening = usize::try_from(n).ok().and_then(|n| self.opening.get(n.checked_sub(1)?));
+        if let Some(mind) = opening {
+            return *mind;
+        }
+        let minds = [
+            (Mind::Accept, self.accept),
+            (Mind::Decline, self.decline),
+            (Mind::AcceptLate, self.late),
+            (Mind::Unreachable, self.unreachable),
+            (Mind::Ignore, 1.0 - self.accept - self.decline - self.late - self.unreachable),
+        ];
+        chance::weighted(rng, &minds, |mind| mind.1).map_or(Mind::Ignore, |mind| mind.0)
     }
 
     fn from_data(team: &TeamHabits, city: &City) -> Self {
@@ -236,6 +271,16 @@ mod tests {
         }
         assert!(Habits::of(&city, "line-211").by_phone);
         assert!(!Habits::of(&city, "cso-north").by_phone);
+    }
+
+    #[test]
+    fn an_opening_is_kept_to_and_then_the_shares_decide() {
+        let opening = vec![Mind::Accept, Mind::Decline, Mind::AcceptLate];
+        let habits = Habits { accept: 0.0, decline: 0.0, late: 0.0, unreachable: 1.0, opening, ..Habits::usual() };
+        let mut rng = chance::stream(1, "minds", 0);
+        let minds: Vec<Mind> = (1..=5).map(|n| habits.mind(n, &mut rng)).collect();
+        let shares = [Mind::Unreachable, Mind::Unreachable];
+        assert_eq!(minds, [vec![Mind::Accept, Mind::Decline, Mind::AcceptLate], shares.to_vec()].concat());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::clock::ScaledClock;
 use crate::doors::{Doors, KnownDoors};
 use crate::faults::{BarePeer, Slowness, slow_peer};
-use crate::habits::Habits;
+use crate::habits::{Habits, Mind};
 use crate::tally::{Counters, Tally, lock};
 use crate::team::{Surroundings, TeamPeer};
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,6 +23,12 @@ use tokio::task::JoinSet;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// The phone leg's program id, by which [`Peers::line211_url`] is found.
 const LINE_211: &str = "line-211";
+
+/// How the teams answer their first offers, one after the other program.
+const OPENINGS: [[Mind; 4]; 2] = [
+    [Mind::Accept, Mind::Decline, Mind::Accept, Mind::AcceptLate],
+    [Mind::Accept, Mind::Ignore, Mind::Accept, Mind::Decline],
+];
 
 /// What a city is started with.
 #[derive(Debug, Clone)]
@@ -46,14 +52,16 @@ pub struct PeersSettings {
 }
 
 impl PeersSettings {
-    /// The city's own programs with its own habits, once as dense as its evening, on the loopback address.
+    /// The city's own programs with its own habits, once as dense as its evening, on the loopback address. The teams'
+    /// first offers are answered in a set order, so that a short evening shows every outcome.
     #[must_use]
     pub fn of(city: City, seed: u64, clock: ScaledClock) -> Self {
-        let program = |program: &str| ProgramPeer {
-            program: program.to_owned(),
-            behaviour: Behaviour::Team(Box::new(Habits::of(&city, program))),
+        let program = |(number, program): (usize, &str)| {
+            let opening = OPENINGS.get(number % OPENINGS.len()).map(|opening| opening.to_vec()).unwrap_or_default();
+            let habits = Habits { opening, ..Habits::of(&city, program) };
+            ProgramPeer { program: program.to_owned(), behaviour: Behaviour::Team(Box::new(habits)) }
         };
-        let programs = city.teams.iter().map(|team| program(&team.program)).collect();
+        let programs = city.teams.iter().map(|team| team.program.as_str()).enumerate().map(program).collect();
         Self {
             city,
             seed,

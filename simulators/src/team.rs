@@ -4,7 +4,7 @@ use crate::chance;
 use crate::client::Client;
 use crate::clock::{ScaledClock, after};
 use crate::doors::KnownDoors;
-use crate::habits::{Habits, named};
+use crate::habits::{Habits, Mind, named};
 use crate::leg::LegInHand;
 use crate::line211;
 use crate::server::{Received, Reply, Server};
@@ -104,21 +104,6 @@ impl TeamPeer {
     }
 }
 
-/// What a team makes of an offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mind {
-    /// Accept in time, where a crew is on shift and free.
-    Accept,
-    /// Accept too late.
-    AcceptLate,
-    /// Decline.
-    Decline,
-    /// Nobody answers the webhook.
-    Unreachable,
-    /// Say nothing.
-    Ignore,
-}
-
 impl Team {
     fn receive(self: &Arc<Self>, received: &Received) -> Reply {
         let clock = &self.around.clock;
@@ -173,7 +158,7 @@ impl Team {
             desk.offers += 1;
             count(&self.around.counters.offers);
             let mut rng = chance::stream(self.around.seed, &format!("team {}", self.program), desk.offers);
-            let mind = self.mind(&mut rng);
+            let mind = self.habits.mind(desk.offers, &mut rng);
             if mind == Mind::Unreachable {
                 count(&self.around.counters.unreachable);
                 desk.cannot_reach(&webhook.leg);
@@ -246,18 +231,6 @@ impl Team {
         } else {
             attend(&mut leg, &mut rng, &self.habits).await;
         }
-    }
-
-    fn mind(&self, rng: &mut StdRng) -> Mind {
-        let Habits { accept, decline, late, unreachable, .. } = self.habits;
-        let minds = [
-            (Mind::Accept, accept),
-            (Mind::Decline, decline),
-            (Mind::AcceptLate, late),
-            (Mind::Unreachable, unreachable),
-            (Mind::Ignore, 1.0 - accept - decline - late - unreachable),
-        ];
-        chance::weighted(rng, &minds, |mind| mind.1).map_or(Mind::Ignore, |mind| mind.0)
     }
 }
 

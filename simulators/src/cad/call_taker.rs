@@ -26,6 +26,9 @@ const PROGRAM_REASONS: [&str; 3] = ["team knows the person", "caller asks for th
 /// Further share of calls in which doubt is pressed although nothing is wrong.
 const DOUBT: f64 = 0.005;
 
+/// The questions of a call-taker's card, asked in this order where the adapter does not say which ones matter.
+const CARD: [&str; 9] = ["weapon", "violence", "self_harm", "medical", "crime", "setting", "consent", "housing", "age"];
+
 /// What came of the call-taker's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Chosen {
@@ -73,7 +76,7 @@ impl View {
         questions.map(|questions| questions.iter().filter_map(fact).collect()).unwrap_or_default()
     }
 
-    /// Programs that could take the call, else any program on the list.
+    /// Programs that could take the call, else any program on the list; none where the adapter lists none.
     fn programs(&self) -> Vec<String> {
         let options = self.decision().get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let name = |option: &&Value| option.get("program").and_then(Value::as_str).map(str::to_owned);
@@ -126,7 +129,9 @@ async fn ask(source: &CallSource, call: &SimulatedCall, incident: &str, mut view
     let screening = &source.city.screening;
     let mut asked = BTreeSet::new();
     while asked.len() < QUESTIONS_MAX && view.status() == "needs-answer" {
-        let Some(fact) = view.questions().into_iter().find(|fact| !asked.contains(fact)) else { break };
+        let questions = view.questions();
+        let card = CARD.iter().map(|fact| (*fact).to_owned()).filter(|_| questions.is_empty());
+        let Some(fact) = questions.iter().cloned().chain(card).find(|fact| !asked.contains(fact)) else { break };
         let [least, most] = screening.answer_delay_s;
         let delay_s = if least < most { rng.random_range(least..most) } else { least };
         wait(source, delay_s).await;
@@ -162,7 +167,7 @@ async fn choose(source: &CallSource, call: &SimulatedCall, incident: &str, view:
     let vulnerable = call.family == crate::city::Family::Vulnerable;
     if vulnerable
         && chance::happens(rng, OVERRIDE_TO_PROGRAM)
-        && let Some(program) = chance::one_of(rng, &view.programs())
+        && let Some(program) = program_named(source, view, rng)
     {
         let reason = chance::one_of(rng, &PROGRAM_REASONS).copied().unwrap_or_default();
         let choice = json!({ "choice": "program", "program": program, "reason": reason });
@@ -175,6 +180,13 @@ async fn choose(source: &CallSource, call: &SimulatedCall, incident: &str, view:
         count(&counters.choices_accepted);
     }
     Chosen::Ordinary
+}
+
+/// A program that the call-taker would name: of the adapter's list, else of those the centre works with.
+fn program_named(source: &CallSource, view: &View, rng: &mut StdRng) -> Option<String> {
+    let listed = view.programs();
+    let known = || source.city.teams.iter().map(|team| team.program.clone()).collect();
+    chance::one_of(rng, &if listed.is_empty() { known() } else { listed }).cloned()
 }
 
 /// Keys an answer in; the view after it, where it was taken.

@@ -247,7 +247,9 @@ impl Sheet {
     #[must_use]
     pub fn entered(call: Arc<SimulatedCall>, centre: Arc<Centre>, answered_at: Timestamp, now: Timestamp) -> Self {
         let notes = vec![(now, call.narrative.clone())];
-        let stated = call.known.clone();
+        // Doubt is a key the call-taker presses, never a field of a record.
+        let stated = call.known.iter().filter(|(fact, _)| *fact != "doubt");
+        let stated = stated.map(|(fact, value)| (fact.clone(), value.clone())).collect();
         Self {
             call,
             centre,

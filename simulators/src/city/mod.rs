@@ -155,8 +155,14 @@ pub struct Fill {
 /// What is known at first, and what call-takers do about the rest.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Screening {
-    /// Share of calls in which a fact's truth is in the first record.
-    pub known_at_entry: BTreeMap<String, f64>,
+    /// Share of records that come with every fact of `script` answered.
+    pub complete: f64,
+    /// The facts of a whole screening.
+    pub script: Vec<String>,
+    /// In the other records: the share in which each fact of the screening is known.
+    pub known_otherwise: BTreeMap<String, f64>,
+    /// The share in which each further fact is known, drawn for every record.
+    pub known_always: BTreeMap<String, f64>,
     /// Share of `needs-answer` calls in which the call-taker asks.
     pub asked_by_call_taker: f64,
     /// Share of questions that the caller cannot answer.

@@ -30,12 +30,17 @@ impl City {
 
     /// Draws which of it the first record holds.
     pub(super) fn draw_known(&self, truth: &FactValues, rng: &mut StdRng) -> FactValues {
-        let known_at_entry = &self.screening.known_at_entry;
-        truth
-            .iter()
-            .filter(|(fact, _)| chance::happens(rng, known_at_entry.get(*fact).copied().unwrap_or(0.0)))
-            .map(|(fact, value)| (fact.clone(), value.clone()))
-            .collect()
+        let screening = &self.screening;
+        let complete = chance::happens(rng, screening.complete);
+        let mut known = |fact: &String| {
+            let of = |shares: &BTreeMap<String, f64>| shares.get(fact).copied();
+            if complete && screening.script.contains(fact) {
+                return true;
+            }
+            let share = of(&screening.known_always).or_else(|| of(&screening.known_otherwise)).unwrap_or(0.0);
+            chance::happens(rng, share)
+        };
+        truth.iter().filter(|(fact, _)| known(fact)).map(|(fact, value)| (fact.clone(), value.clone())).collect()
     }
 
     /// A neighbourhood by its weight for the family.
