@@ -21,6 +21,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
+/// Copies from the pass-through that are assessed at once.
+const COPIES_AT_ONCE_MAX: usize = 32;
+
 /// A running adapter.
 pub struct Application {
     desk: Arc<Desk>,
@@ -72,10 +75,15 @@ impl Application {
         background.spawn(async move { resumed.resume().await });
 
         let mut state = http::State::new(Arc::clone(&desk), Arc::clone(&access), metrics, stopping.clone());
-        if let Some(settings) = &configuration.http.proxy {
-            let (proxy, copies) = http::Proxy::new(settings).map_err(|fault| bad("http.proxy", &fault))?;
-            background.spawn(http::assess_copies(copies, Arc::clone(&desk)));
-            state = state.with_proxy(Arc::new(proxy));
+        if let Some(settings) = &configuration.http.pass_through {
+            let proxy = http::Proxy::new(settings.clone());
+            let (proxy, copies) = proxy.map_err(|fault| bad("http.pass_through", &fault))?;
+            let assessor = Arc::clone(&desk);
+            background.spawn(http::assess_copies(copies, COPIES_AT_ONCE_MAX, move |bytes, sender| {
+                let desk = Arc::clone(&assessor);
+                async move { desk.receive(bytes, None, &sender).await.map(drop) }
+            }));
+            state = state.with_proxy(proxy);
         }
         let page_state = {
             let zone = page_zone(configuration, &desk)?;

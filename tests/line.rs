@@ -101,7 +101,7 @@ async fn the_pass_through_gives_the_cad_every_byte_and_assesses_a_copy() {
     })
     .await
     .unwrap();
-    let place = Place::new(|policy| policy, &format!("[http.proxy]\ncad_url = \"{}\"\n", cad.url()));
+    let place = Place::new(|policy| policy, &format!("[http.pass_through]\ncad_base_url = \"{}\"\n", cad.url()));
     let _served = Served::start(&place);
     let id = "urn:emergency:uid:incidentid:line3:kamloops.example";
     let record = eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);

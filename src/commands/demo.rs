@@ -164,7 +164,7 @@ fn live_table(desk: &Desk, figures: &Figures, tally: &Tally) -> String {
         count("cleared by a team", totals.clears),
         count("records passed through to the CAD", tally.passed_through),
     ];
-    for interval in [Interval::Assess, Interval::HandOver, Interval::Turnout, Interval::Travel, Interval::Response] {
+    for interval in [Interval::Assess, Interval::HandOver, Interval::Turnout, Interval::Travel, Interval::TeamResponse] {
         let summary = figures.interval(interval);
         let seconds = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1_000.0));
         let n = summary.n.to_string();
@@ -234,7 +234,7 @@ async fn summarise(
 fn configure(peers: &Peers, pages: SocketAddr, journal: &Path, folder: &Path) -> Result<Configuration, BadInput> {
     let mut text = format!(
         "[policy]\nfolder = \"embedded\"\n[journal]\npath = {}\n[listen]\nintake = \"127.0.0.1:0\"\nteams = \"127.0.0.1:0\"\n\
-         pages = \"{pages}\"\noperations = \"127.0.0.1:0\"\n[http.proxy]\ncad_url = \"{}\"\n\
+         pages = \"{pages}\"\noperations = \"127.0.0.1:0\"\n[http.pass_through]\ncad_base_url = \"{}\"\n\
          [handoff.cad]\nurl = \"{}\"\nagency = \"fourth.kamloops.example\"\nelement = \"adapter.fourth.kamloops.example\"\n\
          [access]\nopen_on_loopback = true\n",
         quoted(&journal.display().to_string()),
@@ -245,7 +245,8 @@ fn configure(peers: &Peers, pages: SocketAddr, journal: &Path, folder: &Path) ->
         let digest = crate::access::hash_token(token);
         let _ = writeln!(text, "[[access.identity]]\nname = \"{name}\"\nrole = {role}\n{program}token_sha256 = \"{digest}\"");
     };
-    identity(&mut text, "position-4", "[\"cad\", \"call-taker\"]", "", peers.call_taker_token());
+    identity(&mut text, "cad", "\"cad\"", "", peers.cad_token());
+    identity(&mut text, "position-4", "\"call-taker\"", "", peers.call_taker_token());
     for (program, access) in peers.teams() {
         identity(&mut text, &format!("team-{program}"), "\"team\"", &format!("program = \"{program}\"\n"), &access.token);
     }

@@ -5,6 +5,7 @@ use crate::app::Application;
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder};
 use crate::policy::Policy;
+use crate::telemetry::set_up_logs;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -29,7 +30,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     if args.check {
         return check(&configuration, out);
     }
-    configuration.log.set_up().map_err(|fault| BadInput::new(fault.to_string()))?;
+    set_up_logs(&configuration.log).map_err(|fault| BadInput::new(fault.to_string()))?;
     super::in_runtime(async {
         let application = Application::start(&configuration, Clock::system()).await?;
         let doors = application.addresses();

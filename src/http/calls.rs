@@ -105,7 +105,7 @@ async fn receive(state: &State, headers: &HeaderMap, body: Body) -> Result<Answe
 
 async fn answered(state: &State, answer: Answer) -> Result<Response, Problem> {
     let view = state.desk.view(&answer.incident).await.ok();
-    let call = view.and_then(|view| view.incident.identity).map(|identity| identity.incident);
+    let call = view.and_then(|view| view.incident.identity.clone()).map(|identity| identity.incident);
     Ok(json(StatusCode::OK, &AnswerBody::of(&answer, &answer.decision, call.as_deref())))
 }
 

@@ -7,7 +7,7 @@ use super::connection;
 use super::limits::{Limits, ms, size};
 use crate::telemetry;
 use axum::Router;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::BTreeMap;
 use std::io;
@@ -29,7 +29,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Which door: the label in metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DoorName {
     /// Call records, the call-taker's commands, the pass-through.

@@ -16,6 +16,7 @@ mod proxy;
 mod operations;
 mod openapi;
 mod shapes;
+mod settings;
 #[cfg(test)]
 mod hostile_tests;
 
@@ -25,6 +26,7 @@ pub use listener::{Door, DoorName, Drained, serve};
 pub use openapi::{OPERATIONS, Operation, document};
 pub use problem::{KINDS, Kind, PROBLEM_MEDIA_TYPE, Problem};
 pub use proxy::{CadCopy, Copies, Proxy, ProxyFault, ProxySettings, assess_copies};
+pub use settings::Settings;
 pub use tls::{TlsFault, TlsSettings, acceptor};
 
 use crate::access::Access;

@@ -23,7 +23,7 @@ pub(super) async fn ready(state: Shared) -> Response {
     let policy = state.desk.policy();
     let readiness = Readiness::of(&Signs {
         journal: state.desk.journal().ready(),
-        policy: policy.identity().revision.as_str(),
+        policy: policy.as_ref().map_or("", |policy| policy.identity().revision.as_str()),
         undelivered,
         undelivered_max: state.undelivered_max,
         stopping: *state.shutdown.borrow(),

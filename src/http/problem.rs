@@ -1,6 +1,7 @@
 //! Every failure as an RFC 9457 problem document, and the one mapping from the product's errors to HTTP.
 
-use crate::call_processing::{CallProblem, JournalError};
+use crate::call_processing::CallProblem;
+use crate::journal::JournalError;
 use crate::facts::FactError;
 use crate::incident::Refusal;
 use crate::telemetry;

@@ -105,29 +105,3 @@ fn list_unknown(unknown: &mut Vec<String>, path: &str) {
         unknown.push(path.to_owned());
     }
 }
-
-/// Who sends: the agency on whose behalf the adapter speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Emitter {
-    /// Agency, by its fully qualified name (`kamloops.ca`).
-    pub agency: crate::record::AgencyId,
-    /// The adapter's element name, as the agency's network knows it (`fourth.kamloops.ca`).
-    pub element: crate::record::SourceId,
-    /// Agency type from the registry of responders, or a local extension (`x_community_crisis`).
-    pub agency_type: String,
-}
-
-/// Encodes what the emitter may say of a record as an EIDO.
-#[must_use]
-pub fn encode_eido(record: &CallRecord, emitter: &Emitter, now: jiff::Timestamp) -> Vec<u8> {
-    serde_json::json!({
-        "$id": record.identity.incident,
-        "lastUpdateTimeStamp": now,
-        "issuingElementIdentification": emitter.element,
-        "notesComponent": record.notes,
-        "emergencyResourceComponent": record.units,
-        "dispositionComponent": record.dispositions,
-    })
-    .to_string()
-    .into_bytes()
-}

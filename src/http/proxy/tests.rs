@@ -1,7 +1,8 @@
 //! Tests of the pass-through against a CAD of our own on a real socket.
 
 use super::*;
-use crate::call_processing::{CallProblem, JournalError};
+use crate::call_processing::CallProblem;
+use crate::journal::JournalError;
 use crate::clock::monotonic_now;
 use axum::Router;
 use axum::routing::any;
