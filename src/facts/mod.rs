@@ -1,18 +1,47 @@
 //! What is known about a call: facts of a closed vocabulary, each with its value and where it came from.
 
+mod answers;
+mod call_types;
+mod csv_rows;
+mod merge;
+mod natures;
+mod nearest;
+mod structured;
+mod vocabulary;
+mod zones;
+
+pub use call_types::{CallTypes, Implied};
+pub use csv_rows::FileFault;
+pub use natures::{Nature, natures};
+pub use nearest::nearest_word;
+pub use structured::Unlearnt;
+pub use vocabulary::{DeclaredFact, Domain, Fact, UNKNOWN, Vocabulary};
+pub use zones::{ZONE_OUTSIDE, Zones};
+
 use crate::record::CallRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Stub to be replaced by the facts room's builder: fact name to value and source. Absent means unknown.
+/// Facts by name. A fact that is absent, or present with the value `unknown`, is unknown.
+///
+/// Serialised as `{fact: {value, source}}`, with `overruled` beside them where an answer lowered what a record states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Facts(BTreeMap<String, Known>);
+pub struct Facts(BTreeMap<String, Entry>);
+
+/// A known value and, where an answer lowered it, the most dangerous value that the answer set aside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    known: Known,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    overruled: Option<String>,
+}
 
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    /// The value in the fact's domain (a number as decimal text).
+    /// The value in the fact's domain (a number as decimal text, zones joined by `,`); `unknown` where asked in vain.
     pub value: String,
     /// Where it came from.
     pub source: Source,
@@ -38,12 +67,25 @@ impl Facts {
     /// The value of a fact, `None` where unknown.
     #[must_use]
     pub fn value(&self, fact: &str) -> Option<&str> {
-        self.0.get(fact).map(|known| known.value.as_str())
+        self.0.get(fact).map(|entry| entry.known.value.as_str()).filter(|value| *value != UNKNOWN)
     }
 
-    /// All known facts in order of name.
+    /// Where a fact's value came from, `None` where nobody has stated it. An answer of `unknown` has a source too.
+    #[must_use]
+    pub fn source(&self, fact: &str) -> Option<Source> {
+        self.0.get(fact).map(|entry| entry.known.source)
+    }
+
+    /// All stated facts in order of name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Known)> + '_ {
-        self.0.iter().map(|(name, known)| (name.as_str(), known))
+        self.0.iter().map(|(name, entry)| (name.as_str(), &entry.known))
+    }
+
+    /// These facts with one more, as it stands: no merge rule, no check. For cases, history and tests.
+    #[must_use]
+    pub fn with(mut self, fact: &str, value: &str, source: Source) -> Self {
+        self.0.insert(fact.to_owned(), Entry { known: Known { value: value.to_owned(), source }, overruled: None });
+        self
     }
 }
 
@@ -76,5 +118,23 @@ pub enum FactError {
     },
 }
 
-#[doc(hidden)]
-pub fn unused(_: &CallRecord) {}
+/// What a policy brings to the reading of records: its words, its call types, its zones, its priority words.
+#[derive(Debug)]
+pub struct FactSources {
+    /// The closed vocabulary.
+    pub vocabulary: Vocabulary,
+    /// The agency's call types.
+    pub call_types: CallTypes,
+    /// The policy's zones.
+    pub zones: Zones,
+    /// The agency's priority words in lower case, as 0…10 (10 the most urgent).
+    pub priorities: BTreeMap<String, u8>,
+}
+
+impl FactSources {
+    /// Facts of a record merged into what was known before, and what could not be learnt. Never fails.
+    #[must_use]
+    pub fn gather(&self, record: &CallRecord, before: &Facts) -> (Facts, Vec<Unlearnt>) {
+        structured::gather(self, record, before)
+    }
+}

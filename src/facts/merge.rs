@@ -1,0 +1,230 @@
+//! What each source may change: the merge rules, one function.
+//!
+//! Danger is monotone (invariant I5): of the risk facts, and of natures that are emergencies, a record can raise the value
+//! and never lower it. Only a call-taker's answer lowers, and what it set aside is remembered, so that the CAD's next
+//! snapshot, which repeats the same words, does not undo the answer; anything more dangerous than that does.
+
+use super::natures::nature;
+use super::{Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
+
+impl Facts {
+    /// States a value as a source may. Where the source may not change what is known, nothing changes.
+    ///
+    /// # Errors
+    /// Where fact or value is not in the vocabulary, or the source may only raise and the value would lower
+    /// (or the fact is no risk).
+    pub fn state(&mut self, vocabulary: &Vocabulary, fact: &str, value: &str, source: Source) -> Result<(), FactError> {
+        let value = vocabulary.canonical(fact, value)?;
+        let Some((_, definition)) = vocabulary.find(fact) else {
+            return Err(FactError::UnknownFact { fact: fact.to_owned(), nearest: vocabulary.nearest(fact) });
+        };
+        match source {
+            Source::Answer => self.answer(definition, value),
+            Source::Structured | Source::CallType => self.record_states(definition, value, source),
+            Source::Narrative | Source::TeamHazard => return self.raise(definition, value, source),
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, fact: &Fact, value: String, source: Source, overruled: Option<String>) {
+        self.0.insert(fact.name.to_string(), Entry { known: Known { value, source }, overruled });
+    }
+
+    /// An answer sets any value; the most dangerous value it sets aside is remembered.
+    fn answer(&mut self, fact: &Fact, value: String) {
+        let before = self.0.get(&*fact.name);
+        let set_aside = before
+            .into_iter()
+            .flat_map(|entry| [Some(entry.known.value.as_str()), entry.overruled.as_deref()])
+            .flatten()
+            .max_by_key(|known| danger(fact, known))
+            .filter(|known| danger(fact, known) > danger(fact, &value))
+            .map(str::to_owned);
+        self.put(fact, value, Source::Answer, set_aside);
+    }
+
+    fn record_states(&mut self, fact: &Fact, value: String, source: Source) {
+        if value == UNKNOWN {
+            return;
+        }
+        let Some(before) = self.0.get(&*fact.name) else {
+            return self.put(fact, value, source, None);
+        };
+        let is_nature = fact.name == "nature";
+        let raises = danger(fact, &value) > danger(fact, &before.known.value);
+        let may = if before.known.source == Source::Answer {
+            let beyond = match &before.overruled {
+                None => true,
+                // A nature that differs from the one set aside is news; a lesser risk than the one set aside is not.
+                Some(aside) if is_nature => *aside != value,
+                Some(aside) => danger(fact, &value) > danger(fact, aside),
+            };
+            raises && beyond
+        } else if before.known.value == UNKNOWN || raises {
+            true
+        } else if is_nature {
+            // A CAD may re-classify a call, but not talk an emergency down.
+            !nature(&before.known.value).is_some_and(|nature| nature.emergency)
+                || danger(fact, &value) == danger(fact, &before.known.value)
+        } else if fact.is_risk() {
+            danger(fact, &value) == danger(fact, &before.known.value) && outranks(source, before.known.source)
+        } else {
+            outranks(source, before.known.source)
+        };
+        if may {
+            self.put(fact, value, source, None);
+        }
+    }
+
+    fn raise(&mut self, fact: &Fact, value: String, source: Source) -> Result<(), FactError> {
+        let refused = || Err(FactError::MayOnlyRaise { fact: fact.name.to_string() });
+        if !fact.is_risk() || value == UNKNOWN {
+            return refused();
+        }
+        let (now, before) = match self.0.get(&*fact.name) {
+            None => (0, None),
+            Some(entry) => (danger(fact, &entry.known.value), Some(entry.known.value.as_str())),
+        };
+        let to = danger(fact, &value);
+        if to < now {
+            return refused();
+        }
+        // The least dangerous value of an unknown fact would lower it: unknown is not none.
+        if to == 0 && before != Some(&value) {
+            return refused();
+        }
+        if to > now {
+            self.put(fact, value, source, None);
+        }
+        Ok(())
+    }
+}
+
+/// A structured field stands over what the call type implies; a record does not take back what a team reported.
+fn outranks(source: Source, before: Source) -> bool {
+    match before {
+        Source::CallType => true,
+        Source::Structured => source == Source::Structured,
+        Source::Answer | Source::Narrative | Source::TeamHazard => false,
+    }
+}
+
+fn danger(fact: &Fact, value: &str) -> u8 {
+    if fact.name == "nature" { nature(value).map_or(0, |nature| nature.danger) } else { fact.danger_of(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, Vocabulary, Zones};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vocabulary() -> Vocabulary {
+        Vocabulary::new(Vec::new(), &Zones::default())
+    }
+
+    fn stated(steps: &[(&str, &str, Source)]) -> Facts {
+        let vocabulary = vocabulary();
+        let mut facts = Facts::default();
+        for (fact, value, source) in steps {
+            let _ = facts.state(&vocabulary, fact, value, *source);
+        }
+        facts
+    }
+
+    #[test]
+    fn a_later_poorer_record_lowers_no_risk_and_clears_nothing() {
+        let facts = stated(&[
+            ("weapon", "present", Source::Structured),
+            ("weapon", "none", Source::Structured),
+            ("weapon", "unknown", Source::Structured),
+            ("violence", "physical", Source::CallType),
+            ("violence", "none", Source::Structured),
+        ]);
+        assert_eq!(facts.value("weapon"), Some("present"));
+        assert_eq!(facts.value("violence"), Some("physical"));
+    }
+
+    #[test]
+    fn an_answer_lowers_and_outlives_the_same_snapshot_but_not_a_worse_one() {
+        let mut steps = vec![
+            ("weapon", "access", Source::Structured),
+            ("weapon", "none", Source::Answer),
+            ("weapon", "access", Source::Structured),
+        ];
+        assert_eq!(stated(&steps).value("weapon"), Some("none"));
+        steps.push(("weapon", "present", Source::Structured));
+        assert_eq!(stated(&steps).value("weapon"), Some("present"));
+    }
+
+    #[test]
+    fn an_answer_of_unknown_is_kept_and_is_unknown() {
+        let facts = stated(&[("weapon", "none", Source::Structured), ("weapon", "unknown", Source::Answer)]);
+        assert_eq!((facts.value("weapon"), facts.source("weapon")), (None, Some(Source::Answer)));
+    }
+
+    #[test]
+    fn an_emergency_is_not_talked_down_by_a_record() {
+        let fire = ("nature", "structure-fire", Source::CallType);
+        let check = ("nature", "welfare-check", Source::CallType);
+        assert_eq!(stated(&[fire, check]).value("nature"), Some("structure-fire"));
+        assert_eq!(stated(&[check, fire]).value("nature"), Some("structure-fire"));
+        let answered = ("nature", "welfare-check", Source::Answer);
+        assert_eq!(stated(&[fire, answered, fire]).value("nature"), Some("welfare-check"));
+        let assault = ("nature", "assault", Source::CallType);
+        assert_eq!(stated(&[fire, answered, assault]).value("nature"), Some("assault"));
+        let noise = ("nature", "noise", Source::CallType);
+        assert_eq!(stated(&[("nature", "disturbance", Source::CallType), noise]).value("nature"), Some("noise"));
+    }
+
+    #[test]
+    fn a_structured_field_stands_over_the_call_type_and_neither_over_an_answer() {
+        let implied = ("setting", "roadway", Source::CallType);
+        let field = ("setting", "outdoors", Source::Structured);
+        assert_eq!(stated(&[implied, field]).value("setting"), Some("outdoors"));
+        assert_eq!(stated(&[field, implied]).value("setting"), Some("outdoors"));
+        let answer = ("setting", "school", Source::Answer);
+        assert_eq!(stated(&[answer, field, implied]).value("setting"), Some("school"));
+    }
+
+    #[test]
+    fn a_team_only_raises() {
+        let vocabulary = vocabulary();
+        let mut facts = stated(&[("weapon", "access", Source::Answer)]);
+        let refused = Err(FactError::MayOnlyRaise { fact: "weapon".to_owned() });
+        assert_eq!(facts.state(&vocabulary, "weapon", "none", Source::TeamHazard), refused);
+        assert_eq!(facts.state(&vocabulary, "weapon", "unknown", Source::TeamHazard), refused);
+        assert_eq!(facts.state(&vocabulary, "weapon", "used", Source::TeamHazard), Ok(()));
+        assert_eq!(facts.value("weapon"), Some("used"));
+        assert!(facts.state(&vocabulary, "setting", "roadway", Source::TeamHazard).is_err());
+        assert!(facts.state(&vocabulary, "violence", "none", Source::TeamHazard).is_err(), "unknown is not none");
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<(&'static str, String, Source)>> {
+        let risks: Vec<(&'static str, Vec<String>)> =
+            ["weapon", "violence", "self_harm", "medical", "crime", "consent", "doubt"]
+                .into_iter()
+                .map(|name| (name, vocabulary().find(name).unwrap().1.values()))
+                .collect();
+        let sources = [Source::Structured, Source::CallType, Source::Narrative, Source::TeamHazard];
+        let step = (prop::sample::select(risks), any::<prop::sample::Index>(), prop::sample::select(sources.to_vec()))
+            .prop_map(|((name, values), index, source)| (name, index.get(&values).clone(), source));
+        prop::collection::vec(step, 1..40)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn without_an_answer_danger_is_monotone(steps in steps()) {
+            let vocabulary = vocabulary();
+            let mut facts = Facts::default();
+            for (fact, value, source) in steps {
+                let definition = vocabulary.find(fact).unwrap().1;
+                let before = facts.value(fact).map(|value| definition.danger_of(value));
+                let _ = facts.state(&vocabulary, fact, &value, source);
+                let after = facts.value(fact).map(|value| definition.danger_of(value));
+                prop_assert!(after >= before);
+            }
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! Fields of a record as facts: call types, priority, place, people, call-back, cautions, stated answers.
+
+use super::call_types::Implied;
+use super::natures::{caution_words, eido_meaning, nature, place_setting};
+use super::vocabulary::canonical_code;
+use super::zones::Placed;
+use super::{FactSources, Facts, Source, ZONE_OUTSIDE};
+use crate::record::{CallRecord, Location, Person};
+
+/// Something of a record that could not be learnt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlearnt {
+    /// The fact concerned.
+    pub fact: String,
+    /// Kebab-case reason (`call-type-not-in-table`, `location-outside-every-zone`, `value-out-of-domain`, …).
+    pub why: &'static str,
+}
+
+struct Gathering<'a> {
+    sources: &'a FactSources,
+    before: &'a Facts,
+    facts: Facts,
+    gaps: Vec<Unlearnt>,
+}
+
+pub(super) fn gather(sources: &FactSources, record: &CallRecord, before: &Facts) -> (Facts, Vec<Unlearnt>) {
+    let mut gathering = Gathering { sources, before, facts: before.clone(), gaps: Vec::new() };
+    gathering.call_types(record);
+    gathering.priority(record);
+    gathering.place(record);
+    gathering.zone(record);
+    gathering.people(record);
+    gathering.cautions(record);
+    for (fact, value) in &record.stated_facts {
+        gathering.stated(fact, value);
+    }
+    (gathering.facts, gathering.gaps)
+}
+
+impl Gathering<'_> {
+    fn gap(&mut self, fact: &str, why: &'static str) {
+        let gap = Unlearnt { fact: fact.to_owned(), why };
+        if !self.gaps.contains(&gap) {
+            self.gaps.push(gap);
+        }
+    }
+
+    /// States a value of the product's own making; a table that speaks another vocabulary shows as a gap.
+    fn state(&mut self, fact: &str, value: &str, source: Source) {
+        if self.facts.state(&self.sources.vocabulary, fact, value, source).is_err() {
+            self.gap(fact, "value-out-of-domain");
+        }
+    }
+
+    /// States a value of the sender's. A value out of domain is doubt until a call-taker answers, for nothing tells
+    /// whether it meant danger.
+    fn stated(&mut self, fact: &str, value: &str) {
+        if self.facts.state(&self.sources.vocabulary, fact, value, Source::Structured).is_err() {
+            self.gap(fact, "value-out-of-domain");
+            self.state("doubt", "yes", Source::Structured);
+        }
+    }
+
+    fn call_types(&mut self, record: &CallRecord) {
+        let fields = &record.nature;
+        let own = fields.call_type.as_deref().or(fields.call_type_text.as_deref());
+        let common = fields.common_type.as_deref().map(|code| eido_meaning(code).map(Implied::from));
+        let mut meanings: Vec<Implied> = Vec::new();
+        let mut unmapped = matches!(common, Some(None));
+        meanings.extend(common.flatten());
+        if let Some(code) = own {
+            let table = &self.sources.call_types;
+            let text = fields.call_type_text.as_deref();
+            match table.look_up(code).or_else(|| text.and_then(|text| table.look_up(text))) {
+                Some(meaning) => {
+                    // The agency's own table stands in for a common code that the registry does not know.
+                    unmapped = false;
+                    meanings.push(meaning.clone());
+                }
+                None if !meanings.is_empty() => self.gap("call_type", "call-type-not-in-table"),
+                None => unmapped = true,
+            }
+        }
+        for code in &fields.further_call_types {
+            match self.sources.call_types.look_up(code) {
+                Some(meaning) => meanings.push(meaning.clone()),
+                None => unmapped = true,
+            }
+        }
+        self.implied(&meanings);
+        let call_type = own.and_then(canonical_code);
+        if unmapped {
+            self.gap("nature", "call-type-not-in-table");
+            // A nature that was answered for another call type does not vouch for this one.
+            let changed = call_type.as_deref() != self.before.value("call_type");
+            if changed && self.before.source("nature") == Some(Source::Answer) {
+                self.state("doubt", "yes", Source::Structured);
+            }
+        } else if self.facts.value("nature").is_none() {
+            let why = if meanings.is_empty() { "no-call-type" } else { "call-type-says-nothing" };
+            self.gap("nature", why);
+        }
+        if let Some(code) = call_type {
+            self.state("call_type", &code, Source::Structured);
+        }
+    }
+
+    /// Of several natures the most dangerous rules; of several implied values of a risk the merge keeps the greatest.
+    fn implied(&mut self, meanings: &[Implied]) {
+        let danger = |name: &str| nature(name).map_or(9, |nature| nature.danger);
+        let mut ruling: Option<&str> = None;
+        for name in meanings.iter().filter_map(|meaning| meaning.nature.as_deref()) {
+            if ruling.is_none_or(|ruling| danger(name) > danger(ruling)) {
+                ruling = Some(name);
+            }
+        }
+        if let Some(name) = ruling {
+            self.state("nature", name, Source::CallType);
+        }
+        for (fact, value) in meanings.iter().flat_map(|meaning| &meaning.facts) {
+            self.state(fact, value, Source::CallType);
+        }
+        if let Some(priority) = meanings.iter().filter_map(|meaning| meaning.priority).max() {
+            self.state("priority", &priority.to_string(), Source::CallType);
+        }
+    }
+
+    fn priority(&mut self, record: &CallRecord) {
+        if let Some(common) = record.nature.common_priority {
+            return self.stated("priority", &common.to_string());
+        }
+        let Some(text) = &record.nature.priority_text else {
+            return;
+        };
+        match self.sources.priorities.get(&text.trim().to_lowercase()).copied() {
+            Some(number) => self.state("priority", &number.to_string(), Source::Structured),
+            None if self.sources.priorities.is_empty() => {}
+            None => self.gap("priority", "priority-not-in-table"),
+        }
+    }
+
+    fn place(&mut self, record: &CallRecord) {
+        let place = incident_locations(record).into_iter();
+        for location in place {
+            if location.street.as_deref().is_some_and(|street| !street.trim().is_empty()) || location.point.is_some() {
+                self.state("address", "given", Source::Structured);
+            }
+            if let Some(word) = &location.place_type {
+                match place_setting(word) {
+                    Some(Some(setting)) => self.state("setting", setting, Source::Structured),
+                    Some(None) => {}
+                    None => self.gap("setting", "place-type-not-in-table"),
+                }
+            }
+        }
+    }
+
+    fn zone(&mut self, record: &CallRecord) {
+        let zones = &self.sources.zones;
+        if zones.names().is_empty() {
+            return;
+        }
+        let mut found: Option<Vec<String>> = None;
+        let locations = incident_locations(record);
+        for location in &locations {
+            let Some(point) = location.point.filter(|_| zones.has_shapes()) else {
+                continue;
+            };
+            match zones.place(point.latitude, point.longitude, location.uncertainty_m) {
+                Placed::Implausible(why) => self.gap("zone", why),
+                Placed::In { zones, at_border } => {
+                    if at_border {
+                        self.gap("zone", "location-uncertain-at-border");
+                    }
+                    let resolved = !zones.is_empty();
+                    found.get_or_insert_default().extend(zones);
+                    if resolved {
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some(beat) = &record.nature.beat {
+            match zones.of_beat(beat) {
+                zones if zones.is_empty() => self.gap("zone", "beat-in-no-zone"),
+                zones => found.get_or_insert_default().extend(zones),
+            }
+        }
+        match found {
+            Some(zones) if zones.is_empty() => {
+                self.gap("zone", "location-outside-every-zone");
+                self.state("zone", ZONE_OUTSIDE, Source::Structured);
+            }
+            Some(zones) => self.state("zone", &zones.join(","), Source::Structured),
+            None if self.facts.value("zone").is_some() || self.gaps.iter().any(|gap| gap.fact == "zone") => {}
+            None if locations.is_empty() => self.gap("zone", "no-location"),
+            None => self.gap("zone", "location-without-coordinates"),
+        }
+    }
+
+    fn people(&mut self, record: &CallRecord) {
+        if let Some(caller) = caller(record) {
+            self.state("caller", caller, Source::Structured);
+        }
+        let callers = || record.persons.iter().filter(|person| is_caller(person));
+        if record.callbacks.iter().any(|address| can_be_called(address))
+            || callers().any(|person| person.phone.as_deref().is_some_and(can_be_called))
+        {
+            self.state("callback", "available", Source::Structured);
+        }
+        if callers().any(|person| person.name.as_deref().is_some_and(|name| !name.trim().is_empty())) {
+            self.state("caller_name", "given", Source::Structured);
+        }
+        let first_party = self.facts.value("caller") == Some("first-party");
+        let mut ages: Vec<u16> = record
+            .persons
+            .iter()
+            .filter(|person| is_subject(person) || (first_party && is_caller(person)))
+            .filter_map(|person| person.age_years)
+            .collect();
+        ages.sort_unstable();
+        ages.dedup();
+        match ages.as_slice() {
+            [] => {}
+            [age] => self.stated("age", &age.to_string()),
+            _ => self.gap("age", "several-ages"),
+        }
+    }
+
+    fn cautions(&mut self, record: &CallRecord) {
+        for caution in &record.cautions {
+            let words = caution.kind.to_lowercase();
+            let mut understood = false;
+            for entry in caution_words().iter().filter(|entry| words.contains(&entry.word)) {
+                understood = true;
+                self.state(&entry.fact, &entry.value, Source::Structured);
+            }
+            if understood {
+                continue;
+            }
+            self.gap("doubt", "caution-not-understood");
+            // A caution that its sender calls grave is not waved through for want of a word.
+            if matches!(caution.severity.as_deref().map(str::to_lowercase).as_deref(), Some("highest" | "high")) {
+                self.state("doubt", "yes", Source::Structured);
+            }
+        }
+    }
+}
+
+impl From<&super::natures::Meaning> for Implied {
+    fn from(meaning: &super::natures::Meaning) -> Self {
+        Self { nature: meaning.nature.clone(), priority: None, facts: meaning.implies.clone() }
+    }
+}
+
+/// Locations of the incident itself: those so named, else those without a role. Where the caller is, where the tower is
+/// and how the call was routed say nothing of where the incident is.
+fn incident_locations(record: &CallRecord) -> Vec<&Location> {
+    for roles in [&["CurrentIncident"][..], &["InitialIncident"], &[]] {
+        let found: Vec<&Location> = record
+            .locations
+            .iter()
+            .filter(|location| match &location.role {
+                Some(role) => roles.iter().any(|wanted| role.eq_ignore_ascii_case(wanted)),
+                None => roles.is_empty(),
+            })
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    Vec::new()
+}
+
+fn has_role(person: &Person, roles: &[&str]) -> bool {
+    person.roles.iter().any(|role| roles.iter().any(|wanted| role.trim().eq_ignore_ascii_case(wanted)))
+}
+
+fn is_caller(person: &Person) -> bool {
+    has_role(person, &["Caller", "ReportingParty"])
+}
+
+/// The person the call is about: by role, or the one person of a record that gives no roles.
+fn is_subject(person: &Person) -> bool {
+    person.roles.is_empty() || has_role(person, &["Patient", "InvolvedPerson", "PersonOfInterest", "Victim", "Suspect"])
+}
+
+fn can_be_called(address: &str) -> bool {
+    let address = address.trim();
+    address.to_ascii_lowercase().starts_with("sip") || address.chars().filter(char::is_ascii_digit).count() >= 7
+}
+
+/// Who is calling, from the call's source and the roles of people (EIDO PersonRole); `None` where they do not tell.
+fn caller(record: &CallRecord) -> Option<&'static str> {
+    const AGENCIES: [&str; 12] = [
+        "officer",
+        "police",
+        "fire",
+        "ems",
+        "ambulance",
+        "agency",
+        "alarm",
+        "dispatch",
+        "hospital",
+        "security",
+        "field",
+        "self-initiated",
+    ];
+    if let Some(source) = &record.call_source {
+        let source = source.to_lowercase();
+        if AGENCIES.iter().any(|word| {
+            source.split(|letter: char| !letter.is_alphanumeric() && letter != '-').any(|part| part == *word)
+        }) {
+            return Some("agency");
+        }
+    }
+    let mut callers = record.persons.iter().filter(|person| is_caller(person));
+    let caller = callers.next()?;
+    if callers.next().is_some() {
+        return None;
+    }
+    if has_role(caller, &["Patient", "InvolvedPerson", "Victim", "PersonOfInterest"]) {
+        Some("first-party")
+    } else if has_role(caller, &["PatientRelative", "PatientAcquaintance", "VictimRelative", "VictimAcquaintance"]) {
+        Some("second-party")
+    } else if has_role(caller, &["Witness"]) {
+        Some("third-party")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CallTypes, Vocabulary, Zones};
+    use super::*;
+    use crate::record::{AgencyId, Caution, Format, Point, RecordIdentity, SourceId};
+    use std::collections::BTreeMap;
+
+    fn sources() -> FactSources {
+        let mut zones = Zones::default();
+        let geojson = r#"{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"zone":"north","beats":["N1"]},
+            "geometry":{"type":"Polygon","coordinates":[[[-120.4,50.7],[-120.3,50.7],[-120.3,50.8],[-120.4,50.8],[-120.4,50.7]]]}}]}"#;
+        zones.read_geojson(geojson.as_bytes(), &mut Vec::new());
+        let vocabulary = Vocabulary::new(Vec::new(), &zones);
+        let table = "code,nature,priority,implies\nWELCK,welfare-check,3,\n10-56,suicidal-person,8,self_harm=plan\nFIGHT,assault,9,violence=physical\nMISC,,,\n";
+        let (call_types, faults) = CallTypes::read(table.as_bytes(), &vocabulary);
+        assert_eq!(faults, Vec::new());
+        let priorities = BTreeMap::from([("high".to_owned(), 8)]);
+        FactSources { vocabulary, call_types, zones, priorities }
+    }
+
+    fn record(call_type: Option<&str>) -> CallRecord {
+        let identity = RecordIdentity {
+            agency: AgencyId::new("a"),
+            element: SourceId::new("cad"),
+            incident: "1".to_owned(),
+            updated_at: None,
+            content_sha256: String::new(),
+        };
+        let mut record = CallRecord::new(identity, Format::Delimited);
+        record.nature.call_type = call_type.map(str::to_owned);
+        record
+    }
+
+    fn whys(gaps: &[Unlearnt]) -> Vec<(&str, &str)> {
+        gaps.iter().map(|gap| (gap.fact.as_str(), gap.why)).collect()
+    }
+
+    #[test]
+    fn of_several_call_types_the_most_dangerous_rules() {
+        let mut welfare = record(Some("welck"));
+        welfare.nature.further_call_types = vec!["FIGHT".to_owned()];
+        let (facts, gaps) = sources().gather(&welfare, &Facts::default());
+        assert_eq!(facts.value("nature"), Some("assault"));
+        assert_eq!(facts.value("violence"), Some("physical"));
+        assert_eq!(facts.value("priority"), Some("9"));
+        assert_eq!(whys(&gaps), [("zone", "no-location")]);
+    }
+
+    #[test]
+    fn a_call_type_that_no_row_knows_is_a_gap_and_the_common_code_helps_out() {
+        let mut strange = record(Some("ZZZ"));
+        let (facts, gaps) = sources().gather(&strange, &Facts::default());
+        assert_eq!(facts.value("nature"), None);
+        assert_eq!(whys(&gaps)[0], ("nature", "call-type-not-in-table"));
+        strange.nature.common_type = Some("MNTL".to_owned());
+        let (facts, gaps) = sources().gather(&strange, &Facts::default());
+        assert_eq!(facts.value("nature"), Some("person-in-crisis"));
+        assert_eq!(whys(&gaps)[0], ("call_type", "call-type-not-in-table"));
+        assert_eq!(whys(&sources().gather(&record(None), &Facts::default()).1)[0], ("nature", "no-call-type"));
+        assert_eq!(
+            whys(&sources().gather(&record(Some("MISC")), &Facts::default()).1)[0],
+            ("nature", "call-type-says-nothing")
+        );
+    }
+
+    #[test]
+    fn an_unknown_further_call_type_is_not_waved_through() {
+        let mut welfare = record(Some("WELCK"));
+        welfare.nature.further_call_types = vec!["MEDX".to_owned()];
+        let (_, gaps) = sources().gather(&welfare, &Facts::default());
+        assert_eq!(whys(&gaps)[0], ("nature", "call-type-not-in-table"));
+    }
+
+    #[test]
+    fn an_answered_nature_does_not_vouch_for_a_new_unknown_call_type() {
+        let sources = sources();
+        let (facts, _) = sources.gather(&record(Some("ZZZ")), &Facts::default());
+        let answered = sources.answered(&facts, "nature", "welfare-check").unwrap();
+        let (same, _) = sources.gather(&record(Some("ZZZ")), &answered);
+        assert_eq!(same.value("doubt"), None);
+        let (other, _) = sources.gather(&record(Some("YYY")), &answered);
+        assert_eq!(other.value("doubt"), Some("yes"));
+    }
+
+    #[test]
+    fn a_value_out_of_domain_is_doubt() {
+        let mut stated = record(Some("WELCK"));
+        stated.stated_facts =
+            vec![("weapon".to_owned(), "machete".to_owned()), ("violence".to_owned(), "None".to_owned())];
+        let (facts, gaps) = sources().gather(&stated, &Facts::default());
+        assert_eq!(facts.value("weapon"), None);
+        assert_eq!(facts.value("violence"), Some("none"));
+        assert_eq!(facts.value("doubt"), Some("yes"));
+        assert!(whys(&gaps).contains(&("weapon", "value-out-of-domain")));
+    }
+
+    #[test]
+    fn fields_become_facts() {
+        let mut call = record(Some("WELCK"));
+        call.nature.priority_text = Some("High".to_owned());
+        call.callbacks = vec!["tel:+1-250-555-0100".to_owned()];
+        call.locations = vec![
+            Location {
+                role: Some("RoutingLocation".to_owned()),
+                point: Some(Point { latitude: 50.75, longitude: -120.35 }),
+                ..Location::default()
+            },
+            Location {
+                role: Some("CurrentIncident".to_owned()),
+                point: Some(Point { latitude: 50.75, longitude: -120.35 }),
+                place_type: Some("Library".to_owned()),
+                ..Location::default()
+            },
+        ];
+        call.persons = vec![
+            Person {
+                roles: vec!["Caller".to_owned(), "Witness".to_owned()],
+                name: Some("A".to_owned()),
+                age_years: Some(50),
+                ..Person::default()
+            },
+            Person { roles: vec!["Patient".to_owned()], age_years: Some(19), ..Person::default() },
+        ];
+        call.cautions = vec![Caution { kind: "Premise: FIREARMS".to_owned(), severity: None }];
+        let (facts, gaps) = sources().gather(&call, &Facts::default());
+        let expected = [
+            ("address", "given"),
+            ("age", "19"),
+            ("call_type", "WELCK"),
+            ("callback", "available"),
+            ("caller", "third-party"),
+            ("caller_name", "given"),
+            ("nature", "welfare-check"),
+            ("priority", "8"),
+            ("setting", "public-indoor"),
+            ("weapon", "access"),
+            ("zone", "north"),
+        ];
+        let found: Vec<_> = facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
+        assert_eq!(found, expected);
+        assert_eq!(gaps, Vec::new());
+    }
+
+    #[test]
+    fn what_disappears_clears_nothing() {
+        let sources = sources();
+        let mut first = record(Some("10-56"));
+        first.nature.beat = Some("n1".to_owned());
+        let (before, _) = sources.gather(&first, &Facts::default());
+        let (after, gaps) = sources.gather(&record(None), &before);
+        assert_eq!(after, before);
+        assert_eq!(gaps, Vec::new());
+    }
+
+    #[test]
+    fn a_grave_caution_without_a_word_for_it_is_doubt() {
+        let mut call = record(Some("WELCK"));
+        call.cautions = vec![Caution { kind: "XK-9".to_owned(), severity: Some("normal".to_owned()) }];
+        assert_eq!(sources().gather(&call, &Facts::default()).0.value("doubt"), None);
+        call.cautions[0].severity = Some("High".to_owned());
+        assert_eq!(sources().gather(&call, &Facts::default()).0.value("doubt"), Some("yes"));
+    }
+}
