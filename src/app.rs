@@ -5,18 +5,20 @@ use crate::call_processing::Desk;
 use crate::clock::Clock;
 use crate::commands::BadInput;
 use crate::configuration::{Configuration, read_policy_folder};
-use crate::handoff::{Outbox, OutboxHandle, Outcomes};
+use crate::handoff::{HttpClient, Outbox, Outcomes};
+use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
-use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, Pending, Unavailable};
+use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, UnavailableJournal};
 use crate::policy::{Policy, PolicyFiles};
 use crate::record::IncidentId;
-use crate::{http, pages, telemetry};
+use crate::{pages, telemetry};
+use axum::Router;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 /// A running adapter.
@@ -24,23 +26,115 @@ pub struct Application {
     desk: Arc<Desk>,
     addresses: BTreeMap<&'static str, SocketAddr>,
     stop: watch::Sender<bool>,
-    doors: JoinSet<()>,
-    background: JoinSet<()>,
-    drain: Duration,
+    doors: Mutex<JoinSet<()>>,
+    // Aborted when dropped.
+    _background: JoinSet<()>,
+}
+
+impl Application {
+    /// Starts the adapter of a configuration.
+    ///
+    /// # Errors
+    /// [`BadInput`] where a door, a sender, a channel or the access list cannot be used. A policy or a journal that
+    /// cannot be used is no error: the CAD must get its records all the same, so the adapter starts without, takes no
+    /// record it cannot keep, and `/readyz` says why.
+    pub async fn start(configuration: &Configuration, clock: Clock) -> Result<Self, BadInput> {
+        Self::start_with(configuration, read_policy_folder(&configuration.policy.folder), clock).await
+    }
+
+    /// As [`Application::start`], with the files of the policy at hand.
+    ///
+    /// # Errors
+    /// As [`Application::start`].
+    pub async fn start_with(
+        configuration: &Configuration,
+        policy: Result<PolicyFiles, BadInput>,
+        clock: Clock,
+    ) -> Result<Self, BadInput> {
+        let metrics = telemetry::install().map_err(|fault| bad("metrics", &fault))?;
+        let access = Arc::new(Access::new(&configuration.access).map_err(|fault| bad("access", &fault))?);
+        let policy = compiled(policy);
+        let (stop, stopping) = watch::channel(false);
+        let mut background = JoinSet::new();
+
+        let journal = opened(EmbeddedJournal::open(&configuration.journal));
+        let desk = Desk::open(clock.clone(), journal, policy, configuration.sender_profiles()?).await;
+        let desk = Arc::new(desk.map_err(|fault| bad("the journal", &fault))?);
+        note_start(&desk).await;
+
+        let client = HttpClient::new(configuration.handoff.ca_file.as_deref()).map_err(|fault| bad("handoff", &fault))?;
+        let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
+        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), client, reporter);
+        desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
+        let deadlines = Arc::clone(&desk);
+        background.spawn(async move { deadlines.run_deadlines().await });
+        let resumed = Arc::clone(&desk);
+        background.spawn(async move { resumed.resume().await });
+
+        let mut state = http::State::new(Arc::clone(&desk), Arc::clone(&access), metrics, stopping.clone());
+        if let Some(settings) = &configuration.http.proxy {
+            let (proxy, copies) = http::Proxy::new(settings).map_err(|fault| bad("http.proxy", &fault))?;
+            background.spawn(http::assess_copies(copies, Arc::clone(&desk)));
+            state = state.with_proxy(Arc::new(proxy));
+        }
+        let page_state = {
+            let zone = page_zone(configuration, &desk)?;
+            pages::PageState::new(Arc::clone(&desk), access, clock, zone, &configuration.pages, stopping.clone())
+                .map_err(|fault| bad("pages", &fault))?
+        };
+        let routers = [
+            (DoorName::Intake, configuration.listen.intake, http::intake_router(state_of(&state, configuration, DoorName::Intake))),
+            (DoorName::Teams, configuration.listen.teams, http::teams_router(state_of(&state, configuration, DoorName::Teams))),
+            (DoorName::Pages, configuration.listen.pages, pages_router(page_state, configuration)),
+            (DoorName::Operations, configuration.listen.operations, http::operations_router(state)),
+        ];
+        let mut doors = JoinSet::new();
+        let mut addresses = BTreeMap::new();
+        for (name, address, router) in routers {
+            let door = door(configuration, name, address).await?;
+            let bound = door.listener.local_addr().map_err(|fault| bad(name.name(), &fault))?;
+            addresses.insert(name.name(), bound);
+            let stopping = stopping.clone();
+            doors.spawn(async move {
+                let drained = http::serve(door, router, stopping).await;
+                if drained.cut_off > 0 {
+                    tracing::warn!(door = name.name(), cut_off = drained.cut_off, "connections were cut off by the drain");
+                }
+            });
+        }
+        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), _background: background })
+    }
+
+    /// The live incidents.
+    #[must_use]
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Where the doors are, by name (`intake`, `operations`, `pages`, `teams`).
+    #[must_use]
+    pub fn addresses(&self) -> &BTreeMap<&'static str, SocketAddr> {
+        &self.addresses
+    }
+
+    /// Stops taking requests and lets those in hand finish.
+    pub async fn stop_doors(&self) {
+        let _ = self.stop.send(true);
+        let mut doors = self.doors.lock().await;
+        while doors.join_next().await.is_some() {}
+    }
+
+    /// Stops in order: the doors first, then a last word in the journal.
+    pub async fn drain(self) {
+        self.stop_doors().await;
+        if let Err(error) = self.desk.record_of_adapter(AdapterEvent::Stopped).await {
+            tracing::warn!(%error, "the stop could not be journaled");
+        }
+    }
 }
 
 /// What became of effects goes back to the desk, which journals it.
 struct ToDesk(Arc<Desk>);
-
-impl Outcomes for ToDesk {
-    fn delivered(&self, incident: IncidentId, key: String) -> Pending<'_, ()> {
-        Box::pin(self.report(incident, Command::EffectDelivered { key }))
-    }
-
-    fn undeliverable(&self, incident: IncidentId, key: String, why: String) -> Pending<'_, ()> {
-        Box::pin(self.report(incident, Command::EffectUndeliverable { key, why }))
-    }
-}
 
 impl ToDesk {
     async fn report(&self, incident: IncidentId, command: Command) {
@@ -49,4 +143,83 @@ impl ToDesk {
             tracing::warn!(%problem, %incident, "the outcome of an effect could not be journaled");
         }
     }
+}
+
+impl Outcomes for ToDesk {
+    fn delivered(&self, incident: &IncidentId, key: &str) -> Pending<'_, ()> {
+        telemetry::effect_counted("delivered");
+        Box::pin(self.report(incident.clone(), Command::EffectDelivered { key: key.to_owned() }))
+    }
+
+    fn undeliverable(&self, incident: &IncidentId, key: &str, why: &str) -> Pending<'_, ()> {
+        telemetry::effect_counted("undeliverable");
+        Box::pin(self.report(incident.clone(), Command::EffectUndeliverable { key: key.to_owned(), why: why.to_owned() }))
+    }
+}
+
+/// The policy, or none where it cannot be used: every call then takes the ordinary route, and says so.
+fn compiled(files: Result<PolicyFiles, BadInput>) -> Option<Arc<Policy>> {
+    let why = match files.map(|files| Policy::compile(&files)) {
+        Ok(Ok(policy)) => return Some(Arc::new(policy)),
+        Ok(Err(faults)) => faults.to_string(),
+        Err(input) => input.to_string(),
+    };
+    tracing::error!(%why, "no policy is in force: every call takes the ordinary route; run `fourth check` on the folder");
+    None
+}
+
+/// The journal, or one that takes nothing: records still pass through to the CAD.
+fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
+    match journal {
+        Ok(journal) => Arc::new(journal),
+        Err(error) => {
+            tracing::error!(%error, "no journal: records pass through to the CAD and none is taken");
+            Arc::new(UnavailableJournal::because(error))
+        }
+    }
+}
+
+async fn note_start(desk: &Desk) {
+    let policy = desk.policy();
+    let identity = policy.as_ref().map(|policy| policy.identity());
+    let started = AdapterEvent::Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        policy_digest: identity.map(|identity| identity.digest.clone()).unwrap_or_default(),
+    };
+    if let Err(error) = desk.record_of_adapter(started).await {
+        tracing::warn!(%error, "the start could not be journaled");
+    }
+}
+
+fn state_of(state: &http::State, configuration: &Configuration, door: DoorName) -> http::State {
+    state.clone().with_limits(configuration.http.limits_of(door))
+}
+
+fn pages_router(state: pages::PageState, configuration: &Configuration) -> Router {
+    http::guard(pages::router(state), DoorName::Pages, &configuration.http.limits_of(DoorName::Pages))
+}
+
+/// The zone in which the pages show times: the configured one, or the policy's.
+fn page_zone(configuration: &Configuration, desk: &Desk) -> Result<jiff::tz::TimeZone, BadInput> {
+    match &configuration.pages.time_zone {
+        Some(name) => jiff::tz::TimeZone::get(name).map_err(|_| {
+            BadInput::new(format!("`pages.time_zone`: no time zone is named `{name}`")).help("use an IANA name such as `America/Vancouver`")
+        }),
+        None => Ok(desk.policy().map_or(jiff::tz::TimeZone::UTC, |policy| policy.time_zone().clone())),
+    }
+}
+
+async fn door(configuration: &Configuration, name: DoorName, address: SocketAddr) -> Result<Door, BadInput> {
+    let limits = configuration.http.limits_of(name);
+    limits.check().map_err(|fault| bad(&format!("http.limits.{}", name.name()), &fault))?;
+    let tls = configuration.http.tls_of(name).map(http::acceptor).transpose().map_err(|fault| bad(name.name(), &fault))?;
+    let listener = TcpListener::bind(address).await.map_err(|fault| {
+        BadInput::new(format!("`listen.{}`: {address} cannot be had: {fault}", name.name()))
+            .help("another process may have it; choose another port, or 0 for any free one")
+    })?;
+    Ok(Door { name, listener, tls, limits })
+}
+
+fn bad(what: &str, fault: &dyn Display) -> BadInput {
+    BadInput::new(format!("`{what}`: {fault}"))
 }

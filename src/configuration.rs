@@ -19,8 +19,6 @@ const POLICY_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
-    /// Who the adapter is.
-    pub adapter: AdapterSettings,
     /// Where the policy is.
     pub policy: PolicySettings,
     /// The journal.
@@ -45,23 +43,6 @@ pub struct Configuration {
     /// Logs.
     #[serde(default)]
     pub log: LogSettings,
-}
-
-/// Who the adapter is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdapterSettings {
-    /// The agency that runs it, as in the EIDOs it writes (a fully qualified name).
-    pub agency: String,
-    /// Its own name as an element of that agency.
-    pub element: String,
-    /// How long requests in flight may take to finish when the adapter is told to stop, seconds.
-    #[serde(default = "drain_s_default")]
-    pub drain_s: u32,
-}
-
-fn drain_s_default() -> u32 {
-    10
 }
 
 /// Where the policy is.
@@ -110,7 +91,15 @@ impl Configuration {
     /// [`BadInput`] that names the file, the line and the key.
     pub fn read(file: &Path) -> Result<Self, BadInput> {
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-        let mut configuration: Self = toml::from_str(&text).map_err(|error| {
+        Self::parse(&text, file)
+    }
+
+    /// Reads the text of a configuration; relative paths in it are relative to the folder of `file`.
+    ///
+    /// # Errors
+    /// As [`Configuration::read`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self, BadInput> {
+        let mut configuration: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
             BadInput::new(format!("`{}` line {line}: {}", file.display(), error.message()))
                 .help("schemas/fourth.toml is a whole configuration with every key explained")
@@ -166,7 +155,6 @@ impl Configuration {
     pub fn summary(&self) -> Vec<(String, String)> {
         let line = |what: &str, how: String| (what.to_owned(), how);
         let mut lines = vec![
-            line("adapter", format!("{} of {}", self.adapter.element, self.adapter.agency)),
             line("intake", format!("http://{}", self.listen.intake)),
             line("teams", format!("http://{}", self.listen.teams)),
             line("pages", format!("http://{}", self.listen.pages)),
@@ -177,6 +165,16 @@ impl Configuration {
         lines.extend(self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))));
         lines
     }
+}
+
+/// A new folder for things that need not be kept, under the machine's own place for such.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn scratch_folder(name: &str) -> std::io::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// Reads a layout of delimited text.

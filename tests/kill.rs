@@ -1,12 +1,143 @@
 //! The adapter killed under load, twenty times: every acknowledged record is in the journal once, and deadlines that
 //! passed meanwhile fire at restart.
 
-use crate::support::{Place, Served, TOKEN, eventually};
+use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually};
 use fourth_option::incident::Event;
-use fourth_option::journal::{EmbeddedJournal, Journal, Stored};
-use fourth_simulators::faults::SilentTeam;
-use fourth_simulators::load::{Load, Outcome};
+use fourth_option::journal::{EmbeddedJournal, Entry, Stored};
+use fourth_simulators::client::Client;
+use fourth_simulators::load::{LoadPlan, run};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const KILLS: usize = 20;
+/// Legs that are on offer when the adapter is killed for the first time.
+const OFFERED: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn entries(place: &Place) -> Vec<Entry> {
+    let journal = EmbeddedJournal::open_read_only(&place.journal()).unwrap();
+    let verification = journal.verify(&mut |_, _| {}).unwrap();
+    assert_eq!(verification.fault, None, "the chain is whole");
+    let mut entries: Vec<Entry> = Vec::new();
+    loop {
+        let page = journal.entries_after(entries.last().map_or(0, |entry| entry.sequence), 10_000).unwrap();
+        if page.is_empty() {
+            return entries;
+        }
+        entries.extend(page);
+    }
+}
+
+/// Offers calls to a team that receives and never answers.
+async fn offer_some(place: &Place) {
+    let client = Client::new(Duration::from_secs(10));
+    let intake = place.url(0);
+    for number in 0..OFFERED {
+        let id = format!("urn:emergency:uid:incidentid:offered{number}:kamloops.example");
+        let url = format!("{intake}/v1/calls");
+        let record: serde_json::Value = serde_json::from_str(&eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).unwrap();
+        let decision = client.post_json(&url, TOKEN, &record).await.unwrap().json();
+        assert_eq!(decision["status"], "eligible", "{decision}");
+        let url = format!("{url}/{}/choice", decision["incident"].as_str().unwrap());
+        let chosen = client.post_json(&url, TOKEN, &json!({"choice": "accept"})).await.unwrap();
+        assert_eq!(chosen.status, 200, "{}", chosen.json());
+    }
+}
+
+/// The Kamloops policy, open at any hour, with accept deadlines of two seconds.
+fn hasty(policy: String) -> String {
+    let hasty = |line: &str| {
+        let line = set_number(line, "accept_deadline_s = ", 2);
+        if line.trim_start().starts_with("hours") || line.contains("from = \"") {
+            line.replace("from = \"08:00\"", "from = \"00:00\"").replace("from = \"16:00\"", "from = \"00:00\"")
+        } else {
+            line
+        }
+    };
+    policy.lines().map(hasty).collect::<Vec<_>>().join("\n")
+}
+
+fn set_number(line: &str, key: &str, value: u32) -> String {
+    let Some(at) = line.find(key) else { return line.to_owned() };
+    let (before, after) = line.split_at(at + key.len());
+    let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{before}{value}{rest}")
+}
+
+/// Show 4 of the first issue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_kills_under_load_lose_nothing_and_double_nothing() {
+    let silent = fourth_simulators::server::Server::start("127.0.0.1:0".parse().unwrap(), |_| async {
+        fourth_simulators::server::Reply::json(202, &json!({}))
+    })
+    .await
+    .unwrap();
+    let channel = format!(
+        "[handoff.channel.webhook]\nkind = \"webhook\"\nurl = \"{0}\"\nsecret = \"a secret for the test\"\n\
+         [handoff.channel.warm-transfer]\nkind = \"warm-transfer\"\nurl = \"{0}\"\nsecret = \"a secret for the test\"\n",
+        silent.url()
+    );
+    let place = Place::new(hasty, &channel);
+    let mut acknowledged: Vec<String> = Vec::new();
+    let mut sent = 0;
+    let mut served = Some(Served::start(&place));
+    offer_some(&place).await;
+    for kill in 0..KILLS {
+        let plan = LoadPlan {
+            url: format!("{}/v1/calls", place.url(0)),
+            token: TOKEN.to_owned(),
+            sender: "default".to_owned(),
+            rate_per_s: 300.0,
+            duration: Duration::from_millis(900),
+            connections: 16,
+            time_limit: Duration::from_secs(2),
+            prefix: format!("kill{kill}"),
+        };
+        let load = tokio::spawn(run(plan));
+        // A different instant in each round: between requests, in them, in commits.
+        tokio::time::sleep(Duration::from_millis(120 + 31 * kill as u64)).await;
+        served.take().unwrap().kill();
+        let report = load.await.unwrap();
+        sent += report.n();
+        acknowledged.extend(report.acknowledged().map(str::to_owned));
+        served = Some(Served::start(&place));
+    }
+    let timed_out = eventually("deadlines that passed fire at restart", PATIENCE, async || {
+        let fired = entries(&place).iter().filter(|entry| matches!(entry.stored, Stored::Incident(Event::TimedOut { .. }))).count();
+        (fired >= OFFERED).then_some(fired)
+    })
+    .await;
+    drop(served);
+    let mut received: BTreeMap<String, usize> = BTreeMap::new();
+    let entries = entries(&place);
+    for entry in &entries {
+        if let Stored::Incident(Event::RecordReceived(record)) = &entry.stored {
+            *received.entry(record.identity.incident.clone()).or_default() += 1;
+        }
+    }
+    let lost: Vec<_> = acknowledged.iter().filter(|id| !received.contains_key(*id)).collect();
+    let doubled: Vec<_> = received.iter().filter(|(_, times)| **times != 1).collect();
+    println!(
+        "{KILLS} kills under load: {sent} records sent, {} acknowledged, {} in the journal ({} entries), lost {}, doubled {}, deadlines fired {timed_out}",
+        acknowledged.len(),
+        received.len(),
+        entries.len(),
+        lost.len(),
+        doubled.len(),
+    );
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    assert!(doubled.is_empty(), "in the journal more than once: {doubled:?}");
+    assert!(acknowledged.len() > KILLS, "the load reached the adapter");
+    let offered = entries.iter().filter(|entry| matches!(entry.stored, Stored::Incident(Event::Offered { .. }))).count();
+    let ended = entries
+        .iter()
+        .filter(|entry| {
+            matches!(
+                entry.stored,
+                Stored::Incident(Event::TimedOut { .. } | Event::Undeliverable { .. } | Event::Withdrawn { .. })
+            )
+        })
+        .count();
+    assert!(offered >= OFFERED && ended >= OFFERED, "{offered} offered, {ended} ended");
+}

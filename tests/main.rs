@@ -11,4 +11,8 @@
     reason = "a test that panics has failed, which is its job; tests print what they measured"
 )]
 
+mod commands;
+mod kill;
+mod line;
+mod support;
 mod tidy;

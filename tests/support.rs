@@ -67,10 +67,6 @@ impl Place {
         let token = sha256_hex(TOKEN);
         let configuration = format!(
             r#"
-[adapter]
-agency = "kamloops.example"
-element = "fourth.kamloops.example"
-
 [policy]
 folder = "policy"
 
@@ -170,3 +166,66 @@ pub fn fourth(arguments: &[&str]) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
+
+/// An EIDO of a call in North Kamloops: welfare check outdoors, screened, or whatever `facts` state.
+pub fn eido(incident: &str, updated_at: &str, common_type: &str, facts: &[(&str, &str)]) -> String {
+    let facts: serde_json::Map<String, serde_json::Value> =
+        facts.iter().map(|(fact, value)| ((*fact).to_owned(), (*value).into())).collect();
+    let prologue = |id: &str| {
+        serde_json::json!({
+            "$id": id, "lastUpdateTimeStamp": updated_at, "updatedByAgencyReference": {"$ref": "kamloops.example"}
+        })
+    };
+    let with = |mut base: serde_json::Value, more: serde_json::Value| {
+        base.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        base
+    };
+    let place = "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:gp='urn:ietf:params:xml:ns:pidf:geopriv10' \
+        xmlns:gml='http://www.opengis.net/gml' entity='pres:call@kamloops.example'><tuple id='t'><status><gp:geopriv>\
+        <gp:location-info><gml:Point srsName='urn:ogc:def:crs:EPSG::4326'><gml:pos>50.6980 -120.3700</gml:pos></gml:Point>\
+        <ca:civicAddress xmlns:ca='urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr'><ca:country>CA</ca:country>\
+        <ca:A1>BC</ca:A1><ca:A3>Kamloops</ca:A3><ca:RD>Canary-Street</ca:RD><ca:HNO>4711</ca:HNO></ca:civicAddress>\
+        </gp:location-info></gp:geopriv></status></tuple></presence>";
+    let record = with(
+        prologue(incident),
+        serde_json::json!({
+            "eidoVersion": "1.0",
+            "issuingElementIdentification": "cad.kamloops.example",
+            "x_fourth_facts": facts,
+            "incidentComponent": with(prologue("inc"), serde_json::json!({
+                "incidentTypeCommonRegistryText": common_type, "locationReference": [{"$ref": "loc"}],
+                "notesReference": [{"$ref": "note"}], "personReference": [{"$ref": "per"}],
+            })),
+            "agencyComponent": [with(prologue("kamloops.example"), serde_json::json!({
+                "agencyRoleDescriptionRegistryText": ["CallReceiving"], "agencyType": ["psap"],
+            }))],
+            "locationComponent": [with(prologue("loc"), serde_json::json!({
+                "locationTypeDescriptionRegistryText": "CurrentIncident", "locationByValue": place,
+            }))],
+            "notesComponent": [with(prologue("note"), serde_json::json!({
+                "notesActionComments": "Canary-Narrative of the caller.",
+            }))],
+            "personComponent": [with(prologue("per"), serde_json::json!({
+                "personIncidentRoleRegistryText": ["Caller"],
+                "ncPersonComponent": {"PersonName": {"PersonFullName": "Canary-Name"}},
+            }))],
+        }),
+    );
+    record.to_string()
+}
+
+/// Facts on which the Kamloops policy sends an outreach team.
+pub const SAFE: &[(&str, &str)] = &[
+    ("weapon", "none"),
+    ("violence", "none"),
+    ("self_harm", "none"),
+    ("medical", "none"),
+    ("crime", "none"),
+    ("setting", "outdoors"),
+    ("housing", "unsheltered"),
+    ("doubt", "no"),
+    ("consent", "given"),
+    ("age", "40"),
+    ("callback", "available"),
+    ("caller", "third-party"),
+];

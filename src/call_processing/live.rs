@@ -360,7 +360,7 @@ impl Desk {
             let prepared = build(&state.incident, &situation)?;
             let (events, refusal) = match state.incident.handle(&prepared.command, now) {
                 Ok(events) => (events, None),
-                Err(refusal) => (state.incident.refusal_events(&prepared.command, &refusal), Some(refusal)),
+                Err(refusal) => (state.incident.refusal_events(&prepared.command, &refusal, now), Some(refusal)),
             };
             let repeat = events.is_empty();
             if !repeat {

@@ -1,8 +1,19 @@
 //! The commands, one file each. Exit status: 0 good, 1 something asked about is not so, 2 bad usage or input.
 
+pub mod check;
+pub mod decide;
+pub mod decode;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod journal;
+pub mod report;
+pub mod serve;
 
+use clap::{Parser, Subcommand};
 use std::fmt;
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
 
 /// How a command that ran to its end came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +31,14 @@ pub struct BadInput {
     pub message: String,
     /// What to do next.
     pub help: Option<String>,
+    /// True where the reader of our output has closed it: nobody is there to tell.
+    closed: bool,
 }
 
 impl BadInput {
     /// A message without a next step.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
+        Self { message: message.into(), help: None, closed: false }
     }
 
     /// With the next step.
@@ -48,9 +61,89 @@ impl fmt::Display for BadInput {
 
 impl From<std::io::Error> for BadInput {
     fn from(error: std::io::Error) -> Self {
-        Self::new(format!("output cannot be written: {error}"))
+        let closed = error.kind() == std::io::ErrorKind::BrokenPipe;
+        Self { closed, ..Self::new(format!("output cannot be written: {error}")) }
     }
 }
 
 /// What every command returns.
 pub type Ending = Result<Verdict, BadInput>;
+
+/// The fourth option for 911 and 211: finds the calls a community team may take, hands them over, measures every step.
+#[derive(Debug, Parser)]
+#[command(name = "fourth", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The adapter with a simulated city around it.
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    /// The adapter beside a CAD.
+    Serve(serve::Args),
+    /// Read, prove and test policies.
+    Check(check::Args),
+    /// What a policy says about call records.
+    Decide(decide::Args),
+    /// Any accepted format as the canonical call record.
+    Decode(decode::Args),
+    /// Verify the chain, or show the life of one incident.
+    Journal(journal::Args),
+    /// The evaluator's tables, computed from the journal.
+    Report(report::Args),
+}
+
+/// Runs the command line.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = std::io::stdout().lock();
+    let ending = match &arguments.command {
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args, &mut out),
+        Command::Serve(args) => serve::run(args, &mut out),
+        Command::Check(args) => check::run(args, &mut out),
+        Command::Decide(args) => decide::run(args, &mut out),
+        Command::Decode(args) => decode::run(args, &mut out),
+        Command::Journal(args) => journal::run(args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
+    };
+    match ending.and_then(|verdict| Ok(out.flush().map(|()| verdict)?)) {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::NotSo) => ExitCode::from(1),
+        // Whoever reads our output has seen enough (`| head`).
+        Err(BadInput { closed: true, .. }) => ExitCode::SUCCESS,
+        Err(input) => {
+            let _ = writeln!(std::io::stderr(), "fourth: {input}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs a future on a runtime of its own.
+fn in_runtime(work: impl Future<Output = Ending>) -> Ending {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| BadInput::new(format!("the runtime cannot start: {error}")))?.block_on(work)
+}
+
+/// Returns at SIGTERM or Ctrl-C.
+async fn until_told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        }
+        // Without signals nobody can ask us to stop: serve for ever.
+        (Err(_), _) | (_, Err(_)) => std::future::pending().await,
+    }
+}
+
+/// A lined-up table without vertical rules.
+fn table(headers: &[&str], rows: Vec<Vec<String>>) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(headers.to_vec()).add_rows(rows);
+    table
+}

@@ -1,1 +1,32 @@
-//! Stub.
+//! Carries out effects: offers, withdrawals and stand-backs to teams, and notices to the CAD.
+//!
+//! Delivery is at least once and every message carries an idempotency key that never changes, so that its effect is
+//! once (I7). Every message ends in *delivered* or *undeliverable*, and that is reported (I16). Nothing here decides.
+
+mod cad_writeback;
+mod client;
+mod outbox;
+mod retry;
+mod settings;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{ClientFault, HttpClient};
+pub use outbox::{Outbox, OutboxHandle};
+pub use settings::{Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, Secret, Settings};
+pub use webhook::{SignatureFault, sign, verify};
+
+use crate::journal::Pending;
+use crate::record::IncidentId;
+
+/// Told how each message ended. The app implements it over the desk, which journals it.
+pub trait Outcomes: Send + Sync {
+    /// The destination has taken the message (2xx).
+    fn delivered(&self, incident: &IncidentId, key: &str) -> Pending<'_, ()>;
+
+    /// The message was given up. `why` is kebab-case: `no-such-channel`, `refused-422`, `attempts-exhausted`,
+    /// `deadline-passed`, `retry-time-exhausted`, `superseded`, `queue-full`, `no-cad`, `no-record`, `too-large`.
+    fn undeliverable(&self, incident: &IncidentId, key: &str, why: &str) -> Pending<'_, ()>;
+}

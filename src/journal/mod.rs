@@ -2,12 +2,14 @@
 
 mod chain;
 mod embedded;
+mod unavailable;
 
 #[cfg(test)]
 pub mod conformance;
 
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
+pub use unavailable::UnavailableJournal;
 
 use crate::incident::Event;
 use crate::record::IncidentId;

@@ -1,0 +1,108 @@
+//! The HTTP client of the outbox: POST, bounded, TLS by the configured authorities, redirects never followed.
+
+use super::settings::Address;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of an answer that are read; the rest is of no use.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Connecting takes at most this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the client cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientFault(String);
+
+/// What a destination answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answered {
+    pub(super) status: u16,
+    /// `Retry-After` in seconds, where given so.
+    pub(super) retry_after_s: Option<u64>,
+}
+
+/// A client for http and https. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl HttpClient {
+    /// A client that trusts the authorities of a PEM file, or Mozilla's list without one.
+    ///
+    /// # Errors
+    /// Where the file cannot be read or holds no certificate.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, ClientFault> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ClientFault(format!("TLS cannot be set up: {error}")))?;
+        let config = match ca_file {
+            Some(path) => config.with_root_certificates(roots(path)?).with_no_client_auth(),
+            None => config.with_webpki_roots().with_no_client_auth(),
+        };
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        http.set_nodelay(true);
+        let https =
+            HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(http);
+        // A fresh connection for every try: messages are few, and a kept connection that has died meanwhile
+        // would cost a try, of which an offer has only a handful.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(https);
+        Ok(Self { client })
+    }
+
+    /// Posts once. The caller bounds the time.
+    ///
+    /// # Errors
+    /// A kebab-case reason where no answer came (`no-connection`, `no-answer`); nothing about the content.
+    pub(super) async fn post(
+        &self,
+        address: &Address,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        body: Bytes,
+    ) -> Result<Answered, &'static str> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = address.uri().clone();
+        request.headers_mut().extend(headers);
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| if error.is_connect() { "no-connection" } else { "no-answer" })?;
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after_s = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        // Read so that the peer can close in order; what it says does not matter, its status does.
+        let _ = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        Ok(Answered { status, retry_after_s })
+    }
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, ClientFault> {
+    let fault = |why: String| ClientFault(format!("`{}` {why}", path.display()));
+    let mut roots = RootCertStore::empty();
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| fault(format!("cannot be read: {error}")))?;
+        roots.add(certificate).map_err(|error| fault(format!("holds a certificate that is unusable: {error}")))?;
+    }
+    if roots.is_empty() {
+        return Err(fault("holds no certificate".to_owned()));
+    }
+    Ok(roots)
+}

@@ -1,0 +1,276 @@
+//! Where messages go and how hard they are tried. Secrets never print.
+
+use crate::record::ProgramId;
+use hyper::Uri;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of the hand-off.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Channels by the name that a policy's legs use (`webhook`, `warm-transfer`).
+    pub channel: BTreeMap<String, ChannelSettings>,
+    /// The CAD's door for updates; without it every notice ends as `no-cad`.
+    pub cad: Option<CadSettings>,
+    /// Address under which teams reach this adapter, put before the links in messages; links are paths without it.
+    pub public_url: Option<Address>,
+    /// PEM file of the only authorities that https destinations may be vouched for by; Mozilla's list without it.
+    pub ca_file: Option<PathBuf>,
+    /// Messages that may wait for one destination; above it a message ends as `queue-full`.
+    pub queue_max: usize,
+    /// Requests that run at once to one destination.
+    pub concurrency_max: usize,
+    /// One try takes at most this long, milliseconds; for an offer at most a quarter of its accept deadline.
+    pub try_timeout_ms: u32,
+    /// Tries of one offer at most, whatever the policy says.
+    pub attempts_max: u32,
+    /// First pause between tries at most, milliseconds; doubled for each later one, and a random part of it is taken.
+    pub backoff_first_ms: u32,
+    /// Longest pause between tries to a team, milliseconds.
+    pub backoff_max_ms: u32,
+    /// Longest pause between tries to the CAD, milliseconds.
+    pub cad_backoff_max_ms: u32,
+    /// Longest pause that a destination may ask for with `Retry-After`, seconds.
+    pub retry_after_max_s: u32,
+    /// How long a withdrawal or stand-back is tried, seconds.
+    pub recall_retry_for_s: u32,
+    /// How long a notice to the CAD is tried, seconds.
+    pub cad_retry_for_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            channel: BTreeMap::new(),
+            cad: None,
+            public_url: None,
+            ca_file: None,
+            queue_max: 1_024,
+            concurrency_max: 8,
+            try_timeout_ms: 5_000,
+            attempts_max: 10,
+            backoff_first_ms: 500,
+            backoff_max_ms: 10_000,
+            cad_backoff_max_ms: 60_000,
+            retry_after_max_s: 300,
+            recall_retry_for_s: 3_600,
+            cad_retry_for_s: 86_400,
+        }
+    }
+}
+
+impl Settings {
+    /// Where the legs of a program on a channel go; `None` where nobody has said.
+    #[must_use]
+    pub(super) fn destination(&self, channel: &str, program: &ProgramId) -> Option<Destination> {
+        let settings = self.channel.get(channel)?;
+        let own = settings.program.get(program.as_str());
+        let (url, secret) = match own {
+            Some(own) => (own.url.clone(), own.secret.clone()),
+            None => (settings.url.clone()?, settings.secret.clone()?),
+        };
+        let name = if own.is_some() { format!("{channel}/{program}") } else { channel.to_owned() };
+        Some(Destination { name, url, secret })
+    }
+
+    /// The longest that one try takes.
+    #[must_use]
+    pub(super) fn try_timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.try_timeout_ms.max(1)))
+    }
+}
+
+/// One way of reaching programs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelSettings {
+    /// What kind of channel.
+    pub kind: ChannelKind,
+    /// Where messages of every program go that is not listed under `program`.
+    #[serde(default)]
+    pub url: Option<Address>,
+    /// What they are signed with.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+    /// Programs with an address and secret of their own, so that one team can neither read nor forge another's.
+    #[serde(default)]
+    pub program: BTreeMap<String, DestinationSettings>,
+}
+
+/// Address and secret of one program on a channel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationSettings {
+    /// Where its messages go.
+    pub url: Address,
+    /// What they are signed with.
+    pub secret: Secret,
+}
+
+/// Kinds of channel. All are signed webhooks of one shape; the kind tells the receiver what to do with the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelKind {
+    /// A team's own system.
+    Webhook,
+    /// A telephony or 211 desk, which bridges the caller.
+    WarmTransfer,
+}
+
+/// Where the CAD takes updates.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CadSettings {
+    /// Where updates are posted.
+    pub url: Address,
+    /// Sent as `Authorization: Bearer`, where the CAD asks for it.
+    #[serde(default)]
+    pub bearer: Option<Secret>,
+    /// Signed with this as webhooks are, where given.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+    /// This adapter's agency in updates (EIDO agency id, `fourth.example.gov`).
+    #[serde(default = "default_agency")]
+    pub agency: String,
+    /// This adapter's element in updates (EIDO `issuingElementIdentification`).
+    #[serde(default = "default_element")]
+    pub element: String,
+    /// EIDO agency type: from the registry, or a local extension.
+    #[serde(default = "default_agency_type")]
+    pub agency_type: String,
+}
+
+fn default_agency() -> String {
+    "fourth.invalid".to_owned()
+}
+
+fn default_element() -> String {
+    "fourth".to_owned()
+}
+
+fn default_agency_type() -> String {
+    "x_community_crisis".to_owned()
+}
+
+/// A resolved destination.
+#[derive(Debug, Clone)]
+pub(super) struct Destination {
+    /// Name in logs and of its queue; never an address.
+    pub(super) name: String,
+    pub(super) url: Address,
+    pub(super) secret: Secret,
+}
+
+/// An absolute http or https address. Prints without path and query, which may carry a token.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address(Uri);
+
+impl Address {
+    pub(super) fn uri(&self) -> &Uri {
+        &self.0
+    }
+
+    /// The address without a slash at its end, to put a path behind.
+    pub(super) fn as_prefix(&self) -> String {
+        self.0.to_string().trim_end_matches('/').to_owned()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let uri: Uri = text.parse().map_err(|_| "not an address".to_owned())?;
+        let known = matches!(uri.scheme_str(), Some("http" | "https"));
+        if !known || uri.host().is_none_or(str::is_empty) {
+            return Err("an address begins with `http://` or `https://` and names a host".to_owned());
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("an address carries no user and password; use `secret` or `bearer`".to_owned());
+        }
+        Ok(Self(uri))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.scheme_str().unwrap_or_default();
+        write!(formatter, "{scheme}://{}/…", self.0.authority().map_or("", |authority| authority.as_str()))
+    }
+}
+
+/// A secret. Never prints, never serialises.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Secret(String);
+
+/// Bytes of a secret, at least: 128 bits.
+const SECRET_BYTES_MIN: usize = 16;
+
+impl Secret {
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Secret {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.len() < SECRET_BYTES_MIN {
+            return Err(format!("a secret has {SECRET_BYTES_MIN} bytes or more"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "a-secret-of-this-team";
+
+    #[test]
+    fn settings_print_no_secret_and_refuse_what_they_do_not_know() {
+        let cad =
+            "[cad]\nurl = \"https://cad.example.gov/eido?token=in-the-query\"\nbearer = \"a-token-for-the-cad\"\n";
+        let team = format!(
+            "[channel.webhook]\nkind = \"webhook\"\nurl = \"https://team.example.org/path-token\"\nsecret = \"{SECRET}\"\n"
+        );
+        let settings: Settings = toml::from_str(&(team + cad)).unwrap();
+        let printed = format!("{settings:?}");
+        for secret in [SECRET, "in-the-query", "a-token-for-the-cad", "path-token"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
+        assert!(printed.contains("https://team.example.org/…"));
+        for wrong in [
+            "retries = 1",
+            "[channel.a]\nkind = \"pigeon\"",
+            "[channel.a]\nkind = \"webhook\"\nurl = \"ftp://a/\"",
+            "[channel.a]\nkind = \"webhook\"\nurl = \"/relative\"",
+            "[channel.a]\nkind = \"webhook\"\nurl = \"https://user:password-in-url@a/\"",
+            "[channel.a]\nkind = \"webhook\"\nsecret = \"short\"",
+        ] {
+            let error = toml::from_str::<Settings>(wrong).unwrap_err().message().to_owned();
+            assert!(!error.contains("password-in-url") && !error.contains("short\""), "{error}");
+        }
+        let warm =
+            "[channel.line]\nkind = \"warm-transfer\"\nurl = \"http://127.0.0.1/\"\nsecret = \"a-secret-of-the-line\"";
+        toml::from_str::<Settings>(warm).unwrap();
+    }
+}

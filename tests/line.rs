@@ -1,0 +1,157 @@
+//! The served adapter from outside, over HTTP: what each door does with good records, bad ones, repeats and full disks.
+
+use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually};
+use fourth_simulators::client::{Answer, Client};
+use fourth_simulators::server::{Reply, Server};
+use hyper::Method;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const INTAKE: usize = 0;
+const OPERATIONS: usize = 3;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn client() -> Client {
+    Client::new(Duration::from_secs(10))
+}
+
+async fn post(place: &Place, path: &str, body: impl Into<bytes::Bytes>) -> Answer {
+    let bearer = format!("Bearer {TOKEN}");
+    client().send(Method::POST, &format!("{}{path}", place.url(INTAKE)), &[("authorization", &bearer)], body).await.unwrap()
+}
+
+async fn get(place: &Place, door: usize, path: &str) -> Answer {
+    client().get(&format!("{}{path}", place.url(door)), TOKEN).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_call_is_assessed_chosen_and_given_back_when_no_channel_is_configured() {
+    let place = Place::new(|policy| policy, "");
+    let served = Served::start(&place);
+    let record = eido("urn:emergency:uid:incidentid:line1:kamloops.example", "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);
+    let first = post(&place, "/v1/calls", record.clone()).await;
+    assert_eq!(first.status, 200, "{}", String::from_utf8_lossy(&first.body));
+    let first = first.json();
+    assert!(first["reasons"][0]["text"].as_str().is_some_and(|text| !text.is_empty()));
+    let again = post(&place, "/v1/calls", record).await.json();
+    assert_eq!((&again["repeat"], &again["incident"]), (&json!(true), &first["incident"]), "a repeat changes nothing");
+    let incident = first["incident"].as_str().unwrap();
+    let doubt = post(&place, &format!("/v1/calls/{incident}/answers"), json!({"fact": "doubt", "value": "yes"}).to_string()).await;
+    assert_eq!(doubt.status, 200);
+    assert_eq!(doubt.json()["route"], "ordinary", "doubt is one key and always the ordinary route");
+    drop(served);
+}
+
+#[tokio::test]
+async fn bad_records_are_refused_by_name_and_place_and_the_refusal_is_journaled() {
+    let place = Place::new(|policy| policy, "");
+    let _served = Served::start(&place);
+    for (body, status) in [
+        ("{\"$id\": ".to_owned(), 400),
+        ("{}".to_owned(), 422),
+        ("<!DOCTYPE x [<!ENTITY a \"b\">]><CallExport/>".to_owned(), 400),
+        ("[".repeat(5_000), 400),
+    ] {
+        let answer = post(&place, "/v1/calls", body.clone()).await;
+        let problem = answer.json();
+        assert_eq!(answer.status, status, "{problem}");
+        assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:fourth:problem:")), "{problem}");
+        assert!(problem["place"].is_string(), "{problem}");
+    }
+    let large = post(&place, "/v1/calls", vec![b' '; 1024 * 1024 + 1]).await;
+    assert_eq!(large.status, 413);
+    let (status, out, _) = crate::support::fourth(&["report", "--json", "--journal", place.journal().to_str().unwrap()]);
+    assert_eq!(status, 0);
+    assert!(out.contains("refused"), "refusals are counted by the report: {out}");
+}
+
+#[tokio::test]
+async fn unknown_fields_are_kept_and_listed_and_no_personal_data_leaves_by_state_metrics_or_errors() {
+    let place = Place::new(|policy| policy, "");
+    let _served = Served::start(&place);
+    let id = "urn:emergency:uid:incidentid:line2:kamloops.example";
+    let mut record: Value = serde_json::from_str(&eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).unwrap();
+    record["newVendorField"] = json!({"deep": 1});
+    let answer = post(&place, "/v1/calls", record.to_string()).await;
+    assert_eq!(answer.status, 200);
+    let decision = answer.json();
+    assert!(decision["unknown_fields"].to_string().contains("newVendorField"), "{decision}");
+    let incident = decision["incident"].as_str().unwrap().to_owned();
+    let mut seen = vec![String::from_utf8_lossy(&answer.body).into_owned()];
+    for (door, path) in [(INTAKE, format!("/v1/calls/{incident}")), (OPERATIONS, "/metrics".into()), (OPERATIONS, "/readyz".into())] {
+        let answer = get(&place, door, &path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        seen.push(String::from_utf8_lossy(&answer.body).into_owned());
+    }
+    let (_, shown, _) = crate::support::fourth(&["journal", "show", "--journal", place.journal().to_str().unwrap(), &incident]);
+    seen.push(shown);
+    for text in seen {
+        assert!(!text.contains("Canary-"), "personal data got out: {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_pass_through_gives_the_cad_every_byte_and_assesses_a_copy() {
+    let got: Arc<Mutex<Vec<bytes::Bytes>>> = Arc::default();
+    let keep = Arc::clone(&got);
+    let cad = Server::start("127.0.0.1:0".parse().unwrap(), move |received| {
+        keep.lock().unwrap().push(received.body.clone());
+        async { Reply::json(201, &json!({"from": "the CAD itself"})) }
+    })
+    .await
+    .unwrap();
+    let place = Place::new(|policy| policy, &format!("[http.proxy]\ncad_url = \"{}\"\n", cad.url()));
+    let _served = Served::start(&place);
+    let id = "urn:emergency:uid:incidentid:line3:kamloops.example";
+    let record = eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);
+    let answer = post(&place, "/cad/records", record.clone()).await;
+    assert_eq!((answer.status, &answer.json()["from"]), (201, &json!("the CAD itself")), "the CAD's own answer comes back");
+    assert_eq!(got.lock().unwrap().last().unwrap().as_ref(), record.as_bytes(), "byte for byte");
+    let garbage = post(&place, "/cad/anything", "\u{0}not a record").await;
+    assert_eq!(garbage.status, 201, "what cannot be read is passed on all the same");
+    eventually("the copy is assessed", PATIENCE, async || {
+        let found = get(&place, INTAKE, &format!("/v1/calls?call={id}")).await;
+        found.good().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_store_is_refused_with_a_time_to_retry_and_passes_when_there_is_room() {
+    let place = Place::new(|policy| policy, "");
+    let text = std::fs::read_to_string(place.configuration()).unwrap();
+    let small = text.replace("path = \"journal.db\"", "path = \"journal.db\"\nfile_pages_max = 60");
+    std::fs::write(place.configuration(), small).unwrap();
+    let served = Served::start(&place);
+    let mut refused = None;
+    for number in 0..400 {
+        let id = format!("urn:emergency:uid:incidentid:full{number}:kamloops.example");
+        let answer = post(&place, "/v1/calls", eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).await;
+        if !answer.good() {
+            refused = Some((number, answer.status));
+            break;
+        }
+    }
+    let (number, status) = refused.expect("sixty pages are full long before four hundred records");
+    assert_eq!(status, 503, "never a 2xx for what is not durable");
+    drop(served);
+    std::fs::write(place.configuration(), text).unwrap();
+    let _served = Served::start(&place);
+    let id = format!("urn:emergency:uid:incidentid:full{number}:kamloops.example");
+    let answer = post(&place, "/v1/calls", eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).await;
+    assert_eq!((answer.status, &answer.json()["repeat"]), (200, &json!(false)), "what was refused was not kept in part");
+}
+
+/// Show 7 of the first issue.
+#[tokio::test]
+async fn an_idle_adapter_stays_below_forty_mebibytes() {
+    let place = Place::new(|policy| policy, "");
+    let served = Served::start(&place);
+    assert_eq!(get(&place, OPERATIONS, "/healthz").await.status, 200);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", served.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    println!("idle adapter: {:.1} MiB resident", kib as f64 / 1024.0);
+    assert!(kib < 40 * 1024, "{kib} KiB resident");
+}
