@@ -11,6 +11,7 @@ pub mod visitor;
 pub mod headers;
 pub mod layout;
 pub mod trail;
+mod risks;
 pub mod call_taker;
 pub mod team;
 pub mod evaluation;
@@ -167,5 +168,7 @@ fn refusal_code(refusal: &Refusal) -> &'static str {
     }
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;

@@ -93,7 +93,7 @@ fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Opt
             (says("trail.offered", &[("team", &team(leg)), ("time", &words.clock_time_exact(*deadline))]), None)
         }
         Event::Delivered { .. } => return None,
-        Event::Undeliverable { why, .. } => (says("trail.undeliverable", &[("why", &words.code("why", why))]), None),
+        Event::Undeliverable { why, .. } => (says("trail.undeliverable", &[("why", &words.why(why))]), None),
         Event::Accepted { leg, by: who } => (says("trail.accepted", &[("team", &team(leg))]), by(who)),
         Event::Declined { leg, cause, by: who } => {
             let cause = words.code("cause", &kebab(cause)).into_owned();
@@ -101,7 +101,7 @@ fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Opt
         }
         Event::TimedOut { leg } => (says("trail.timed-out", &[("team", &team(leg))]), None),
         Event::Withdrawn { leg, why } => {
-            (says("trail.withdrawn", &[("team", &team(leg)), ("why", &words.code("why", why))]), None)
+            (says("trail.withdrawn", &[("team", &team(leg)), ("why", &words.why(why))]), None)
         }
         Event::AnsweredLate { leg, .. } => (says("trail.late", &[("team", &team(leg))]), None),
         Event::TeamMoved { leg, status, by: who } => {
@@ -121,12 +121,12 @@ fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Opt
             let disposition = words.code("disposition", &kebab(disposition)).into_owned();
             (says("trail.cleared", &[("team", &team(leg)), ("what", &disposition)]), by(who))
         }
-        Event::ReturnedToOrdinary { why, .. } => (says("trail.returned", &[("why", &words.code("why", why))]), None),
+        Event::ReturnedToOrdinary { why, .. } => (says("trail.returned", &[("why", &words.why(why))]), None),
         Event::UnitSeen { unit, status, .. } => {
             let status = words.code("moved", &kebab(status)).into_owned();
             (says("trail.unit", &[("unit", unit), ("status", &status)]), None)
         }
-        Event::Closed { why } => (says("trail.closed", &[("why", &words.code("why", why))]), None),
+        Event::Closed { why } => (says("trail.closed", &[("why", &words.why(why))]), None),
     })
 }
 

@@ -5,6 +5,7 @@ use crate::call_processing::IncidentView;
 use crate::incident::{BackupService, Incident, LegState};
 use crate::pages::caller_text;
 use crate::pages::layout::{Icon, icon, timer, token};
+use crate::pages::risks;
 use crate::pages::trail::kebab;
 use crate::pages::visitor::Visitor;
 use crate::pages::words::Words;
@@ -73,15 +74,19 @@ pub fn facts(words: &Words, incident: &Incident) -> Markup {
     html! {
         section.card aria-labelledby="facts-title" {
             h2 #facts-title { (words.t("facts.title")) }
-            @if incident.facts.iter().next().is_none() { p.muted { (words.t("facts.none")) } }
             table.facts {
                 thead { tr { th scope="col" { (words.t("facts.fact")) } th scope="col" { (words.t("facts.value")) } th scope="col" { (words.t("facts.source")) } } }
                 tbody {
-                    @for (fact, known) in incident.facts.iter() {
-                        tr {
+                    @for (fact, known) in risks::first(incident.facts.iter()) {
+                        tr.not-known[known.is_none()] {
                             th scope="row" { (words.fact(fact)) }
-                            td { (caller_text::line(&words.value(fact, &known.value))) }
-                            td.muted { (words.code("source", &kebab(&known.source))) }
+                            @match known {
+                                Some(known) => {
+                                    td { (caller_text::line(&words.value(fact, &known.value))) }
+                                    td.muted { (words.code("source", &kebab(&known.source))) }
+                                }
+                                None => { td { (words.value(fact, "unknown")) } td {} }
+                            }
                         }
                     }
                 }
@@ -119,11 +124,14 @@ pub fn legs(visitor: &Visitor, incident: &Incident, now: Timestamp) -> Markup {
                 @if !incident.outstanding.is_empty() {
                     p.undelivered { (icon(Icon::Clock)) (words.with("legs.undelivered", &[("n", &incident.outstanding.len().to_string())])) }
                 }
+                @if !incident.undelivered.is_empty() {
+                    p.alarm { (icon(Icon::Warning)) (words.with("legs.given-up", &[("n", &incident.undelivered.len().to_string())])) }
+                }
                 @if Standing::of(incident) != Standing::Closed {
                     form.backup method="post" action={ "/calls/" (incident.id) "/backup" } {
                         (token(visitor))
                         span { (words.t("backup.send")) }
-                        @for service in [BackupService::Police, BackupService::Ems, BackupService::Fire] {
+                        @for service in BackupService::ALL {
                             button type="submit" name="service" value=(kebab(&service)) { (words.code("service", &kebab(&service))) }
                         }
                     }
@@ -151,7 +159,7 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
                             dd {
                                 @if let Some(name) = &person.name { (caller_text::line(name)) }
                                 @if let Some(age) = person.age_years { " · " (words.with("record.age", &[("n", &age.to_string())])) }
-                                @if let Some(phone) = &person.phone { " · " (caller_text::line(phone)) }
+                                @if let Some(phone) = person.phone.as_ref().filter(|phone| !is_stated(record, phone)) { " · " (caller_text::line(phone)) }
                                 @for role in person.roles.iter().take(3) { " · " (caller_text::line(role)) }
                             }
                         }
@@ -181,6 +189,11 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
             }
         }
     }
+}
+
+/// True for a number that stands among the call-back addresses already.
+fn is_stated(record: &CallRecord, phone: &str) -> bool {
+    record.callbacks.iter().any(|callback| callback.trim_start_matches("tel:") == phone)
 }
 
 fn place(words: &Words, location: &Location) -> Markup {

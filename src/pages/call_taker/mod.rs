@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use maud::{Markup, html};
-use recommendation::OVERRIDE_REASONS;
+pub use recommendation::OVERRIDE_REASONS;
 use serde::Deserialize;
 use standing::{Standing, in_queue_order, seen};
 

@@ -138,7 +138,7 @@ fn acts(visitor: &Visitor, incident: &Incident, decision: &Decision) -> Markup {
         div.acts {
             form method="post" action={ "/calls/" (incident.id) "/accept" } {
                 (token(visitor)) input type="hidden" name="seen" value=(seen(incident));
-                button.primary type="submit" data-key="a" { span { (accept) } kbd { "A" } }
+                button.primary type="submit" data-key="a" { span { (words.t("accept")) small { (accept) } } kbd { "A" } }
             }
             (doubt(visitor, incident))
             (override_list(visitor, incident, decision))
@@ -188,7 +188,7 @@ fn override_list(visitor: &Visitor, incident: &Incident, decision: &Decision) ->
     );
     html! {
         details #override.override {
-            summary data-key="o" { span { (words.t("override")) } kbd { "O" } }
+            summary data-key="o" { span { (words.t("override")) small { (words.t("override.explained")) } } kbd { "O" } }
             div.panel {
                 @if targets.is_empty() {
                     p { (words.t("override.nowhere")) }
@@ -254,11 +254,12 @@ fn ask(words: &Words, question: &Question) -> String {
 
 fn answers(visitor: &Visitor, incident: &Incident, question: &Question, keys: bool) -> Markup {
     let words = &visitor.words;
+    let choosing = Standing::of(incident) == Standing::Choose;
     html! {
         form.answers method="post" action={ "/calls/" (incident.id) "/answer" } {
             (token(visitor)) input type="hidden" name="fact" value=(question.fact);
             @for (index, value) in question.values.iter().enumerate() {
-                @let opens = question.opens.get(index).copied().unwrap_or(false);
+                @let opens = choosing && question.opens.get(index).copied().unwrap_or(false);
                 @let digit = digit(index).filter(|_| keys);
                 button type="submit" name="value" value=(value) data-digit=[digit] {
                     @if let Some(digit) = digit { kbd { (digit) } }

@@ -27,16 +27,16 @@ impl Standing {
     /// Where an incident stands.
     #[must_use]
     pub fn of(incident: &Incident) -> Self {
-        let shadow = |decision: &Decision| decision.status == Status::ShadowEligible;
+        let shadow_row = |decision: &Decision| decision.status == Status::ShadowEligible;
         match incident.phase {
             Phase::Closed => Self::Closed,
             Phase::WithTeam => Self::WithTeam,
             Phase::Offered => Self::Offered,
-            Phase::Ordinary => Self::Ordinary,
-            Phase::Assessed if incident.test => Self::Test,
-            Phase::Assessed if incident.mode == Mode::Shadow => Self::Shadow,
-            Phase::Assessed if incident.decision.as_ref().is_some_and(shadow) => Self::Shadow,
             Phase::Assessed => Self::Choose,
+            Phase::Ordinary if incident.test => Self::Test,
+            Phase::Ordinary if incident.mode == Mode::Shadow => Self::Shadow,
+            Phase::Ordinary if incident.decision.as_ref().is_some_and(shadow_row) => Self::Shadow,
+            Phase::Ordinary => Self::Ordinary,
         }
     }
 

@@ -4,6 +4,7 @@ mod picture;
 
 use super::layout::{self, Page};
 use super::visitor::{Entrant, Evaluating, Visitor};
+use super::words::Words;
 use super::{PageState, see};
 use crate::journal::{Journal, JournalError};
 use crate::measures::{Figures, Table};
@@ -34,11 +35,11 @@ struct Kept {
 }
 
 impl LiveFigures {
-    /// The tables over everything that the journal holds now, and the position of its last entry.
+    /// The figures over everything that the journal holds now.
     ///
     /// # Errors
     /// The journal's; what was taken in before stays.
-    pub async fn tables(&self, journal: &dyn Journal) -> Result<(u64, Vec<Table>), JournalError> {
+    pub async fn read(&self, journal: &dyn Journal) -> Result<Shown, JournalError> {
         let mut kept = self.kept.lock().await;
         loop {
             let entries = journal.read_after(kept.sequence, BATCH).await?;
@@ -47,9 +48,35 @@ impl LiveFigures {
                 kept.sequence = entry.sequence;
             }
             if entries.len() < BATCH {
-                return Ok((kept.sequence, kept.figures.tables()));
+                return Ok(Shown::of(&kept.figures, kept.sequence));
             }
         }
+    }
+}
+
+/// What one look at the page shows.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Position of the last journal entry that is counted.
+    pub sequence: u64,
+    /// From call to clearance: incidents that came at least so far. Keys of words and counts.
+    pub funnel: [(&'static str, u64); 4],
+    /// Every table of the measures.
+    pub tables: Vec<Table>,
+}
+
+impl Shown {
+    /// What these figures show.
+    #[must_use]
+    pub fn of(figures: &Figures, sequence: u64) -> Self {
+        let totals = figures.totals();
+        let funnel = [
+            ("funnel.incidents", totals.incidents),
+            ("funnel.offered", totals.incidents_offered),
+            ("funnel.accepted", totals.incidents_accepted),
+            ("funnel.cleared", totals.clears),
+        ];
+        Self { sequence, funnel, tables: figures.tables() }
     }
 }
 
@@ -66,19 +93,19 @@ struct Asked {
 async fn look(State(state): State<PageState>, entrant: Entrant<Evaluating>, Query(asked): Query<Asked>) -> Response {
     let visitor = entrant.0;
     let now = state.doors.clock.now();
-    let Ok((sequence, tables)) = state.figures.tables(state.desk.journal().as_ref()).await else {
+    let Ok(shown) = state.figures.read(state.desk.journal().as_ref()).await else {
         return layout::problem(&visitor.words, StatusCode::SERVICE_UNAVAILABLE, "no-figures", "/evaluation");
     };
     match asked.fragment.as_deref() {
-        Some("figures") => see(&figures(&visitor, &tables, sequence, now)),
+        Some("figures") => see(&figures(&visitor, &shown, now)),
         Some(_) => StatusCode::NOT_FOUND.into_response(),
-        None => see(&page(&visitor, &tables, sequence, now, state.doors.clock.speed())),
+        None => see(&page(&visitor, &shown, now, state.doors.clock.speed())),
     }
 }
 
 /// The whole page.
 #[must_use]
-pub fn page(visitor: &Visitor, tables: &[Table], sequence: u64, now: Timestamp, speed: f64) -> Markup {
+pub fn page(visitor: &Visitor, shown: &Shown, now: Timestamp, speed: f64) -> Markup {
     layout::page(&Page {
         visitor,
         title: "title.evaluation",
@@ -87,24 +114,41 @@ pub fn page(visitor: &Visitor, tables: &[Table], sequence: u64, now: Timestamp, 
         now,
         speed,
         chips: html! {},
-        body: figures(visitor, tables, sequence, now),
+        body: figures(visitor, shown, now),
     })
 }
 
-fn figures(visitor: &Visitor, tables: &[Table], sequence: u64, now: Timestamp) -> Markup {
+fn figures(visitor: &Visitor, shown: &Shown, now: Timestamp) -> Markup {
     let words = &visitor.words;
+    let (full, empty): (Vec<_>, Vec<_>) = shown.tables.iter().partition(|table| !table.rows.is_empty());
+    let empty: Vec<_> = empty.iter().map(|table| picture::phrase(words, &table.title)).collect();
     html! {
         div #figures.figures data-fragment="figures" data-now=(now.as_millisecond()) data-slow="true" {
             div.figures-head {
                 h1 { (words.t("evaluation.title")) }
                 p.muted {
-                    (words.with("evaluation.as-of", &[("time", &words.clock_time_exact(now)), ("sequence", &sequence.to_string())]))
+                    (words.with("evaluation.as-of", &[("time", &words.clock_time_exact(now)), ("sequence", &shown.sequence.to_string())]))
                 }
             }
-            div.tables { @for table in tables { (picture::table(words, table)) } }
+            @let (wide, narrow): (Vec<_>, Vec<_>) = full.iter().partition(|table| picture::is_wide(table));
+            div.tables {
+                (picture::table(words, &funnel(words, shown)))
+                @for table in narrow { (picture::table(words, table)) }
+            }
+            @for table in wide { (picture::table(words, table)) }
+            @if !empty.is_empty() { p.muted { (words.with("evaluation.nothing", &[("tables", &empty.join(" · "))])) } }
             p.muted { (words.t("evaluation.method")) }
         }
     }
+}
+
+/// The first picture: how many calls came how far. Its words are the reader's already.
+fn funnel(words: &Words, shown: &Shown) -> Table {
+    let mut table = Table::new(words.t("funnel.title"), &["what", "count"]);
+    for (key, count) in shown.funnel {
+        table.row([words.t(key).to_owned(), count.to_string()]);
+    }
+    table
 }
 
 #[cfg(test)]

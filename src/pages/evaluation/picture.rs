@@ -1,95 +1,95 @@
-//! A table of figures, and beside it a bar picture where it counts things by name. The table is the picture's text.
+//! A table of figures in the reader's words; where it counts things by name, each count has a bar drawn beside it.
+//! The number stands next to its bar, so that the table is the picture's text.
 
 use crate::measures::Table;
 use crate::pages::words::Words;
 use maud::{Markup, html};
 
-/// Rows drawn at most, picture and table alike.
+/// Rows drawn at most.
 const ROWS_MAX: usize = 60;
-const BAR_HEIGHT: u64 = 22;
-const WIDTH: u64 = 360;
-const LABEL_WIDTH: u64 = 150;
-/// Room right of the longest bar for its number.
-const NUMBER_WIDTH: u64 = 46;
+/// Length of the longest bar, in the drawing's own units.
+const BAR_LENGTH: u64 = 200;
 
-/// Sets of words in which a row's name may be found.
-const ROW_SETS: [&str; 10] =
-    ["row", "status", "interval", "leg", "why", "reason-code", "cause", "disposition", "reason", "option"];
+/// Sets of words in which a code in a cell may be found.
+const CELL_SETS: [&str; 10] =
+    ["status", "why", "reason-code", "cause", "disposition", "service", "leg", "reason", "option", "route"];
+
+/// Columns beyond which a table takes the whole width.
+const NARROW_COLUMNS_MAX: usize = 4;
+
+/// True for a table that needs the whole width of the page.
+#[must_use]
+pub fn is_wide(table: &Table) -> bool {
+    table.headers.len() > NARROW_COLUMNS_MAX
+}
 
 /// One table as a card.
 #[must_use]
 pub fn table(words: &Words, table: &Table) -> Markup {
-    let title = words.code("table", &table.title);
-    let counts = counts(table);
+    let title = phrase(words, &table.title);
+    let counted = table.headers.iter().position(|header| header == "count");
+    let count_of = |row: &Vec<String>| counted.and_then(|column| row.get(column)?.parse::<u64>().ok());
+    let most = table.rows.iter().filter_map(count_of).max().unwrap_or(0);
     html! {
-        section.card.figure {
+        section.card.figure.wide[is_wide(table)] {
             h2 { (title) }
-            @if table.rows.is_empty() { p.muted { (words.t("evaluation.nothing")) } }
-            @if let Some(counts) = &counts { (bars(words, &title, counts)) }
             div.scroll tabindex="0" role="region" aria-label=(title) {
                 table.numbers {
-                    thead { tr { @for header in &table.headers { th scope="col" { (words.code("header", header)) } } } }
+                    thead {
+                        tr {
+                            @for (index, header) in table.headers.iter().enumerate() {
+                                @if counted == Some(index) { td.bar-cell {} }
+                                th.number[is_numeric(table, index)] scope="col" { (phrase(words, header)) }
+                            }
+                        }
+                    }
                     tbody {
                         @for row in table.rows.iter().take(ROWS_MAX) {
-                            tr {
+                            tr.zero[count_of(row) == Some(0)] {
                                 @for (index, cell) in row.iter().enumerate() {
-                                    @if index == 0 { th scope="row" { (row_name(words, cell)) } }
-                                    @else { td { (cell_text(words, cell)) } }
+                                    @if counted == Some(index) { td.bar-cell { (bar(count_of(row).unwrap_or(0), most)) } }
+                                    @if index == 0 { th scope="row" { (phrase(words, cell)) } }
+                                    @else { td.number[is_numeric(table, index)] { (phrase(words, cell)) } }
                                 }
                             }
                         }
                     }
                 }
             }
-        }
-    }
-}
-
-/// Names and counts, where the table is one of those: two columns, the second a whole number.
-fn counts(table: &Table) -> Option<Vec<(&str, u64)>> {
-    let pair = |row: &'_ Vec<String>| match row.as_slice() {
-        [_, count] => count.parse::<u64>().ok(),
-        _ => None,
-    };
-    if table.rows.is_empty() || table.headers.len() != 2 {
-        return None;
-    }
-    table.rows.iter().take(ROWS_MAX).map(|row| Some((row.first()?.as_str(), pair(row)?))).collect()
-}
-
-fn bars(words: &Words, title: &str, counts: &[(&str, u64)]) -> Markup {
-    let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
-    let height = BAR_HEIGHT * u64::try_from(counts.len()).unwrap_or(0);
-    let label = words.with("evaluation.picture", &[("title", title)]);
-    html! {
-        svg.bars viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(label) preserveAspectRatio="xMinYMin meet" {
-            @for (index, (name, count)) in (0_u64..).zip(counts) {
-                @let top = index * BAR_HEIGHT;
-                @let length = (WIDTH - LABEL_WIDTH - NUMBER_WIDTH) * count / most;
-                text.bar-name x=(LABEL_WIDTH - 8) y=(top + 15) text-anchor="end" { (short(&row_name(words, name))) }
-                rect.bar x=(LABEL_WIDTH) y=(top + 4) width=(length.max(1)) height=(BAR_HEIGHT - 8) rx="2" {
-                    title { (row_name(words, name)) ": " (count) }
-                }
-                text.bar-count x=(LABEL_WIDTH + length + 6) y=(top + 15) { (count) }
+            @if table.rows.len() > ROWS_MAX {
+                p.muted { (words.with("evaluation.more", &[("n", &(table.rows.len() - ROWS_MAX).to_string())])) }
             }
         }
     }
 }
 
-/// A name that fits left of its bar; the table beside it has it whole.
-fn short(name: &str) -> String {
-    const FITS: usize = 24;
-    if name.chars().count() <= FITS {
-        return name.to_owned();
+/// A bar as long as its count is to the greatest.
+fn bar(count: u64, most: u64) -> Markup {
+    let length = (BAR_LENGTH * count).checked_div(most).unwrap_or(0).max(u64::from(count > 0));
+    html! {
+        svg.bar viewBox={ "0 0 " (BAR_LENGTH) " 10" } preserveAspectRatio="none" aria-hidden="true" focusable="false" {
+            rect width=(length) height="10" rx="1.5" {}
+        }
     }
-    name.chars().take(FITS - 1).chain(['…']).collect()
 }
 
-fn row_name(words: &Words, name: &str) -> String {
-    let found = ROW_SETS.iter().find_map(|set| words.known(&format!("{set}.{name}")));
-    found.map_or_else(|| super::super::words::plain(name), str::to_owned)
+/// True for a column whose every cell is a number, a share or a dash.
+fn is_numeric(table: &Table, column: usize) -> bool {
+    let number = |cell: &String| cell == "-" || cell.starts_with(|letter: char| letter.is_ascii_digit());
+    column > 0 && table.rows.iter().filter_map(|row| row.get(column)).all(number)
 }
 
-fn cell_text(words: &Words, cell: &str) -> String {
-    words.known(&format!("row.{cell}")).map_or_else(|| cell.to_owned(), str::to_owned)
+/// A phrase or code of the figures in the reader's words; `what: why` in two parts; else as it stands.
+#[must_use]
+pub fn phrase(words: &Words, text: &str) -> String {
+    if let Some(found) = words.figure(text) {
+        return found.to_owned();
+    }
+    if let Some(found) = CELL_SETS.iter().find_map(|set| words.known(&format!("{set}.{text}"))) {
+        return found.to_owned();
+    }
+    match text.split_once(": ") {
+        Some((what, more)) => format!("{}: {}", phrase(words, what), phrase(words, more)),
+        None => text.to_owned(),
+    }
 }

@@ -4,10 +4,11 @@ use super::released::TeamCall;
 use crate::incident::{BackupService, DeclineCause, Disposition, Leg, LegState};
 use crate::pages::caller_text;
 use crate::pages::layout::{Icon, icon, timer, token};
+use crate::pages::risks;
 use crate::pages::trail::kebab;
 use crate::pages::visitor::Visitor;
 use crate::pages::words::Words;
-use crate::record::TimePoint;
+use crate::record::{ReleasedField, TimePoint};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -28,30 +29,6 @@ pub const HAZARDS: [(&str, &str); 7] = [
 /// Why a team hands a call back.
 pub const RETURN_REASONS: [&str; 6] =
     ["needs-police", "needs-ems", "person-refuses-team", "outside-mandate", "end-of-shift", "other"];
-
-const DECLINES: [DeclineCause; 7] = [
-    DeclineCause::Busy,
-    DeclineCause::Unsafe,
-    DeclineCause::OutOfMandate,
-    DeclineCause::TooFar,
-    DeclineCause::EndOfShift,
-    DeclineCause::OtherArrangement,
-    DeclineCause::Other,
-];
-
-const DISPOSITIONS: [Disposition; 11] = [
-    Disposition::Supported,
-    Disposition::Treated,
-    Disposition::ResolvedByPhone,
-    Disposition::Referred,
-    Disposition::Transported,
-    Disposition::Transferred,
-    Disposition::Refused,
-    Disposition::CouldNotLocate,
-    Disposition::GoneOnArrival,
-    Disposition::OtherResponderFirst,
-    Disposition::Cancelled,
-];
 
 /// One leg as a card.
 #[must_use]
@@ -76,7 +53,7 @@ pub fn card(visitor: &Visitor, leg: &Leg, call: &TeamCall, alarms: &Markup, now:
 fn title(words: &Words, leg: &Leg, call: &TeamCall) -> Markup {
     html! {
         h2 id={ "title-" (leg.id) } {
-            @match &call.nature { Some(nature) => (words.value("nature", nature)), None => (words.t("team.call")) }
+            @match &call.released.nature { Some(nature) => (words.value("nature", nature)), None => (words.t("team.call")) }
         }
     }
 }
@@ -97,7 +74,7 @@ fn offered(visitor: &Visitor, leg: &Leg, call: &TeamCall, now: Timestamp) -> Mar
                 (token(visitor))
                 label for={ "cause-" (leg.id) } { (words.t("team.cause")) }
                 select id={ "cause-" (leg.id) } name="cause" {
-                    @for cause in DECLINES { option value=(kebab(&cause)) { (words.code("cause", &kebab(&cause))) } }
+                    @for cause in DeclineCause::ALL { option value=(kebab(&cause)) { (words.code("cause", &kebab(&cause))) } }
                 }
                 button type="submit" { (words.t("team.decline")) }
             }
@@ -149,7 +126,7 @@ fn owned(visitor: &Visitor, leg: &Leg, call: &TeamCall, alarms: &Markup) -> Mark
                 label for={ "disposition-" (leg.id) } { (words.t("team.disposition")) }
                 select id={ "disposition-" (leg.id) } name="disposition" required {
                     option value="" { (words.t("team.choose")) }
-                    @for disposition in DISPOSITIONS { option value=(kebab(&disposition)) { (words.code("disposition", &kebab(&disposition))) } }
+                    @for disposition in Disposition::ALL { option value=(kebab(&disposition)) { (words.code("disposition", &kebab(&disposition))) } }
                 }
                 button.primary[next.is_none()] type="submit" { (words.t("team.clear")) }
             }
@@ -189,26 +166,48 @@ fn is_ahead(state: LegState, point: TimePoint) -> bool {
 
 /// The released fields, and nothing else.
 fn what(words: &Words, leg: &Leg, call: &TeamCall) -> Markup {
+    let released = &call.released;
     html! {
         dl.released {
-            @for place in call.places.iter().take(ITEMS_MAX) {
-                div { dt { (words.t("record.address")) } dd.big { (caller_text::line(place)) } }
+            @if let Some(address) = &released.address {
+                @let parts = [&address.street, &address.city, &address.region, &address.postal_code];
+                @let line = parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
+                div { dt { (words.t("record.address")) } dd.big { (caller_text::line(&line)) } }
+                @if let Some(description) = &address.description {
+                    div { dt { (words.t("record.where")) } dd { (caller_text::line(description)) } }
+                }
             }
-            @if let Some(point) = call.point {
-                div { dt { (words.t("record.point")) } dd { (format!("{:.5}, {:.5}", point.latitude, point.longitude)) } }
+            @if let Some(point) = released.point {
+                div { dt { (words.t("record.point")) } dd { (format!("{:.5}, {:.5}", point.latitude, point.longitude))
+                    @if let Some(metres) = point.uncertainty_m { " ± " (format!("{metres:.0}")) " m" } } }
             }
-            @for callback in call.callbacks.iter().take(ITEMS_MAX) {
+            @for callback in released.callback.iter().take(ITEMS_MAX) {
                 div { dt { (words.t("record.callback")) } dd.big { (caller_text::line(callback.trim_start_matches("tel:"))) } }
             }
-            @if let Some(name) = &call.caller_name { div { dt { (words.t("record.person")) } dd { (caller_text::line(name)) } } }
-            @if let Some(age) = call.age_years { div { dt { (words.fact("age")) } dd { (words.with("record.age", &[("n", &age.to_string())])) } } }
-            @for (fact, value) in call.facts.iter().take(ITEMS_MAX) {
-                div { dt { (words.fact(fact)) } dd { (caller_text::line(&words.value(fact, value))) } }
+            @if let Some(name) = &released.caller_name { div { dt { (words.t("record.person")) } dd { (caller_text::line(name)) } } }
+            @if let Some(age) = released.age_years { div { dt { (words.fact("age")) } dd { (words.with("record.age", &[("n", &age.to_string())])) } } }
+            @for (fact, value) in facts(leg, call).into_iter().take(ITEMS_MAX) {
+                div.not-known[value.is_none()] {
+                    dt { (words.fact(fact)) }
+                    dd { (caller_text::line(&words.value(fact, value.map_or("unknown", String::as_str)))) }
+                }
             }
             @if let Some(minutes) = leg.plan.call_back_within_min {
                 div { dt { (words.t("team.obligation")) } dd { strong { (words.with("team.call-back", &[("n", &minutes.to_string())])) } } }
             }
         }
-        @for note in call.notes.iter().take(ITEMS_MAX) { (caller_text::note(note)) }
+        @for note in released.narrative.iter().rev().take(ITEMS_MAX) {
+            @if let Some(at) = note.at { time.muted datetime=(at) { (words.clock_time(at)) } }
+            (caller_text::note(&note.text))
+        }
     }
+}
+
+/// The released facts, risks first; a risk nobody asked about is shown as not known, for a team must not read it as "no".
+fn facts<'a>(leg: &Leg, call: &'a TeamCall) -> Vec<(&'a str, Option<&'a String>)> {
+    if !leg.plan.release.contains(&ReleasedField::Facts) || leg.state == LegState::StoodBack {
+        return Vec::new();
+    }
+    let told = call.released.facts.iter().filter(|(fact, _)| *fact != "nature" && *fact != "call_type");
+    risks::first(told.map(|(fact, value)| (fact.as_str(), value)))
 }

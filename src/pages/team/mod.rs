@@ -14,7 +14,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use card::{HAZARDS, RETURN_REASONS};
+use card::HAZARDS;
+pub use card::RETURN_REASONS;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use released::{TeamCall, released};
@@ -51,6 +52,14 @@ pub struct Shown {
     alarms: Markup,
 }
 
+impl Shown {
+    /// One leg as its team may see it, with the alarms of its call.
+    #[must_use]
+    pub fn of(view: &IncidentView, leg: &Leg, alarms: &Markup) -> Self {
+        Self { leg: leg.clone(), call: released(view, leg), alarms: alarms.clone() }
+    }
+}
+
 async fn look(State(state): State<PageState>, entrant: Entrant<TeamWork>, Query(asked): Query<Asked>) -> Response {
     let visitor = entrant.0;
     let now = state.doors.clock.now();
@@ -74,7 +83,7 @@ async fn look(State(state): State<PageState>, entrant: Entrant<TeamWork>, Query(
             }
         };
         let alarms = trail::alarms(&visitor.words, &entries);
-        shown.push(Shown { call: released(&view, leg), leg: leg.clone(), alarms });
+        shown.push(Shown::of(&view, leg, &alarms));
     }
     let selected = mine.first().filter(|_| visitor.plays_every_team());
     match asked.fragment.as_deref() {

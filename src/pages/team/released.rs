@@ -1,30 +1,17 @@
 //! What a team may see of one call: nothing but the fields its leg's release list names.
 
+use crate::access::{Released, release};
 use crate::call_processing::IncidentView;
 use crate::incident::{Leg, LegState};
-use crate::record::{CallRecord, Point, ReleasedField};
+use crate::record::ReleasedField;
 
 /// A call as one team sees it. The page is drawn from this and never sees the record (invariant I14).
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TeamCall {
     /// The call's name, cut to what is said over a radio.
     pub reference: String,
-    /// What it is about, in the policy's neutral words.
-    pub nature: Option<String>,
-    /// Places, each in one line.
-    pub places: Vec<String>,
-    /// Coordinates.
-    pub point: Option<Point>,
-    /// Call-back addresses.
-    pub callbacks: Vec<String>,
-    /// The caller's name.
-    pub caller_name: Option<String>,
-    /// Age of the person concerned, years.
-    pub age_years: Option<u16>,
-    /// Facts as name and value.
-    pub facts: Vec<(String, String)>,
-    /// Narrative notes, newest first.
-    pub notes: Vec<String>,
+    /// What the release list lets through.
+    pub released: Released,
 }
 
 /// Fields that stay on the page once a leg is no longer the team's: on a stand-back, where not to go; else nothing.
@@ -36,61 +23,29 @@ fn allowed(leg: &Leg) -> Vec<ReleasedField> {
         LegState::StoodBack => {
             leg.plan.release.iter().copied().filter(|field| *field == ReleasedField::Address).collect()
         }
-        _ => Vec::new(),
+        LegState::Declined
+        | LegState::TimedOut
+        | LegState::Unreachable
+        | LegState::Withdrawn
+        | LegState::Returned
+        | LegState::Cleared => Vec::new(),
     }
 }
 
 /// One call as the team of one leg may see it.
 #[must_use]
 pub fn released(view: &IncidentView, leg: &Leg) -> TeamCall {
-    let fields = allowed(leg);
-    let may = |field: ReleasedField| fields.contains(&field);
-    let facts = &view.incident.facts;
-    let mut call = TeamCall { reference: reference(view.incident.id.as_str()), ..TeamCall::default() };
-    if may(ReleasedField::Nature) {
-        call.nature = facts.value("nature").map(str::to_owned);
-    }
-    if may(ReleasedField::Facts) {
-        let told = |(name, known): (&str, &crate::facts::Known)| (name.to_owned(), known.value.clone());
-        call.facts = facts.iter().filter(|(name, _)| *name != "nature").map(told).collect();
-    }
-    if let Some(record) = view.record.as_deref() {
-        from_record(&mut call, record, &may);
-    }
-    call
-}
-
-fn from_record(call: &mut TeamCall, record: &CallRecord, may: &impl Fn(ReleasedField) -> bool) {
-    if may(ReleasedField::Address) {
-        for place in &record.locations {
-            let parts = [&place.street, &place.city, &place.description];
-            let line = parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
-            if !line.is_empty() {
-                call.places.push(line);
-            }
-        }
-    }
-    if may(ReleasedField::Point) {
-        call.point = record.locations.iter().find_map(|place| place.point);
-    }
-    if may(ReleasedField::Callback) {
-        call.callbacks.clone_from(&record.callbacks);
-    }
-    let caller = |person: &&crate::record::Person| person.roles.iter().any(|role| role == "Caller");
-    if may(ReleasedField::CallerName) {
-        call.caller_name = record.persons.iter().find(caller).and_then(|person| person.name.clone());
-    }
-    if may(ReleasedField::Age) {
-        let concerned = record.persons.iter().filter(|person| !caller(person));
-        call.age_years = concerned.chain(&record.persons).find_map(|person| person.age_years);
-    }
-    if may(ReleasedField::Narrative) {
-        call.notes = record.notes.iter().rev().map(|note| note.text.clone()).collect();
+    let facts = view.incident.facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
+    TeamCall {
+        reference: reference(view.incident.id.as_str()),
+        released: release(view.record.as_deref(), &facts, &allowed(leg)),
     }
 }
 
-/// The first eight characters of an incident's name: enough to tell two open calls apart by voice.
+/// The last six characters of an incident's name: enough to tell two open calls apart by voice.
 #[must_use]
 pub fn reference(incident: &str) -> String {
-    incident.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>().to_uppercase()
+    let mut letters: Vec<char> = incident.chars().rev().filter(char::is_ascii_alphanumeric).take(6).collect();
+    letters.reverse();
+    letters.into_iter().collect::<String>().to_uppercase()
 }

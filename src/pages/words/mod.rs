@@ -124,6 +124,24 @@ impl Words {
         }
     }
 
+    /// Why something happened: a code of the journal, or two joined by a dot (`team-returned.needs-police`).
+    #[must_use]
+    pub fn why(&self, code: &str) -> String {
+        let word = |part: &str| self.code("why", part).into_owned();
+        match code.split_once('.') {
+            Some((what, more)) if self.known(&format!("why.{what}")).is_some() => {
+                format!("{}: {}", word(what), word(more))
+            }
+            _ => word(code),
+        }
+    }
+
+    /// A phrase of the figures: the tables speak English, and its slug finds the same in the reader's language.
+    #[must_use]
+    pub fn figure(&self, phrase: &str) -> Option<&'static str> {
+        self.known(&format!("figures.{}", slug(phrase)))
+    }
+
     /// The name of a fact.
     #[must_use]
     pub fn fact<'a>(&self, fact: &'a str) -> Cow<'a, str> {
@@ -173,11 +191,22 @@ impl Words {
     }
 }
 
-/// Seconds left until a deadline as `m:ss`; `0:00` once it is past.
+/// Time left until a deadline as `m:ss`, rounded up to the second; `0:00` once it is past.
 #[must_use]
 pub fn countdown(deadline: Timestamp, now: Timestamp) -> String {
-    let left = deadline.duration_since(now).max(SignedDuration::ZERO).as_secs();
+    let left = deadline.duration_since(now).max(SignedDuration::ZERO).as_millis().saturating_add(999) / 1_000;
     format!("{}:{:02}", left / 60, left % 60)
+}
+
+/// A phrase as a key: lower case, every run of other signs one `-`.
+#[must_use]
+pub fn slug(phrase: &str) -> String {
+    let lower = phrase.to_lowercase();
+    lower
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 /// A kebab-case code in plain letters.
