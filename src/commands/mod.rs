@@ -144,6 +144,7 @@ async fn until_told_to_stop() {
 /// A lined-up table without vertical rules.
 fn table(headers: &[&str], rows: Vec<Vec<String>>) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(headers.to_vec()).add_rows(rows);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(headers.to_vec()).add_rows(rows);
     table
 }

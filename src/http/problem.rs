@@ -63,6 +63,7 @@ kinds! {
     UNKNOWN_VALUE = "unknown-value", 422, "the fact has no such value";
     MAY_ONLY_RAISE = "may-only-raise", 422, "a report from a team may only raise a risk";
     UNKNOWN_PROGRAM = "unknown-program", 422, "the policy has no such program";
+    NO_POLICY = "no-policy", 503, "no policy is in force: every call takes the ordinary route";
     UNKNOWN_SENDER = "unknown-sender", 422, "no such sender is configured";
     INTERNAL = "internal", 500, "the adapter failed on this request";
     JOURNAL_CORRUPT = "journal-corrupt", 500, "an entry of the journal cannot be read";
@@ -235,6 +236,7 @@ impl From<CallProblem> for Problem {
             CallProblem::UnknownSender(_) => Self::new(UNKNOWN_SENDER, "no sender of this name is configured")
                 .at("header `Fourth-Sender`")
                 .next("name a sender of the configuration, or leave the header out for the default one"),
+            CallProblem::NoPolicy => Self::new(NO_POLICY, "no policy is in force").next("keep the call on the ordinary route"),
             CallProblem::NoSuchProgram(_) => Self::new(UNKNOWN_PROGRAM, "the policy in force has no program of this name")
                 .at("$.program")
                 .next("name a program of the incident's `options`"),
