@@ -39,7 +39,7 @@ documentation:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 dependencies:
-	$(DENY) --all-features check --config .deny.toml bans licenses sources
+	$(DENY) --all-features --config .deny.toml check --hide-inclusion-graph bans licenses sources
 
 # Prints the figures; judged by eye and kept out of `make test`, since shared machines are noisy.
 bench:

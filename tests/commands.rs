@@ -40,9 +40,9 @@ fn decide_gives_one_decision_for_each_public_sample() {
 
 #[test]
 fn decide_answers_our_own_samples_and_takes_answers() {
-    let folder = "schemas/call_record/samples";
-    let mut files: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
+    let mut files: Vec<String> = ["schemas/call_record/eido", "schemas/call_record/call_export"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(crate::support::root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|found| found == "json" || found == "xml"))
         .map(|path| path.to_str().unwrap().to_owned())

@@ -48,7 +48,7 @@ async fn offer_some(place: &Place) {
 /// The Kamloops policy, open at any hour, with accept deadlines of two seconds.
 fn hasty(policy: String) -> String {
     let hasty = |line: &str| {
-        let line = set_number(line, "accept_deadline_s = ", 2);
+        let line = set_number(&set_number(line, "accept_deadline_s = ", 2), "capacity = ", 1_000);
         if line.trim_start().starts_with("hours") || line.contains("from = \"") {
             line.replace("from = \"08:00\"", "from = \"00:00\"").replace("from = \"16:00\"", "from = \"00:00\"")
         } else {

@@ -49,8 +49,9 @@ fn samples() -> Vec<PathBuf> {
         println!("FOURTH_SHARED is absent: the public EIDO sample is not measured, only our own");
         files.clear();
     }
-    let own = root.join("schemas/call_record/samples");
-    let mut own: Vec<_> = std::fs::read_dir(own).expect("own samples").map(|entry| entry.unwrap().path()).collect();
+    let folders = ["schemas/call_record/eido", "schemas/call_record/call_export"];
+    let own = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("own samples"));
+    let mut own: Vec<_> = own.map(|entry| entry.unwrap().path()).collect();
     own.retain(|path| path.extension().is_some_and(|found| found == "json" || found == "xml"));
     own.sort();
     files.extend(own);
