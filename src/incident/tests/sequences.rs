@@ -276,6 +276,18 @@ impl BookKeeper {
     }
 }
 
+/// A stale record, an answer, a hazard: whoever tells of danger is heeded.
+fn tells_of_danger(command: &Command) -> bool {
+    match command {
+        Command::Receive { decision, .. }
+        | Command::Answer { decision, .. }
+        | Command::ReportHazard { decision, .. } => {
+            decision.exclusions.iter().any(|hit| hit.for_want_of.is_empty() && hit.send.is_none())
+        }
+        _ => false,
+    }
+}
+
 /// Sends one command as the desk does, and lets the book-keeper watch.
 fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Command) {
     let owned = keeper.owner.is_some();
@@ -296,6 +308,9 @@ fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Co
     }
     world.apply(&events, now);
     keeper.agrees(world, now, granted);
+    if granted && tells_of_danger(command) {
+        assert!(keeper.owner.is_none() && keeper.open.is_empty(), "danger was told and not heeded");
+    }
     let told = |effect: &Effect| matches!(&effect.act, Act::TellCad(_));
     if owned && keeper.owner.is_none() && !keeper.closed {
         assert!(world.effects[known_effects..].iter().any(told), "the call came back and nobody was told");
