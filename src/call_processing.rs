@@ -2,7 +2,8 @@
 
 use crate::facts::{FactError, Facts};
 use crate::incident::{Actor, Command, Incident, Outgoing, Refusal};
-use crate::journal::{Entry, Journal, JournalError};
+use crate::journal::Journal;
+pub use crate::journal::{Entry, JournalError, Stored, Subject};
 use crate::policy::{Decision, Policy};
 use crate::record::{CallRecord, Format, IncidentId, ProgramId, Repair};
 use crate::wire::DecodeError;
@@ -169,6 +170,11 @@ impl Desk {
     /// # Errors
     /// [`CallProblem::NoSuchIncident`], or the journal's.
     pub async fn view(&self, _incident: &IncidentId) -> Result<IncidentView, CallProblem> {
+        unimplemented!()
+    }
+
+    /// The incident that the sender calls by this name, open or closed; the newest where a sender used a name again.
+    pub fn find(&self, _source_incident: &str) -> Option<IncidentId> {
         unimplemented!()
     }
 
