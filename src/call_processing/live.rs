@@ -1,11 +1,12 @@
 //! The live incidents of one adapter: found, locked, appended to, applied, and their effects handed on.
 
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
-use crate::clock::{Clock, random_bytes};
+use crate::clock::{Clock, monotonic_now, random_bytes};
 use crate::incident::{Command, Event, Incident, LegState, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
 use crate::record::{CallRecord, IncidentId, ProgramId, RecordIdentity, TimePoint};
+use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast};
 
 /// Entries a slow subscriber may lag behind before it must read the journal instead.
@@ -371,8 +373,13 @@ impl Desk {
                     events: events.iter().cloned().map(Stored::Incident).collect(),
                     content: prepared.content,
                 };
+                let started = monotonic_now();
                 match self.inner.journal.append(batch).await {
-                    Ok(entries) => self.apply(slot, state, record.as_ref(), &events, entries).await,
+                    Ok(entries) => {
+                        telemetry::journal_appended(u64::try_from(entries.len()).unwrap_or(u64::MAX), started.elapsed());
+                        count(&events, prepared.decide_ns);
+                        self.apply(slot, state, record.as_ref(), &events, entries).await;
+                    }
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;
                         state.incident = Arc::new(self.fold(&slot.id).await?);
@@ -568,18 +575,40 @@ impl Slot {
     }
 }
 
+/// Counts what durable events mean for the metrics.
+fn count(events: &[Event], decide_ns: u64) {
+    for event in events {
+        match event {
+            Event::Assessed { decision, .. } => {
+                telemetry::call_decided(decision.status.name(), Duration::from_nanos(decide_ns));
+            }
+            Event::Offered { .. } => telemetry::leg_counted("offered"),
+            Event::Accepted { .. } => telemetry::leg_counted("accepted"),
+            Event::Declined { .. } => telemetry::leg_counted("declined"),
+            Event::TimedOut { .. } => telemetry::leg_counted("timed-out"),
+            Event::Withdrawn { .. } => telemetry::leg_counted("withdrawn"),
+            Event::StoodBack { .. } => telemetry::leg_counted("stood-back"),
+            Event::Cleared { .. } => telemetry::leg_counted("cleared"),
+            Event::ReturnedToOrdinary { .. } => telemetry::leg_counted("returned"),
+            Event::RecordReceived(_)
+            | Event::AnswerGiven { .. }
+            | Event::Chosen { .. }
+            | Event::OrdinaryChosen { .. }
+            | Event::Delivered { .. }
+            | Event::Undeliverable { .. }
+            | Event::AnsweredLate { .. }
+            | Event::TeamMoved { .. }
+            | Event::BackupRequested { .. }
+            | Event::HazardReported { .. }
+            | Event::UnitSeen { .. }
+            | Event::Closed { .. } => {}
+        }
+    }
+}
+
 /// The programs that hold or have been offered this incident.
 fn held_by(incident: &Incident) -> Vec<ProgramId> {
-    let holds = |state: LegState| match state {
-        LegState::Offered | LegState::Accepted | LegState::EnRoute | LegState::OnScene | LegState::WithPerson => true,
-        LegState::Declined
-        | LegState::TimedOut
-        | LegState::Unreachable
-        | LegState::Withdrawn
-        | LegState::StoodBack
-        | LegState::Returned
-        | LegState::Cleared => false,
-    };
+    let holds = |state: LegState| state == LegState::Offered || state.owns();
     incident.legs.iter().filter(|leg| holds(leg.state)).map(|leg| leg.plan.program.clone()).collect()
 }
 
