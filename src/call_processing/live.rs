@@ -1,11 +1,13 @@
 //! The live incidents of one adapter: found, locked, appended to, applied, and their effects handed on.
 
+use super::counting::count;
+use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
-use crate::clock::{Clock, monotonic_now, random_bytes};
+use crate::clock::{Clock, monotonic_now};
 use crate::incident::{Command, Event, Incident, LegState, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
-use crate::record::{CallRecord, IncidentId, ProgramId, RecordIdentity, TimePoint};
+use crate::record::{CallRecord, IncidentId, ProgramId, TimePoint};
 use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
@@ -14,7 +16,6 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast};
 
 /// Entries a slow subscriber may lag behind before it must read the journal instead.
@@ -63,29 +64,6 @@ pub(super) struct Slot {
 struct State {
     incident: Arc<Incident>,
     record: Option<Arc<CallRecord>>,
-}
-
-#[derive(Clone)]
-struct Found {
-    incident: IncidentId,
-    began: Option<Timestamp>,
-    closed_at: Option<Timestamp>,
-}
-
-/// How a sender's incident is recognised. EIDO incident tracking identifiers are unique across agencies
-/// (NENA-STA-021.1b 2.2), so that two agencies' EIDOs of one incident meet; other names are an agency's own.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct CallKey {
-    agency: String,
-    incident: String,
-}
-
-impl CallKey {
-    fn of(identity: &RecordIdentity) -> Self {
-        let global = identity.incident.starts_with("urn:emergency:uid:incidentid:");
-        let agency = if global { String::new() } else { identity.agency.as_str().to_owned() };
-        Self { agency, incident: identity.incident.clone() }
-    }
 }
 
 /// What a command is built from, under the incident's lock.
@@ -575,65 +553,8 @@ impl Slot {
     }
 }
 
-/// Counts what durable events mean for the metrics.
-fn count(events: &[Event], decide_ns: u64) {
-    for event in events {
-        match event {
-            Event::Assessed { decision, .. } => {
-                telemetry::call_decided(decision.status.name(), Duration::from_nanos(decide_ns));
-            }
-            Event::Offered { .. } => telemetry::leg_counted("offered"),
-            Event::Accepted { .. } => telemetry::leg_counted("accepted"),
-            Event::Declined { .. } => telemetry::leg_counted("declined"),
-            Event::TimedOut { .. } => telemetry::leg_counted("timed-out"),
-            Event::Withdrawn { .. } => telemetry::leg_counted("withdrawn"),
-            Event::StoodBack { .. } => telemetry::leg_counted("stood-back"),
-            Event::Cleared { .. } => telemetry::leg_counted("cleared"),
-            Event::ReturnedToOrdinary { .. } => telemetry::leg_counted("returned"),
-            Event::RecordReceived(_)
-            | Event::AnswerGiven { .. }
-            | Event::Chosen { .. }
-            | Event::OrdinaryChosen { .. }
-            | Event::Delivered { .. }
-            | Event::Undeliverable { .. }
-            | Event::AnsweredLate { .. }
-            | Event::TeamMoved { .. }
-            | Event::BackupRequested { .. }
-            | Event::HazardReported { .. }
-            | Event::UnitSeen { .. }
-            | Event::Closed { .. } => {}
-        }
-    }
-}
-
 /// The programs that hold or have been offered this incident.
 fn held_by(incident: &Incident) -> Vec<ProgramId> {
     let holds = |state: LegState| state == LegState::Offered || state.owns();
     incident.legs.iter().filter(|leg| holds(leg.state)).map(|leg| leg.plan.program.clone()).collect()
-}
-
-/// The first instant known of an incident.
-fn began(incident: &Incident) -> Option<Timestamp> {
-    let at = |point| incident.times.get(&point).copied();
-    at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
-}
-
-fn stated_begin(record: &CallRecord) -> Option<Timestamp> {
-    record.times.get(TimePoint::Received).or_else(|| record.times.get(TimePoint::Entered))
-}
-
-/// True where a sender uses the name of a closed incident for a new call (fault 5): it began at another time, or, where
-/// the sender states no time, the old one has been closed for half a day.
-fn is_reused(found: &Found, record: &CallRecord, now: Timestamp) -> bool {
-    let Some(closed_at) = found.closed_at else { return false };
-    match (found.began, stated_begin(record)) {
-        (Some(before), Some(stated)) => before != stated && stated > closed_at,
-        (None, _) | (_, None) => now.duration_since(closed_at).as_hours() >= 12,
-    }
-}
-
-/// A random name: opaque, and long enough that nobody can guess another's.
-fn new_incident_id() -> Result<IncidentId, CallProblem> {
-    let bytes = random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
-    Ok(IncidentId::new(format!("i-{}", hex::encode(bytes))))
 }
