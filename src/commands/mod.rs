@@ -1,5 +1,8 @@
 //! The commands, one file each. Exit status: 0 good, 1 something asked about is not so, 2 bad usage or input.
 
+pub mod check;
+pub mod decide;
+
 use std::fmt;
 
 /// How a command that ran to its end came out.
