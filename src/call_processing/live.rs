@@ -354,7 +354,10 @@ impl Desk {
                 let started = monotonic_now();
                 match self.inner.journal.append(batch).await {
                     Ok(entries) => {
-                        telemetry::journal_appended(u64::try_from(entries.len()).unwrap_or(u64::MAX), started.elapsed());
+                        telemetry::journal_appended(
+                            u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                            started.elapsed(),
+                        );
                         count(&events, prepared.decide_ns);
                         self.apply(slot, state, record.as_ref(), &events, entries).await;
                     }
