@@ -3,11 +3,11 @@
 use crate::access::Access;
 use crate::call_processing::Desk;
 use crate::clock::Clock;
-use crate::commands::BadInput;
 use crate::configuration::{Configuration, read_policy_folder};
 use crate::handoff::{HttpClient, Outbox, Outcomes};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
+use crate::input::BadInput;
 use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, UnavailableJournal};
 use crate::policy::{Policy, PolicyFiles};
 use crate::record::IncidentId;

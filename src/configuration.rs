@@ -1,6 +1,6 @@
 //! One file gathering each room's Settings, and the reading of policy folders. The only room that reads the environment.
 
-use crate::commands::BadInput;
+use crate::input::BadInput;
 use crate::policy::PolicyFiles;
 use crate::telemetry::LogSettings;
 use crate::wire::{Layout, SenderProfile};

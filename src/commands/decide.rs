@@ -49,21 +49,8 @@ struct Printed<'a> {
     repairs: &'a [crate::record::Repair],
     unknown_fields: &'a [String],
     facts: &'a Facts,
-    status: &'static str,
-    /// Row of an `ineligible`, reason of a `not-assessed`.
-    because: Option<&'a str>,
-    route: &'a str,
-    rule: Option<&'a str>,
-    exclusions: &'a [crate::policy::ExclusionHit],
-    reasons: &'a [crate::policy::Reason],
-    options: &'a [crate::policy::ProgramOption],
-    questions: &'a [crate::policy::Question],
-    nearest_flip: Option<&'a crate::policy::Flip>,
-    steps: &'a [crate::policy::RouteStep],
-    automatic: bool,
-    follow_up_h: &'a [u32],
-    gaps: &'a [Gap],
-    policy: PolicyPrinted<'a>,
+    #[serde(flatten)]
+    decision: Told<'a>,
     at: Timestamp,
     decide_ns: u64,
 }
@@ -215,7 +202,6 @@ fn decide(
 
 fn printed<'a>(file: &Path, decided: &'a Decided) -> Printed<'a> {
     let Decided { record, facts, decision, at, decide_ns } = decided;
-    let PolicyIdentity { id, revision, digest } = &decision.policy;
     Printed {
         file: file.display().to_string(),
         call: Call {
@@ -233,44 +219,16 @@ fn printed<'a>(file: &Path, decided: &'a Decided) -> Printed<'a> {
         repairs: &record.repairs,
         unknown_fields: &record.unknown_fields,
         facts,
-        status: decision.status.name(),
-        because: because(&decision.status),
-        route: route(&decision.route),
-        rule: decision.rule.as_deref(),
-        exclusions: &decision.exclusions,
-        reasons: &decision.reasons,
-        options: &decision.options,
-        questions: &decision.questions,
-        nearest_flip: decision.nearest_flip.as_ref(),
-        steps: &decision.steps,
-        automatic: decision.automatic,
-        follow_up_h: &decision.follow_up_h,
-        gaps: &decision.gaps,
-        policy: PolicyPrinted { name: id, revision, digest },
+        decision: decision.told(),
         at: *at,
         decide_ns: *decide_ns,
     }
 }
 
-fn because(status: &Status) -> Option<&str> {
-    match status {
-        Status::NotAssessed { why } => Some(why),
-        Status::Ineligible { because } => Some(because),
-        _ => None,
-    }
-}
-
-fn route(route: &Route) -> &str {
-    match route {
-        Route::Ordinary => "ordinary",
-        Route::Program(program) => program.as_str(),
-    }
-}
-
 fn write_text(file: &Path, decided: &Decided, out: &mut dyn Write) -> std::io::Result<()> {
     let Decided { record, facts, decision, decide_ns, .. } = decided;
-    let because = because(&decision.status).map_or_else(String::new, |because| format!(" ({because})"));
-    writeln!(out, "{}{because} → {}", decision.status.name(), route(&decision.route))?;
+    let because = decision.status.because().map_or_else(String::new, |because| format!(" ({because})"));
+    writeln!(out, "{}{because} → {}", decision.status.name(), decision.route.name())?;
     for reason in &decision.reasons {
         let cite = reason.cite.as_deref().map_or_else(String::new, |cite| format!(" [{cite}]"));
         writeln!(out, "  {} · {}{cite}", reason.code, reason.text)?;
@@ -403,7 +361,7 @@ send = ["team"]
     fn without_the_answer_it_is_asked_for() {
         let decided = decide(&policy(), call(), &[], at()).unwrap();
         let printed = printed(Path::new("a.json"), &decided);
-        assert_eq!((printed.status, printed.route), ("needs-answer", "ordinary"));
+        assert_eq!((printed.decision.status, printed.decision.route), ("needs-answer", "ordinary"));
         assert_eq!(decided.decision.questions[0].fact, "weapon");
     }
 

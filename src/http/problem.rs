@@ -254,7 +254,6 @@ impl From<CallProblem> for Problem {
 /// Decoders' problem types that are not 400 (malformed), by status.
 const DECODE_STATUS: &[(&str, u16)] = &[
     ("too-large", 413),
-    ("not-recognised", 415),
     ("version-not-supported", 415),
     ("encoding-not-supported", 415),
     ("missing-field", 422),

@@ -20,7 +20,7 @@ mod sign_in;
 
 use crate::access::Access;
 use crate::call_processing::{CallProblem, Desk};
-use crate::clock::Clock;
+use crate::clock::{Clock, NoRandomness};
 use crate::incident::Refusal;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -86,7 +86,7 @@ impl PageState {
         zone: TimeZone,
         settings: &Settings,
         stopping: watch::Receiver<bool>,
-    ) -> Result<Self, getrandom::Error> {
+    ) -> Result<Self, NoRandomness> {
         let sessions = Arc::new(Sessions::new(settings.session_h_max)?);
         Ok(Self {
             desk,

@@ -32,7 +32,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Where the operating system gives no randomness.
-    pub fn new(hours: u32) -> Result<Self, getrandom::Error> {
+    pub fn new(hours: u32) -> Result<Self, clock::NoRandomness> {
         Ok(Self {
             live: Mutex::new(HashMap::new()),
             secret: clock::random_bytes()?,
@@ -44,7 +44,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Where the operating system gives no randomness.
-    pub fn begin(&self, identity: Identity, now: Timestamp) -> Result<String, getrandom::Error> {
+    pub fn begin(&self, identity: Identity, now: Timestamp) -> Result<String, clock::NoRandomness> {
         let id = hex::encode(clock::random_bytes::<32>()?);
         let ends = now.checked_add(self.length).unwrap_or(now);
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);

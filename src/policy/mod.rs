@@ -5,6 +5,7 @@ mod cases;
 mod compile;
 mod decide;
 mod decision;
+mod told;
 mod hours;
 mod language;
 mod prove;
@@ -15,6 +16,7 @@ mod row_set;
 mod tests;
 
 pub use cases::{CaseReport, CaseResult};
+pub use told::{PolicyTold, Told};
 pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption, Question,
     Reason, Route, RouteStep, Status,
