@@ -3,7 +3,8 @@
 //! Everything is read from the compiled bit-sets. Values that no row tells apart are one class, a bit in a dimension's set.
 //! A call may be in several zones, so each zone that a row names is a dimension of its own (in or not in).
 
-use super::compile::{Coded, Coding, Column, Table};
+use super::column::{Coding, Column};
+use super::compile::{Coded, Table};
 use super::language::{Cell, Test};
 use super::row_set::RowSet;
 use std::collections::BTreeMap;

@@ -313,8 +313,8 @@ impl Assessment<'_> {
         }
         let wanted: BTreeSet<String> = self
             .needed()
-            .into_iter()
-            .filter_map(|(place, _)| self.policy.table.columns.get(place))
+            .into_keys()
+            .filter_map(|place| self.policy.table.columns.get(place))
             .map(|column| column.name.clone())
             .collect();
         let wanted = wanted.into_iter().collect::<Vec<_>>().join(", ");

@@ -241,8 +241,9 @@ mod tests {
         let at: Timestamp = "2026-03-02T23:00:00-08:00".parse().unwrap();
         let local = zone.to_datetime(at);
         let mut later = shift(16 * 60, 0);
-        let next =
-            |shift: &Shift| next_opening(&[shift.clone()], at, local, &zone, &BTreeSet::new(), |_| true).unwrap();
+        let next = |shift: &Shift| {
+            next_opening(std::slice::from_ref(shift), at, local, &zone, &BTreeSet::new(), |_| true).unwrap()
+        };
         assert_eq!(spoken(next(&later), local, &zone), "Tuesday 16:00");
         later.effective = Effective::parse("2026-05-01..").unwrap();
         assert_eq!(spoken(next(&later), local, &zone), "2026-05-01 16:00");

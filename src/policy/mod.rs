@@ -2,6 +2,7 @@
 
 mod boxes;
 mod cases;
+mod column;
 mod compile;
 mod decide;
 mod decision;

@@ -1,6 +1,7 @@
 //! What to ask next, and the smallest change that would change the route: both found by asking the table itself.
 
-use super::compile::{Coded, Column, rank, unsettled};
+use super::column::Column;
+use super::compile::{Coded, rank, unsettled};
 use super::decide::Assessment;
 use super::decision::{Flip, FlipChange, Question, Route};
 use super::language::RowKind;
@@ -14,6 +15,8 @@ const FLIP_FACTS_MAX: usize = 3;
 /// Tables asked while searching a flip, at most.
 const FLIP_TRIES_MAX: u32 = 1_500;
 
+/// How decisive a question is: named, rows that wait for it, share of answers that change the route, its place.
+type Order = (Reverse<bool>, Reverse<u32>, Reverse<usize>, usize);
 /// A change of the call: column and code.
 type Change = (usize, u16);
 
@@ -22,7 +25,7 @@ impl Assessment<'_> {
     /// rows the earlier), then those of whose answers the greater share would change it. `named` are asked for first.
     pub(super) fn questions(&self, named: &[&str]) -> Vec<Question> {
         let waiting = self.needed();
-        let mut asked: Vec<((Reverse<bool>, Reverse<u32>, Reverse<usize>, usize), Question)> = Vec::new();
+        let mut asked: Vec<(Order, Question)> = Vec::new();
         for (place, column) in self.policy.table.columns.iter().enumerate() {
             let is_named = named.contains(&column.name.as_str());
             if !self.open_to_questions(place, column, is_named) {
@@ -88,6 +91,9 @@ impl Assessment<'_> {
         for row in waiting.iter() {
             let rejects = |column: &Column| !column.accept.first().is_some_and(|rows| rows.contains(row));
             unknown().filter(|(_, column)| rejects(column)).for_each(|(place, _)| wait(place));
+            for fact in self.asked_facts(row) {
+                unknown().filter(|(_, column)| column.fact == fact).for_each(|(place, _)| wait(place));
+            }
         }
         if let Way::Ask(row) = self.verdict.way {
             for fact in self.asked_facts(row) {

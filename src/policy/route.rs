@@ -1,6 +1,7 @@
 //! Which way a call goes: the table's answer at one instant, without a word of explanation and without allocation.
 
-use super::compile::{Coded, Table, ZoneSet, rank};
+use super::column::ZoneSet;
+use super::compile::{Coded, Table, rank};
 use super::hours::on_duty_since;
 use super::language::{Bars, Program, Row, RowKind};
 use super::row_set::RowSet;

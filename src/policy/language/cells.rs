@@ -91,6 +91,7 @@ impl Cell {
         self.any(|test| matches!(test, Test::Between(least, most) if (*least..=*most).contains(&number)))
     }
 
+    #[cfg(test)]
     pub(in crate::policy) fn accepts_code(&self, code: &str) -> bool {
         self.any(|test| match test {
             Test::Code(exact) => exact == code,

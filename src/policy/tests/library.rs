@@ -34,3 +34,21 @@ fn every_policy_of_the_library_is_good_and_its_cases_cover_every_row() {
     }
     assert!(seen >= 4);
 }
+
+#[test]
+fn the_language_page_names_every_fact_value_and_nature() {
+    let page = include_str!("../../../schemas/policy/LANGUAGE.md");
+    let words: BTreeSet<&str> = page
+        .split(|letter: char| !(letter.is_alphanumeric() || letter == '-' || letter == '_' || letter == '.'))
+        .collect();
+    let vocabulary = crate::facts::Vocabulary::new(Vec::new(), &crate::facts::Zones::default());
+    for fact in vocabulary.facts() {
+        assert!(words.contains(&*fact.name), "{}", fact.name);
+        for value in fact.values().iter().filter(|value| value.parse::<i64>().is_err()) {
+            assert!(words.contains(value.as_str()), "{} {value}", fact.name);
+        }
+    }
+    for (id, ..) in BUILT_IN {
+        assert!(words.contains(id), "{id}");
+    }
+}

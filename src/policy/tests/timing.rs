@@ -43,7 +43,9 @@ fn timing_of_a_decision() {
             let facts = facts(pairs);
             let availability = Availability::default();
             let whole = quantiles(|| drop(std::hint::black_box(policy.decide(&facts, &[], noon, &availability))));
-            let route = quantiles(|| drop(std::hint::black_box(policy.route_only(&facts, noon, &availability))));
+            let route = quantiles(|| {
+                std::hint::black_box(policy.route_only(&facts, noon, &availability));
+            });
             let moment = policy.compiled.moment(noon, &availability);
             let masks = quantiles(|| {
                 let call = policy.compiled.table.code(&facts);
