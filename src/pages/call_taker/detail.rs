@@ -2,6 +2,7 @@
 
 use super::standing::{Standing, program_title};
 use crate::call_processing::IncidentView;
+use crate::facts::{Source, UNKNOWN, Vocabulary, Zones};
 use crate::incident::{BackupService, Incident, LegState};
 use crate::pages::caller_text;
 use crate::pages::layout::{Icon, icon, timer, token};
@@ -13,11 +14,15 @@ use crate::policy::{Decision, ProgramOption, Route};
 use crate::record::{CallRecord, Location};
 use jiff::Timestamp;
 use maud::{Markup, html};
+use std::sync::LazyLock;
 
 /// Narrative notes shown at most, the newest first.
 const NOTES_MAX: usize = 30;
 /// People, call-back addresses, places, units or cautions shown at most, each.
 const ITEMS_MAX: usize = 10;
+
+/// The built-in facts and their values. What an agency declares itself is asked by the policy's questions.
+static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::new(Vec::new(), &Zones::default()));
 
 /// Every program considered, and why it can or cannot.
 #[must_use]
@@ -70,7 +75,8 @@ pub fn option_why(words: &Words, option: &ProgramOption) -> String {
 
 /// What is known, with where it came from.
 #[must_use]
-pub fn facts(words: &Words, incident: &Incident) -> Markup {
+pub fn facts(visitor: &Visitor, incident: &Incident) -> Markup {
+    let words = &visitor.words;
     html! {
         section.card aria-labelledby="facts-title" {
             h2 #facts-title { (words.t("facts.title")) }
@@ -91,9 +97,40 @@ pub fn facts(words: &Words, incident: &Incident) -> Markup {
                     }
                 }
             }
+            (corrections(visitor, incident))
             @if let Some(decision) = &incident.decision && !decision.gaps.is_empty() {
                 h3 { (words.t("gaps.title")) }
                 ul.gaps { @for gap in &decision.gaps { li { (words.fact(&gap.fact)) ": " (words.code("gap", &gap.why)) } } }
+            }
+        }
+    }
+}
+
+/// A wrong key must be put right as fast as it was pressed: each answer given can be given again.
+fn corrections(visitor: &Visitor, incident: &Incident) -> Markup {
+    let words = &visitor.words;
+    let answered = |fact: &str| incident.facts.source(fact) == Some(Source::Answer);
+    let facts: Vec<_> =
+        VOCABULARY.facts().iter().filter(|fact| answered(&fact.name) && !fact.values().is_empty()).collect();
+    html! {
+        @if !facts.is_empty() && Standing::of(incident) != Standing::Closed {
+            details #correct.correct {
+                summary { (words.t("facts.correct")) }
+                @for fact in facts {
+                    @let id = format!("correct-{}", fact.name);
+                    form.inline method="post" action={ "/calls/" (incident.id) "/answer" } {
+                        (token(visitor)) input type="hidden" name="fact" value=(fact.name);
+                        label for=(id) { (words.fact(&fact.name)) }
+                        select id=(id) name="value" {
+                            @for value in fact.values().iter().map(String::as_str).chain([UNKNOWN]) {
+                                option value=(value) selected[incident.facts.value(&fact.name).unwrap_or(UNKNOWN) == value] {
+                                    (words.value(&fact.name, value))
+                                }
+                            }
+                        }
+                        button type="submit" { (words.t("facts.change")) }
+                    }
+                }
             }
         }
     }
@@ -242,7 +279,7 @@ pub fn call(
                 (legs(visitor, incident, now))
                 div.two {
                     @if let Some(decision) = &incident.decision { (options(words, decision)) }
-                    (facts(words, incident))
+                    (facts(visitor, incident))
                 }
                 details #trail.card {
                     summary { h2 { (words.t("trail.title")) } }

@@ -258,6 +258,12 @@ fn answers(visitor: &Visitor, incident: &Incident, question: &Question, keys: bo
     html! {
         form.answers method="post" action={ "/calls/" (incident.id) "/answer" } {
             (token(visitor)) input type="hidden" name="fact" value=(question.fact);
+            @if question.values.is_empty() {
+                // A number or a code: typed, because no list of buttons holds it.
+                label.unseen for={ "value-" (question.fact) } { (ask(words, question)) }
+                input id={ "value-" (question.fact) } type="text" name="value" required maxlength="60" autocomplete="off";
+                button type="submit" { (words.t("question.answer")) }
+            }
             @for (index, value) in question.values.iter().enumerate() {
                 @let opens = choosing && question.opens.get(index).copied().unwrap_or(false);
                 @let digit = digit(index).filter(|_| keys);

@@ -1,5 +1,6 @@
 //! The words of the pages: one table a language, the same keys in each, nothing visible written elsewhere.
 
+use crate::facts::natures;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::borrow::Cow;
@@ -151,6 +152,14 @@ impl Words {
     /// The word for a fact's value: its own under the fact, else the common one, else the value in plain letters.
     #[must_use]
     pub fn value<'a>(&self, fact: &str, value: &'a str) -> Cow<'a, str> {
+        if fact == "nature"
+            && let Some(nature) = natures().iter().find(|nature| nature.name == value)
+        {
+            return Cow::Borrowed(match self.language {
+                Language::English => &nature.en,
+                Language::French => &nature.fr,
+            });
+        }
         match self.known(&format!("value.{fact}.{value}")) {
             Some(word) => Cow::Borrowed(word),
             None => self.code("value", value),
