@@ -10,8 +10,20 @@ fn decisions(arguments: &[&str]) -> Vec<Value> {
 }
 
 const KEYS: &[&str] = &[
-    "call", "format", "repairs", "facts", "status", "route", "rule", "exclusions", "reasons", "options", "questions",
-    "nearest_flip", "policy", "decide_ns",
+    "call",
+    "format",
+    "repairs",
+    "facts",
+    "status",
+    "route",
+    "rule",
+    "exclusions",
+    "reasons",
+    "options",
+    "questions",
+    "nearest_flip",
+    "policy",
+    "decide_ns",
 ];
 
 /// Show 2 of the first issue, on the public samples.
@@ -49,7 +61,8 @@ fn decide_answers_our_own_samples_and_takes_answers() {
         .collect();
     files.sort();
     assert!(files.len() >= 4, "our own samples are there");
-    let mut arguments = vec!["decide", "--json", "--policy", "schemas/policy/library/kamloops", "--answer", "doubt=yes"];
+    let mut arguments =
+        vec!["decide", "--json", "--policy", "schemas/policy/library/kamloops", "--answer", "doubt=yes"];
     arguments.extend(files.iter().map(String::as_str));
     for decision in decisions(&arguments) {
         assert_eq!(decision["route"], "ordinary", "doubt always falls to the ordinary route");

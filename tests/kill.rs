@@ -36,7 +36,8 @@ async fn offer_some(place: &Place) {
     for number in 0..OFFERED {
         let id = format!("urn:emergency:uid:incidentid:offered{number}:kamloops.example");
         let url = format!("{intake}/v1/calls");
-        let record: serde_json::Value = serde_json::from_str(&eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).unwrap();
+        let record: serde_json::Value =
+            serde_json::from_str(&eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).unwrap();
         let decision = client.post_json(&url, TOKEN, &record).await.unwrap().json();
         assert_eq!(decision["status"], "eligible", "{decision}");
         let url = format!("{url}/{}/choice", decision["incident"].as_str().unwrap());
@@ -104,7 +105,10 @@ async fn twenty_kills_under_load_lose_nothing_and_double_nothing() {
         served = Some(Served::start(&place));
     }
     let timed_out = eventually("deadlines that passed fire at restart", PATIENCE, async || {
-        let fired = entries(&place).iter().filter(|entry| matches!(entry.stored, Stored::Incident(Event::TimedOut { .. }))).count();
+        let fired = entries(&place)
+            .iter()
+            .filter(|entry| matches!(entry.stored, Stored::Incident(Event::TimedOut { .. })))
+            .count();
         (fired >= OFFERED).then_some(fired)
     })
     .await;
@@ -129,7 +133,8 @@ async fn twenty_kills_under_load_lose_nothing_and_double_nothing() {
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     assert!(doubled.is_empty(), "in the journal more than once: {doubled:?}");
     assert!(acknowledged.len() > KILLS, "the load reached the adapter");
-    let offered = entries.iter().filter(|entry| matches!(entry.stored, Stored::Incident(Event::Offered { .. }))).count();
+    let offered =
+        entries.iter().filter(|entry| matches!(entry.stored, Stored::Incident(Event::Offered { .. }))).count();
     let ended = entries
         .iter()
         .filter(|entry| {

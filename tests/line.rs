@@ -18,7 +18,10 @@ fn client() -> Client {
 
 async fn post(place: &Place, path: &str, body: impl Into<bytes::Bytes>) -> Answer {
     let bearer = format!("Bearer {TOKEN}");
-    client().send(Method::POST, &format!("{}{path}", place.url(INTAKE)), &[("authorization", &bearer)], body).await.unwrap()
+    client()
+        .send(Method::POST, &format!("{}{path}", place.url(INTAKE)), &[("authorization", &bearer)], body)
+        .await
+        .unwrap()
 }
 
 async fn get(place: &Place, door: usize, path: &str) -> Answer {
@@ -29,7 +32,8 @@ async fn get(place: &Place, door: usize, path: &str) -> Answer {
 async fn a_call_is_assessed_chosen_and_given_back_when_no_channel_is_configured() {
     let place = Place::new(|policy| policy, "");
     let served = Served::start(&place);
-    let record = eido("urn:emergency:uid:incidentid:line1:kamloops.example", "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);
+    let record =
+        eido("urn:emergency:uid:incidentid:line1:kamloops.example", "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);
     let first = post(&place, "/v1/calls", record.clone()).await;
     assert_eq!(first.status, 200, "{}", String::from_utf8_lossy(&first.body));
     let first = first.json();
@@ -37,7 +41,9 @@ async fn a_call_is_assessed_chosen_and_given_back_when_no_channel_is_configured(
     let again = post(&place, "/v1/calls", record).await.json();
     assert_eq!((&again["repeat"], &again["incident"]), (&json!(true), &first["incident"]), "a repeat changes nothing");
     let incident = first["incident"].as_str().unwrap();
-    let doubt = post(&place, &format!("/v1/calls/{incident}/answers"), json!({"fact": "doubt", "value": "yes"}).to_string()).await;
+    let doubt =
+        post(&place, &format!("/v1/calls/{incident}/answers"), json!({"fact": "doubt", "value": "yes"}).to_string())
+            .await;
     assert_eq!(doubt.status, 200);
     assert_eq!(doubt.json()["route"], "ordinary", "doubt is one key and always the ordinary route");
     drop(served);
@@ -61,7 +67,8 @@ async fn bad_records_are_refused_by_name_and_place_and_the_refusal_is_journaled(
     }
     let large = post(&place, "/v1/calls", vec![b' '; 1024 * 1024 + 1]).await;
     assert_eq!(large.status, 413);
-    let (status, out, _) = crate::support::fourth(&["report", "--json", "--journal", place.journal().to_str().unwrap()]);
+    let (status, out, _) =
+        crate::support::fourth(&["report", "--json", "--journal", place.journal().to_str().unwrap()]);
     assert_eq!(status, 0);
     assert!(out.contains("refused"), "refusals are counted by the report: {out}");
 }
@@ -79,12 +86,15 @@ async fn unknown_fields_are_kept_and_listed_and_no_personal_data_leaves_by_state
     assert!(decision["unknown_fields"].to_string().contains("newVendorField"), "{decision}");
     let incident = decision["incident"].as_str().unwrap().to_owned();
     let mut seen = vec![String::from_utf8_lossy(&answer.body).into_owned()];
-    for (door, path) in [(INTAKE, format!("/v1/calls/{incident}")), (OPERATIONS, "/metrics".into()), (OPERATIONS, "/readyz".into())] {
+    for (door, path) in
+        [(INTAKE, format!("/v1/calls/{incident}")), (OPERATIONS, "/metrics".into()), (OPERATIONS, "/readyz".into())]
+    {
         let answer = get(&place, door, &path).await;
         assert_eq!(answer.status, 200, "{path}");
         seen.push(String::from_utf8_lossy(&answer.body).into_owned());
     }
-    let (_, shown, _) = crate::support::fourth(&["journal", "show", "--journal", place.journal().to_str().unwrap(), &incident]);
+    let (_, shown, _) =
+        crate::support::fourth(&["journal", "show", "--journal", place.journal().to_str().unwrap(), &incident]);
     seen.push(shown);
     for text in seen {
         assert!(!text.contains("Canary-"), "personal data got out: {text}");
@@ -106,7 +116,11 @@ async fn the_pass_through_gives_the_cad_every_byte_and_assesses_a_copy() {
     let id = "urn:emergency:uid:incidentid:line3:kamloops.example";
     let record = eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);
     let answer = post(&place, "/cad/records", record.clone()).await;
-    assert_eq!((answer.status, &answer.json()["from"]), (201, &json!("the CAD itself")), "the CAD's own answer comes back");
+    assert_eq!(
+        (answer.status, &answer.json()["from"]),
+        (201, &json!("the CAD itself")),
+        "the CAD's own answer comes back"
+    );
     assert_eq!(got.lock().unwrap().last().unwrap().as_ref(), record.as_bytes(), "byte for byte");
     let garbage = post(&place, "/cad/anything", "\u{0}not a record").await;
     assert_eq!(garbage.status, 201, "what cannot be read is passed on all the same");
@@ -140,7 +154,11 @@ async fn a_full_store_is_refused_with_a_time_to_retry_and_passes_when_there_is_r
     let _served = Served::start(&place);
     let id = format!("urn:emergency:uid:incidentid:full{number}:kamloops.example");
     let answer = post(&place, "/v1/calls", eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).await;
-    assert_eq!((answer.status, &answer.json()["repeat"]), (200, &json!(false)), "what was refused was not kept in part");
+    assert_eq!(
+        (answer.status, &answer.json()["repeat"]),
+        (200, &json!(false)),
+        "what was refused was not kept in part"
+    );
 }
 
 /// Show 7 of the first issue.

@@ -59,7 +59,11 @@ impl Place {
         for entry in fs::read_dir(root().join("schemas/policy/library/kamloops")).unwrap().map(Result::unwrap) {
             let name = entry.file_name();
             let bytes = fs::read(entry.path()).unwrap();
-            let bytes = if name == "policy.toml" { change_policy(String::from_utf8(bytes).unwrap()).into_bytes() } else { bytes };
+            let bytes = if name == "policy.toml" {
+                change_policy(String::from_utf8(bytes).unwrap()).into_bytes()
+            } else {
+                bytes
+            };
             fs::write(policy.join(name), bytes).unwrap();
         }
         let place = Self { folder, ports: [free_port(), free_port(), free_port(), free_port()] };
