@@ -4,6 +4,8 @@ mod live;
 mod recovery;
 mod timers;
 mod views;
+#[cfg(test)]
+mod tests;
 
 pub use live::Desk;
 pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};

@@ -3,9 +3,10 @@
 mod logs;
 
 pub use logs::{LogFault, LogFormat, LogSettings, NEVER_LOG, set_up_logs};
+pub use metrics_exporter_prometheus::PrometheusHandle;
 
 use metrics::{Unit, counter, gauge, histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -104,22 +105,46 @@ pub const METRICS: &[Metric] = &[
 
 /// The kinds of repair that have a label of their own; the decoder names them, and any other counts as `other`.
 const REPAIR_KINDS: &[&str] = &[
-    "byte-order-mark",
-    "coerced-type",
-    "decoded-charset",
-    "defaulted",
-    "duplicate-removed",
-    "empty-removed",
-    "html-stripped",
-    "identifier-derived",
+    "age-unreadable",
+    "byte-order-guessed",
+    "byte-order-mark-wrong",
+    "call-id-for-call-number",
+    "coordinates-exchanged",
+    "coordinates-unreadable",
+    "coordinates-zero",
+    "eido-envelope",
+    "encoding-declared-wrongly",
+    "enum-spelling",
+    "flag-unreadable",
+    "hash-stripped",
+    "local-time-ambiguous",
+    "local-time-missing",
     "local-time-zoned",
-    "number-as-text",
-    "out-of-range-dropped",
+    "location-from-object",
+    "location-from-text",
+    "location-unreadable",
+    "location-without-place",
+    "missing-update-time",
+    "not-the-incident-place",
+    "null-dropped",
+    "number-unreadable",
+    "person-unreadable",
+    "priority-out-of-range",
+    "received-from-created",
+    "reference-not-fetched",
     "renamed-key",
-    "time-assumed",
-    "trimmed",
-    "unreadable-time",
+    "script-dropped",
+    "taken-from-sender-profile",
+    "text-from-scalar",
+    "text-from-structure",
+    "time-unreadable",
+    "unit-of-another-incident",
+    "unknown-coordinate-system",
+    "unwrapped-list",
+    "value-not-in-layout",
+    "version-assumed",
     "wrapped-in-list",
+    "wrapped-in-object",
 ];
 
 /// The registry could not be installed.
@@ -338,6 +363,6 @@ mod tests {
             assert!(text.contains(expected), "{expected} is missing in\n{text}");
         }
         assert!(!text.contains("evergreen"), "input became a label");
-        assert_eq!(install().unwrap().render().is_empty(), false, "a second installation shares the first");
+        assert!(!install().unwrap().render().is_empty(), "a second installation shares the first");
     }
 }

@@ -77,8 +77,7 @@ const CALL_TAKER_MAY: &[Action] = &[
 ];
 const TEAM_MAY: &[Action] = &[Action::ActAsTeam];
 const EVALUATOR_MAY: &[Action] = &[Action::SeeFigures, Action::SeePolicy];
-const OPERATOR_MAY: &[Action] =
-    &[Action::ReadState, Action::SeePolicy, Action::SeeOperations, Action::BackUpJournal];
+const OPERATOR_MAY: &[Action] = &[Action::ReadState, Action::SeePolicy, Action::SeeOperations, Action::BackUpJournal];
 
 impl Role {
     fn may(&self) -> &'static [Action] {

@@ -230,9 +230,12 @@ mod tests {
 
     #[test]
     fn a_token_names_its_identity_and_nobody_else() {
-        let text = entry("cad-east", "\"cad\"", "s3cret")
-            + &entry("crew-1", "[\"team\"]\nprogram = \"psr\"", "other")
-            + &entry("cad-east", "\"cad\"", "s3cret-next");
+        let text = [
+            entry("cad-east", "\"cad\"", "s3cret"),
+            entry("crew-1", "[\"team\"]\nprogram = \"psr\"", "other"),
+            entry("cad-east", "\"cad\"", "s3cret-next"),
+        ]
+        .concat();
         let access = Access::new(&settings(&text)).unwrap();
         assert_eq!(access.authenticate("s3cret").unwrap().name, "cad-east");
         assert_eq!(access.authenticate("s3cret-next").unwrap().name, "cad-east");
@@ -259,7 +262,7 @@ mod tests {
         assert_eq!(fault(&entry("a", "\"team\"", "t")), AccessFault::Program { name: "a".into() });
         assert_eq!(fault(&entry("a", "\"cad\"\nprogram = \"psr\"", "t")), AccessFault::Program { name: "a".into() });
         assert_eq!(fault(&entry("a", "\"cad\"", "")), AccessFault::EmptyToken { name: "a".into() });
-        let shared = entry("a", "\"cad\"", "t") + &entry("b", "\"operator\"", "t");
+        let shared = [entry("a", "\"cad\"", "t"), entry("b", "\"operator\"", "t")].concat();
         assert_eq!(fault(&shared), AccessFault::SharedToken { first: "a".into(), second: "b".into() });
     }
 

@@ -94,7 +94,7 @@ fn read_layout(path: &Path) -> Result<Layout, BadInput> {
     })
 }
 
-/// Reads at most `bytes_max` bytes of a file; a longer file is cut there only if the decoder then refuses it.
+/// Reads a file of at most `bytes_max` bytes.
 fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, BadInput> {
     let fault = |error: &dyn std::fmt::Display| BadInput::new(format!("`{}` cannot be read: {error}", path.display()));
     let file = std::fs::File::open(path).map_err(|error| fault(&error))?;

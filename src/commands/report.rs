@@ -3,7 +3,7 @@
 use super::{BadInput, Ending, Verdict};
 use crate::journal::{EmbeddedJournal, Entry, JournalError};
 use crate::measures::{Figures, Table};
-use comfy_table::{CellAlignment, presets};
+use comfy_table::{CellAlignment, LineStyle, presets};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -59,15 +59,17 @@ pub fn render(tables: &[Table], as_json: bool, out: &mut dyn Write) -> std::io::
             serde_json::to_writer(&mut *out, table)?;
             writeln!(out)?;
         } else if !table.rows.is_empty() {
-            writeln!(out, "{}\n{}\n", table.title, text(table))?;
+            writeln!(out, "{}\n\n{}\n", table.title, text(table))?;
         }
     }
     Ok(())
 }
 
-fn text(table: &Table) -> comfy_table::Table {
+/// One table for a terminal: numbers to the right, no rules but the one under the headers.
+#[must_use]
+pub fn text(table: &Table) -> comfy_table::Table {
     let mut text = comfy_table::Table::new();
-    text.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    text.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
     text.set_header(&table.headers).add_rows(&table.rows);
     for (index, column) in text.column_iter_mut().enumerate() {
         let is_number = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit() || first == '-');

@@ -55,7 +55,8 @@ fn recognise(access: &Access, request: &Request) -> Result<(Identity, Option<Hea
     }
     if let Some(identity) = loopback(access, request) {
         // On the pass-through `Authorization` may be the CAD's; elsewhere a wrong token must not pass for none.
-        let for_us = headers.contains_key(OWN_AUTHORIZATION) || (presented && !request.uri().path().starts_with("/cad/"));
+        let for_us =
+            headers.contains_key(OWN_AUTHORIZATION) || (presented && !request.uri().path().starts_with("/cad/"));
         if !for_us {
             return Ok((identity, None));
         }
@@ -114,10 +115,15 @@ mod tests {
     }
 
     async fn ask(open: bool, action: Action, peer: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        ask_at("/", open, action, peer, headers).await
+    }
+
+    async fn ask_at(path: &str, open: bool, action: Action, peer: &str, headers: &[(&str, &str)]) -> (u16, String) {
         let who = |request: Request| async move { request.extensions().get::<Identity>().unwrap().name.clone() };
         let gate_state = Gate { access: access(open), action };
-        let router = Router::new().route("/", get(who)).layer(from_fn_with_state(gate_state, gate));
-        let mut builder = Request::builder().uri("/").extension(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
+        let router =
+            Router::new().route("/", get(who)).route("/cad/x", get(who)).layer(from_fn_with_state(gate_state, gate));
+        let mut builder = Request::builder().uri(path).extension(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
@@ -157,6 +163,15 @@ mod tests {
     async fn a_wrong_token_from_here_does_not_pass_for_none() {
         let headers = [("host", "localhost"), ("authorization", "Bearer wrong")];
         assert_eq!(ask(true, Action::Choose, HERE, &headers).await.0, 401);
+    }
+
+    #[tokio::test]
+    async fn on_the_pass_through_authorization_may_be_the_cads_own() {
+        let headers = [("host", "localhost"), ("authorization", "Basic the-cads-own")];
+        assert_eq!(ask_at("/cad/x", true, Action::PassThrough, HERE, &headers).await.0, 200);
+        let ours_wrong = [("host", "localhost"), ("fourth-authorization", "Bearer wrong")];
+        assert_eq!(ask_at("/cad/x", true, Action::PassThrough, HERE, &ours_wrong).await.0, 401);
+        assert_eq!(ask_at("/cad/x", false, Action::PassThrough, HERE, &headers).await.0, 401);
     }
 
     #[tokio::test]

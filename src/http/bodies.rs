@@ -233,8 +233,8 @@ mod tests {
     }
 
     fn dripping(bytes: usize, every: Duration, times: usize) -> Body {
-        let drops = tokio_stream::iter(vec![Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; bytes])); times]);
-        Body::from_stream(drops.throttle(every))
+        let drop = move || Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; bytes]));
+        Body::from_stream(tokio_stream::iter(std::iter::repeat_with(drop).take(times)).throttle(every))
     }
 
     async fn read(body: Body, pace: Pace) -> Result<Bytes, Problem> {

@@ -4,7 +4,7 @@ use super::bodies::{read_bytes, read_command};
 use super::layers::{json, single};
 use super::limits::size;
 use super::problem::{self, Problem};
-use super::{DEFAULT_SENDER, State, to_the_end};
+use super::{DEFAULT_SENDER, State};
 use crate::access::Identity;
 use crate::call_processing::{Answer, Choice, IncidentState};
 use crate::facts::Facts;
@@ -75,7 +75,7 @@ pub(super) async fn answer(
     let given: GivenFact = read_command(&headers, body).await?;
     let desk = Arc::clone(&state.desk);
     let by = Actor::CallTaker(identity.name);
-    let answer = to_the_end(async move { desk.answer(&incident, &given.fact, &given.value, by).await }).await?;
+    let answer = state.to_the_end(async move { desk.answer(&incident, &given.fact, &given.value, by).await }).await?;
     answered(&state, answer).await
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn choose(
     let choice = read_command::<GivenChoice>(&headers, body).await?.checked()?;
     let desk = Arc::clone(&state.desk);
     let by = Actor::CallTaker(identity.name);
-    let view = to_the_end(async move { desk.choose(&incident, choice, by).await }).await?;
+    let view = state.to_the_end(async move { desk.choose(&incident, choice, by).await }).await?;
     Ok(json(StatusCode::OK, &state_of(&view.incident)))
 }
 
@@ -100,7 +100,7 @@ async fn receive(state: &State, headers: &HeaderMap, body: Body) -> Result<Answe
     let format = declared_format(headers);
     let bytes = read_bytes(body, size(state.limits.body_bytes_max)).await?;
     let desk = Arc::clone(&state.desk);
-    to_the_end(async move { desk.receive(bytes, format, &sender).await }).await
+    state.to_the_end(async move { desk.receive(bytes, format, &sender).await }).await
 }
 
 async fn answered(state: &State, answer: Answer) -> Result<Response, Problem> {

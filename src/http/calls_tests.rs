@@ -109,8 +109,23 @@ fn the_answer_has_every_member_of_the_contract_side_by_side() {
     let sent = serde_json::to_value(&body).unwrap();
     // The list of design/commands.md, with what the door adds.
     for member in [
-        "call", "format", "repairs", "facts", "status", "route", "rule", "exclusions", "reasons", "options",
-        "questions", "nearest_flip", "policy", "decide_ns", "incident", "repeat", "state",
+        "call",
+        "format",
+        "repairs",
+        "facts",
+        "status",
+        "route",
+        "rule",
+        "exclusions",
+        "reasons",
+        "options",
+        "questions",
+        "nearest_flip",
+        "policy",
+        "decide_ns",
+        "incident",
+        "repeat",
+        "state",
     ] {
         assert!(sent.get(member).is_some(), "{member} is missing");
     }

@@ -3,6 +3,7 @@
 use super::bodies::HeldBody;
 use super::framing::{Ambiguity, Watch};
 use super::limits::{Limits, ms, size};
+use super::listener::stopped;
 use super::problem::{self, Problem};
 use axum::Router;
 use axum::body::Body;
@@ -27,6 +28,9 @@ use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+
+/// How long an idle peer has to end its connection in order.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Serves one accepted connection; returns why it ended.
 pub(super) async fn serve(
@@ -103,7 +107,12 @@ async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 }
 
 /// Polls a connection to its end, ends it gracefully on the stop signal, and closes it when it is idle too long.
-async fn drive<C>(connection: C, activity: Activity, idle: Duration, mut shutdown: watch::Receiver<bool>) -> &'static str
+async fn drive<C>(
+    connection: C,
+    activity: Activity,
+    idle: Duration,
+    mut shutdown: watch::Receiver<bool>,
+) -> &'static str
 where
     C: GracefulConnection,
 {
@@ -119,13 +128,16 @@ where
                     Err(_) => "broken",
                 };
             }
-            _ = shutdown.wait_for(|stop| *stop), if !stopping => {
+            () = stopped(&mut shutdown), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
             () = sleep(idle) => {
                 let (begun, in_hand) = activity.now();
                 if in_hand == 0 && begun == begun_before {
+                    // A peer in good faith is told to go; one that stays is left behind.
+                    connection.as_mut().graceful_shutdown();
+                    let _left = timeout(GOODBYE, connection).await;
                     return "idle";
                 }
                 begun_before = begun;
@@ -172,7 +184,8 @@ struct Service {
 impl Service {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let in_hand = self.activity.begin();
-        let one_more_only = request.version() < Version::HTTP_2 && request.headers().contains_key(header::TRANSFER_ENCODING);
+        let one_more_only =
+            request.version() < Version::HTTP_2 && request.headers().contains_key(header::TRANSFER_ENCODING);
         let mut response = if self.ambiguity.found() {
             Problem::new(problem::BAD_REQUEST, "the request's head can be read in two ways")
                 .next("send either `Content-Length` or `Transfer-Encoding`, and end lines with CR LF")

@@ -1,9 +1,10 @@
 //! `GET /v1/events`: the journal as server-sent events, resumable at any sequence, without personal data.
 
+use super::State;
 use super::layers::single;
 use super::limits::ms;
+use super::listener::stopped;
 use super::problem::{self, Problem};
-use super::{State, to_the_end};
 use crate::call_processing::CallProblem;
 use crate::journal::{Entry, JournalError, Stored, Subject};
 use crate::incident::Event;
@@ -43,9 +44,9 @@ pub(super) async fn stream(state: extract::State<State>, headers: HeaderMap) -> 
     if let Some(after) = after {
         // A journal that cannot be read must show as a status, not as a stream that ends at once.
         let tried = read.clone();
-        to_the_end(async move { tried(after).await.map_err(CallProblem::from) }).await?;
+        state.to_the_end(async move { tried(after).await.map_err(CallProblem::from) }).await?;
     }
-    let feed = Feed { last: after, reader, shutdown: state.shutdown.clone() };
+    let feed = Feed { last: after, dropped: 0, reader, shutdown: state.shutdown.clone() };
     telemetry::event_stream_opened();
     tokio::spawn(async move {
         let _place = place;
@@ -71,6 +72,8 @@ fn resume_after(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 /// Brings one reader every entry after the last it has, in order and once.
 struct Feed {
     last: Option<u64>,
+    /// Entries dropped before the first was brought.
+    dropped: u64,
     reader: mpsc::Sender<Arc<Entry>>,
     shutdown: watch::Receiver<bool>,
 }
@@ -94,9 +97,9 @@ impl Feed {
                 match live.recv().await {
                     Ok(entry) => self.bring(&read, entry).await?,
                     // The reader was too slow: what was dropped is in the journal.
-                    Err(RecvError::Lagged(_)) => match self.last {
+                    Err(RecvError::Lagged(dropped)) => match self.last {
                         Some(last) => self.catch_up(&read, last).await?,
-                        None => {}
+                        None => self.dropped += dropped,
                     },
                     Err(RecvError::Closed) => return Err::<(), Over>(Over),
                 }
@@ -105,7 +108,7 @@ impl Feed {
         tokio::select! {
             _over = feeding => {}
             () = reader.closed() => {}
-            _stopped = stop.wait_for(|stop| *stop) => {}
+            () = stopped(&mut stop) => {}
         }
     }
 
@@ -118,6 +121,10 @@ impl Feed {
             Some(last) if entry.sequence <= last => Ok(()),
             // Entries of several incidents may be announced out of order: the journal has them in order.
             Some(last) if entry.sequence > last + 1 => self.catch_up(read, last).await,
+            None if self.dropped > 0 => {
+                let before = entry.sequence.saturating_sub(self.dropped + 1);
+                self.catch_up(read, before).await
+            }
             _ => self.hand_over(entry).await,
         }
     }

@@ -45,7 +45,7 @@ fn feed(last: Option<u64>, entries: u64, room: usize) -> World {
             async move { Ok(page) }
         }
     };
-    let running = tokio::spawn(Feed { last, reader, shutdown }.run(read, live));
+    let running = tokio::spawn(Feed { last, dropped: 0, reader, shutdown }.run(read, live));
     World { shelf, announce, events, stop, running }
 }
 
@@ -113,6 +113,18 @@ async fn a_reader_that_lags_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_new_reader_that_lags_at_once_loses_nothing_either() {
+    let mut world = feed(None, 100, 4);
+    for sequence in 101..=120 {
+        let new = world.append(sequence);
+        world.announce.send(new).unwrap();
+    }
+    for expected in 101..=120 {
+        assert_eq!(world.next().await, Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn the_stop_signal_ends_a_feed_so_that_a_drain_can_end() {
     let mut world = feed(None, 0, 4);
     world.stop.send(true).unwrap();
@@ -138,11 +150,8 @@ fn an_event_says_what_is_on_the_list_and_nothing_else() {
         json!({ "sequence": 7, "at": "2026-03-01T10:00:00Z", "incident": "a1", "version": 7, "event": "answer-given",
             "fact": "weapon" })
     );
-    let declined = Event::Declined {
-        leg: LegId::new("a1.1"),
-        cause: DeclineCause::Busy,
-        by: Actor::Team("canary-login".into()),
-    };
+    let declined =
+        Event::Declined { leg: LegId::new("a1.1"), cause: DeclineCause::Busy, by: Actor::Team("canary-login".into()) };
     let sent = serde_json::to_value(data_of(&entry(8, declined))).unwrap();
     assert_eq!((sent["event"].as_str(), sent["cause"].as_str()), (Some("declined"), Some("busy")));
     assert!(!sent.to_string().contains("canary"));

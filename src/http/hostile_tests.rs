@@ -136,7 +136,7 @@ async fn a_dripping_body_is_cut_off_and_others_are_served_meanwhile() {
     });
     let began = monotonic_now();
     still_serves(&door).await;
-    assert!(began.elapsed() < Duration::from_millis(500));
+    assert!(began.elapsed() < Duration::from_secs(1));
     let mut answer = Vec::new();
     let _reset = timeout(Duration::from_secs(5), reader.read_to_end(&mut answer)).await.expect("still open");
     assert_eq!(status(&String::from_utf8_lossy(&answer)), 408);
@@ -211,7 +211,8 @@ async fn a_body_declared_too_large_is_413_before_its_bytes_come() {
 async fn a_body_too_large_without_a_declared_length_is_413_at_the_limit() {
     let door = open(Limits { body_bytes_max: 1_000, ..short() }, None).await;
     let chunk = format!("400\r\n{}\r\n", "x".repeat(0x400));
-    let request = format!("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n");
+    let request =
+        format!("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n");
     assert_eq!(status(&door.exchange(request.as_bytes()).await), 413);
 }
 
@@ -271,7 +272,7 @@ async fn a_drain_ends_at_its_bound() {
     in_hand.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     sleep(Duration::from_millis(100)).await;
     door.stop.send(true).unwrap();
-    assert_eq!(timeout(Duration::from_millis(300), door.served).await.unwrap().unwrap(), Drained { cut_off: 1 });
+    assert_eq!(timeout(Duration::from_secs(2), door.served).await.unwrap().unwrap(), Drained { cut_off: 1 });
 }
 
 #[tokio::test]

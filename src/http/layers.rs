@@ -174,7 +174,14 @@ mod tests {
         let router = Router::new()
             .route("/fine", get(|| async { "fine" }))
             .route("/slow", get(slow))
-            .route("/panic", get(|| async { if true { panic!("Jane Doe, 555-0100") } }))
+            .route(
+                "/panic",
+                get(|| async {
+                    if true {
+                        panic!("Jane Doe, 555-0100")
+                    }
+                }),
+            )
             .route("/echo", post(|body: axum::body::Bytes| async { body }));
         guard(router, DoorName::Intake, limits)
     }
@@ -193,7 +200,11 @@ mod tests {
             (vec![("host", "a"), ("x_forwarded_for", "b")], 400),
             (vec![("host", "a"), ("content-length", "1"), ("transfer-encoding", "chunked")], 400),
         ] {
-            assert_eq!(status(&limits, request("GET", "/fine", &headers, Body::empty())).await, expected, "{headers:?}");
+            assert_eq!(
+                status(&limits, request("GET", "/fine", &headers, Body::empty())).await,
+                expected,
+                "{headers:?}"
+            );
         }
     }
 
@@ -213,8 +224,10 @@ mod tests {
     #[tokio::test]
     async fn bare_refusals_become_problem_documents() {
         for (method, path, expected) in [("GET", "/nowhere", 404), ("DELETE", "/fine", 405)] {
-            let response =
-                router(&Limits::default()).oneshot(request(method, path, &[("host", "a")], Body::empty())).await.unwrap();
+            let response = router(&Limits::default())
+                .oneshot(request(method, path, &[("host", "a")], Body::empty()))
+                .await
+                .unwrap();
             assert_eq!(response.status().as_u16(), expected);
             assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_MEDIA_TYPE);
             assert_eq!(response.headers().contains_key(header::ALLOW), expected == 405);

@@ -86,7 +86,7 @@ pub async fn serve(door: Door, router: Router, mut shutdown: watch::Receiver<boo
     loop {
         tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = door.listener.accept() => match accepted {
                 Ok((stream, peer)) => {
@@ -112,6 +112,11 @@ pub async fn serve(door: Door, router: Router, mut shutdown: watch::Receiver<boo
     }
     drop(door.listener);
     drain(connections, ms(limits.drain_ms)).await
+}
+
+/// Waits for the stop signal; a dropped sender of it counts as one.
+pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _signal = shutdown.wait_for(|stop| *stop).await;
 }
 
 async fn drain(mut connections: JoinSet<()>, bound: Duration) -> Drained {
@@ -158,10 +163,8 @@ fn admit(stream: &TcpStream, peer: SocketAddr, places: &Arc<Places>, door: &'sta
 /// A socket option that cannot be set leaves the connection usable, only later to notice that its peer is gone.
 fn tune(stream: &TcpStream) {
     let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_RETRIES);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_RETRIES);
     let _kept = socket.set_tcp_keepalive(&keepalive);
     #[cfg(target_os = "linux")]
     let _bounded = socket.set_tcp_user_timeout(Some(KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_RETRIES));

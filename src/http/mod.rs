@@ -31,13 +31,12 @@ pub use tls::{TlsFault, TlsSettings, acceptor};
 
 use crate::access::Access;
 use crate::call_processing::{CallProblem, Desk};
-use crate::telemetry;
+use crate::telemetry::{self, PrometheusHandle};
 use authentication::{Gate, gate};
 use axum::Router;
 use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post};
-use metrics_exporter_prometheus::PrometheusHandle;
 use openapi::Handler;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -65,8 +64,8 @@ pub struct State {
     pub undelivered_max: usize,
     /// True once the adapter is asked to stop: event streams end and readiness is lost.
     pub shutdown: watch::Receiver<bool>,
-    /// Places for event streams.
-    pub event_streams: Arc<Semaphore>,
+    event_streams: Arc<Semaphore>,
+    at_desk: Arc<Semaphore>,
 }
 
 impl State {
@@ -78,9 +77,18 @@ impl State {
         metrics: PrometheusHandle,
         shutdown: watch::Receiver<bool>,
     ) -> Self {
-        let limits = Arc::new(Limits::default());
-        let event_streams = Arc::new(Semaphore::new(limits::size(limits.event_streams_max)));
-        Self { desk, access, proxy: None, metrics, limits, undelivered_max: 1_000, shutdown, event_streams }
+        let state = Self {
+            desk,
+            access,
+            proxy: None,
+            metrics,
+            limits: Arc::default(),
+            undelivered_max: 1_000,
+            shutdown,
+            event_streams: Arc::new(Semaphore::new(0)),
+            at_desk: Arc::new(Semaphore::new(0)),
+        };
+        state.with_limits(Limits::default())
     }
 
     /// With the pass-through to a CAD.
@@ -94,6 +102,7 @@ impl State {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.event_streams = Arc::new(Semaphore::new(limits::size(limits.event_streams_max)));
+        self.at_desk = Arc::new(Semaphore::new(limits::size(limits.requests_in_flight_max)));
         self.limits = Arc::new(limits);
         self
     }
@@ -102,36 +111,44 @@ impl State {
 /// Call records, the call-taker's commands, events, and the pass-through.
 pub fn intake_router(state: State) -> Router {
     let limits = Arc::clone(&state.limits);
-    let pass_through = router(DoorName::Intake, &state, |handler| handler == Handler::PassThrough);
-    let calls = router(DoorName::Intake, &state, |handler| handler != Handler::PassThrough);
-    guard(calls, DoorName::Intake, &limits)
-        .merge(layers::guard_pass_through(pass_through, DoorName::Intake, &limits))
+    let pass_through = routes(DoorName::Intake, &state.access, |handler| handler == Handler::PassThrough);
+    let calls = routes(DoorName::Intake, &state.access, |handler| handler != Handler::PassThrough);
+    guard(calls.with_state(state.clone()), DoorName::Intake, &limits).merge(layers::guard_pass_through(
+        pass_through.with_state(state),
+        DoorName::Intake,
+        &limits,
+    ))
 }
 
 /// The teams' side.
 pub fn teams_router(state: State) -> Router {
     let limits = Arc::clone(&state.limits);
-    guard(router(DoorName::Teams, &state, |_| true), DoorName::Teams, &limits)
+    guard(routes(DoorName::Teams, &state.access, |_| true).with_state(state), DoorName::Teams, &limits)
 }
 
 /// Health, readiness, metrics and the description of the doors.
 pub fn operations_router(state: State) -> Router {
     let limits = Arc::clone(&state.limits);
-    guard(router(DoorName::Operations, &state, |_| true), DoorName::Operations, &limits)
+    guard(routes(DoorName::Operations, &state.access, |_| true).with_state(state), DoorName::Operations, &limits)
 }
 
 /// One route for each operation of the table that belongs to the door; there is no other way to add a route.
-fn router(door: DoorName, state: &State, chosen: fn(Handler) -> bool) -> Router {
+fn routes(door: DoorName, access: &Arc<Access>, chosen: fn(Handler) -> bool) -> Router<State> {
     let mut router = Router::new();
     for operation in OPERATIONS.iter().filter(|operation| operation.door == door && chosen(operation.handler)) {
         let mut route = handler(operation.handler);
         if let Some(action) = operation.action {
-            let access = Arc::clone(&state.access);
-            route = route.route_layer(from_fn_with_state(Gate { access, action }, gate));
+            let layer = from_fn_with_state(Gate { access: Arc::clone(access), action }, gate);
+            // A route of any method is a fallback to the router, which a route layer passes by.
+            let any_method = operation.handler == Handler::PassThrough;
+            route = if any_method { route.layer(layer) } else { route.route_layer(layer) };
+            if any_method {
+                router = router.route("/cad/", route.clone());
+            }
         }
         router = router.route(operation.path, route);
     }
-    router.with_state(state.clone())
+    router
 }
 
 fn handler(handler: Handler) -> MethodRouter<State> {
@@ -157,19 +174,49 @@ fn handler(handler: Handler) -> MethodRouter<State> {
     }
 }
 
-/// Runs work at the desk to its end whatever becomes of the request: a peer that hangs up, or a request's deadline,
-/// must not stop a call between its append and its hand-off. A panic in it costs this request only.
-async fn to_the_end<T, W>(work: W) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    W: Future<Output = Result<T, CallProblem>> + Send + 'static,
-{
-    match tokio::spawn(work).await {
-        Ok(done) => done.map_err(Problem::from),
-        Err(_) => {
-            telemetry::panic_caught();
-            Err(Problem::new(problem::INTERNAL, "the adapter failed on this request and goes on with the others")
-                .next("keep the call on the ordinary route"))
+impl State {
+    /// Runs work at the desk to its end whatever becomes of the request: a peer that hangs up, or a request's deadline,
+    /// must not stop a call between its append and its hand-off. A panic in it costs this request only. What is at the
+    /// desk keeps its place until it is done, so that a stalled desk is not handed more and more.
+    async fn to_the_end<T, W>(&self, work: W) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, CallProblem>> + Send + 'static,
+    {
+        let Ok(place) = Arc::clone(&self.at_desk).try_acquire_owned() else {
+            return Err(Problem::new(problem::TOO_BUSY, "too many requests are at the desk")
+                .next("use the ordinary path, and try again")
+                .retry_after_s(1));
+        };
+        let working = tokio::spawn(async move {
+            let _place = place;
+            work.await
+        });
+        match working.await {
+            Ok(done) => done.map_err(Problem::from),
+            Err(_) => {
+                telemetry::panic_caught();
+                Err(Problem::new(problem::INTERNAL, "the adapter failed on this request and goes on with the others")
+                    .next("keep the call on the ordinary route"))
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_route_that_conflicts_with_no_other() {
+        let access = Arc::new(Access::default());
+        let mut together = Router::new();
+        for door in [DoorName::Intake, DoorName::Teams, DoorName::Operations] {
+            assert!(routes(door, &access, |_| true).has_routes());
+            // A small installation serves every door on one port.
+            together = together.merge(routes(door, &access, |_| true));
+        }
+        assert!(together.has_routes());
+        assert!(!routes(DoorName::Pages, &access, |_| true).has_routes());
     }
 }

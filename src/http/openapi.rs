@@ -175,7 +175,12 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         summary: "Everything that happens, as server-sent events; resumes after `Last-Event-ID`",
-        parameters: &[("header", "Last-Event-ID", false, "Sequence of the last event had; without it, only what is new")],
+        parameters: &[(
+            "header",
+            "Last-Event-ID",
+            false,
+            "Sequence of the last event had; without it, only what is new",
+        )],
         gives: Gives::Events("Event"),
         problems: &[400, 500],
         ..call(Handler::Events, &["get"], "/v1/events", Action::ReadState)
@@ -266,8 +271,7 @@ impl Yaml {
     }
 
     fn path_parameters(&mut self, path: &str) {
-        let names: Vec<&str> =
-            path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+        let names: Vec<&str> = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
         if names.is_empty() {
             return;
         }
@@ -334,7 +338,10 @@ impl Yaml {
         self.line(depth, &format!("{}:", quoted(kind)));
         match shape {
             Some(shape) => {
-                self.line(depth + 1, &format!("schema: {{$ref: {}}}", quoted(&format!("#/components/schemas/{shape}"))));
+                self.line(
+                    depth + 1,
+                    &format!("schema: {{$ref: {}}}", quoted(&format!("#/components/schemas/{shape}"))),
+                );
             }
             None => self.line(depth + 1, "schema: {}"),
         }
@@ -370,7 +377,8 @@ impl Yaml {
         self.line(3, "type: object");
         self.text(3, "description", shape.about);
         self.line(3, &format!("additionalProperties: {}", shape.open));
-        let required: Vec<&str> = shape.members.iter().filter(|member| member.required).map(|member| member.name).collect();
+        let required: Vec<&str> =
+            shape.members.iter().filter(|member| member.required).map(|member| member.name).collect();
         if !required.is_empty() {
             self.line(3, &format!("required: [{}]", required.join(", ")));
         }
@@ -385,7 +393,8 @@ impl Yaml {
     fn member(&mut self, member: &Member) {
         self.line(4, &format!("{}:", member.name));
         self.text(5, "description", member.about);
-        let kind = |name: &str| if member.nullable { format!("type: [{name}, \"null\"]") } else { format!("type: {name}") };
+        let kind =
+            |name: &str| if member.nullable { format!("type: [{name}, \"null\"]") } else { format!("type: {name}") };
         let reference = |shape: &str| format!("$ref: {}", quoted(&format!("#/components/schemas/{shape}")));
         match member.holds {
             Holds::Text => self.line(5, &kind("string")),

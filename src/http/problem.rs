@@ -80,7 +80,10 @@ const KEEP_THE_CALL: &str = "nothing was acknowledged: keep the call on the ordi
 
 /// One problem. Holds no personal data: neither names nor numbers nor places nor what somebody said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
     name: &'static str,
     title: &'static str,
     status: u16,
@@ -116,7 +119,7 @@ impl Problem {
     /// A problem of a kind; `detail` says what is wrong with this request, without its content.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             name: kind.name,
             title: kind.title,
             status: kind.status,
@@ -127,53 +130,53 @@ impl Problem {
             nearest: None,
             valid: Vec::new(),
             reason: None,
-        }
+        }))
     }
 
     /// With the place in the input.
     #[must_use]
     pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.place = Some(place.into());
+        self.0.place = Some(place.into());
         self
     }
 
     /// With what to do next.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
-        self.next = Some(next.into());
+        self.0.next = Some(next.into());
         self
     }
 
     /// With the seconds after which trying again makes sense.
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
         self
     }
 
     /// With a machine-readable reason: a row id or a kebab-case code.
     #[must_use]
     fn because(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
+        self.0.reason = Some(reason.into());
         self
     }
 
     /// The last part of its type.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.name
+        self.0.name
     }
 
     /// Its HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 
     /// The same request may succeed later as it stands.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.retry_after_s.is_some()
+        self.0.retry_after_s.is_some()
     }
 
     /// The problem that a bare answer of this status stands for (a router's or a layer's own).
@@ -186,25 +189,25 @@ impl Problem {
 
     fn document(&self) -> Document<'_> {
         Document {
-            kind: format!("urn:fourth:problem:{}", self.name),
-            title: self.title,
-            status: self.status,
-            detail: &self.detail,
-            place: self.place.as_deref(),
-            next: self.next.as_deref(),
-            reason: self.reason.as_deref(),
-            nearest: self.nearest.as_deref(),
-            valid: &self.valid,
+            kind: format!("urn:fourth:problem:{}", self.0.name),
+            title: self.0.title,
+            status: self.0.status,
+            detail: &self.0.detail,
+            place: self.0.place.as_deref(),
+            next: self.0.next.as_deref(),
+            reason: self.0.reason.as_deref(),
+            nearest: self.0.nearest.as_deref(),
+            valid: &self.0.valid,
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        telemetry::refused(self.name);
+        telemetry::refused(self.0.name);
         let body = serde_json::to_vec(&self.document()).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         let mut set = |name: HeaderName, value: HeaderValue| {
             headers.insert(name, value);
@@ -215,10 +218,10 @@ impl IntoResponse for Problem {
         set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.0.retry_after_s {
             set(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == NOT_SIGNED_IN.status {
+        if self.0.status == NOT_SIGNED_IN.status {
             set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fourth\""));
         }
         response
@@ -237,26 +240,27 @@ impl From<CallProblem> for Problem {
                 .at("header `Fourth-Sender`")
                 .next("name a sender of the configuration, or leave the header out for the default one"),
             CallProblem::NoPolicy => Self::new(NO_POLICY, "no policy is in force").next("keep the call on the ordinary route"),
-            CallProblem::NoSuchProgram(_) => Self::new(UNKNOWN_PROGRAM, "the policy in force has no program of this name")
-                .at("$.program")
-                .next("name a program of the incident's `options`"),
+            CallProblem::NoSuchProgram(_) => {
+                Self::new(UNKNOWN_PROGRAM, "the policy in force has no program of this name")
+                    .at("$.program")
+                    .next("name a program of the incident's `options`")
+            }
         }
     }
 }
 
 /// Decoders' problem types that are not 400 (malformed), by status.
 const DECODE_STATUS: &[(&str, u16)] = &[
-    ("not-recognised", 415),
-    ("unsupported-format", 415),
-    ("unsupported-encoding", 415),
-    ("unsupported-version", 415),
     ("too-large", 413),
+    ("not-recognised", 415),
+    ("version-not-supported", 415),
+    ("encoding-not-supported", 415),
     ("missing-field", 422),
-    ("invalid-value", 422),
-    ("unknown-version", 422),
-    ("no-incident", 422),
-    ("no-layout", 422),
+    ("missing-header", 422),
     ("missing-column", 422),
+    ("no-layout", 422),
+    ("several-rows", 422),
+    ("wrong-type", 422),
 ];
 
 impl From<DecodeError> for Problem {
@@ -279,9 +283,9 @@ impl From<Refusal> for Problem {
         let detail = refusal.to_string();
         match refusal {
             Refusal::NoSuchLeg => Self::new(NOT_FOUND, "no leg of this name"),
-            Refusal::NoLongerYours { why } => Self::new(NO_LONGER_YOURS, detail)
-                .because(why)
-                .next("do not respond to this call; the centre has it"),
+            Refusal::NoLongerYours { why } => {
+                Self::new(NO_LONGER_YOURS, detail).because(why).next("do not respond to this call; the centre has it")
+            }
             Refusal::Closed => Self::new(INCIDENT_CLOSED, detail),
             Refusal::Excluded { row } => {
                 Self::new(EXCLUDED, detail).because(row).next("answer the open questions, or keep the ordinary route")
@@ -299,15 +303,20 @@ impl From<FactError> for Problem {
     fn from(error: FactError) -> Self {
         match error {
             FactError::UnknownFact { nearest, .. } => {
-                let problem = Self::new(UNKNOWN_FACT, "no fact of this name is in the vocabulary").at("$.fact");
-                let next = nearest.as_ref().map(|word| format!("did you mean `{word}`"));
-                let problem = Self { nearest, ..problem };
-                next.map_or(problem.clone(), |next| problem.next(next))
+                let mut problem = Self::new(UNKNOWN_FACT, "no fact of this name is in the vocabulary").at("$.fact");
+                if let Some(word) = &nearest {
+                    problem = problem.next(format!("did you mean `{word}`"));
+                }
+                problem.0.nearest = nearest;
+                problem
             }
-            FactError::UnknownValue { fact, valid, .. } => Self {
-                valid,
-                ..Self::new(UNKNOWN_VALUE, format!("`{fact}` has no such value")).at("$.value").next("give one of `valid`")
-            },
+            FactError::UnknownValue { fact, valid, .. } => {
+                let mut problem = Self::new(UNKNOWN_VALUE, format!("`{fact}` has no such value"))
+                    .at("$.value")
+                    .next("give one of `valid`");
+                problem.0.valid = valid;
+                problem
+            }
             FactError::MayOnlyRaise { fact } => {
                 Self::new(MAY_ONLY_RAISE, format!("`{fact}` can only be raised from here"))
                     .next("a call-taker can lower it with an answer")

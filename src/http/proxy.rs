@@ -400,7 +400,10 @@ impl http_body::Body for ToCad {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let next = std::task::ready!(self.frames.poll_recv(context));
         // An end without completion must break the exchange, or the CAD would take a part for the whole.
         if next.is_none() && !self.complete.load(Ordering::Acquire) {

@@ -75,12 +75,31 @@ const STATUSES: &[&str] = &[
 ];
 const PHASES: &[&str] = &["assessed", "ordinary", "offered", "with-team", "closed"];
 const LEG_STATES: &[&str] = &[
-    "offered", "accepted", "en-route", "on-scene", "with-person", "declined", "timed-out", "unreachable", "withdrawn",
-    "stood-back", "returned", "cleared",
+    "offered",
+    "accepted",
+    "en-route",
+    "on-scene",
+    "with-person",
+    "declined",
+    "timed-out",
+    "unreachable",
+    "withdrawn",
+    "stood-back",
+    "returned",
+    "cleared",
 ];
 const DISPOSITIONS: &[&str] = &[
-    "treated", "supported", "resolved-by-phone", "refused", "could-not-locate", "gone-on-arrival",
-    "other-responder-first", "cancelled", "transported", "transferred", "referred",
+    "treated",
+    "supported",
+    "resolved-by-phone",
+    "refused",
+    "could-not-locate",
+    "gone-on-arrival",
+    "other-responder-first",
+    "cancelled",
+    "transported",
+    "transferred",
+    "referred",
 ];
 const DECLINE_CAUSES: &[&str] =
     &["busy", "unsafe", "out-of-mandate", "too-far", "end-of-shift", "other-arrangement", "other"];

@@ -1,10 +1,10 @@
 //! The teams' door: accept, decline, move, clear, return, back-up, hazard; each team its own legs only.
 
+use super::State;
 use super::bodies::read_command;
 use super::calls::{GivenFact, leg_id, leg_of};
 use super::layers::json;
 use super::problem::{self, Problem};
-use super::{State, to_the_end};
 use crate::access::Identity;
 use crate::call_processing::IncidentView;
 use crate::incident::{Actor, BackupService, Command, DeclineCause, Disposition, Incident, Leg, Refusal};
@@ -101,7 +101,7 @@ pub(super) async fn hazard(
     own(&state, &leg, &identity).await?;
     let desk = Arc::clone(&state.desk);
     let (reported, by) = (leg.clone(), Actor::Team(identity.name));
-    let view = to_the_end(async move { desk.hazard(&reported, &given.fact, &given.value, by).await }).await?;
+    let view = state.to_the_end(async move { desk.hazard(&reported, &given.fact, &given.value, by).await }).await?;
     shown(&view, &leg)
 }
 
@@ -109,7 +109,7 @@ async fn command(state: &State, identity: &Identity, leg: &LegId, command: Comma
     own(state, leg, identity).await?;
     let desk = Arc::clone(&state.desk);
     let incident = leg.incident();
-    let view = to_the_end(async move { desk.command(&incident, command).await }).await?;
+    let view = state.to_the_end(async move { desk.command(&incident, command).await }).await?;
     shown(&view, leg)
 }
 

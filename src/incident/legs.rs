@@ -100,12 +100,17 @@ pub(super) fn point_name(point: TimePoint) -> &'static str {
     }
 }
 
-/// True unless the exclusion sends to this very program and an officer is part of its response.
+/// Ids of the built-in safeguards begin so; they bar programs without an officer and no other (policy.md).
+const BUILT_IN: &str = "built-in.";
+
+/// True where the exclusion keeps the program from this call.
 ///
-/// A program without an officer is barred by every exclusion, even one that names it: its crew may have changed
-/// since the row was written.
+/// A program with an officer is admitted by the built-in safeguards, and by an exclusion that sends to it. A program
+/// without one is barred by every exclusion, even one that names it: its crew may have changed since the row was
+/// written.
 pub(super) fn bars(exclusion: &ExclusionHit, plan: &LegPlan) -> bool {
-    exclusion.send.as_ref() != Some(&plan.program) || plan.kind.unaccompanied()
+    let admitted = exclusion.send.as_ref() == Some(&plan.program) || exclusion.id.starts_with(BUILT_IN);
+    plan.kind.unaccompanied() || !admitted
 }
 
 /// The first exclusion that bars a program from this call, by the order of the decision.

@@ -18,7 +18,7 @@ pub(super) struct Input<'a> {
 
 /// Bytes to text: byte-order mark, UTF-16 without one, the XML declaration, then UTF-8.
 ///
-/// `configured` is the encoding a layout names; content that shows otherwise by a mark wins over it.
+/// `configured` is the encoding of the sender's delimited text; a mark wins over it, and documents do not follow it.
 pub(super) fn text_of<'a>(bytes: &'a [u8], configured: Option<&'static Encoding>) -> Result<Input<'a>, DecodeError> {
     if bytes.starts_with(&[0xFF, 0xFE, 0, 0]) || bytes.starts_with(&[0, 0, 0xFE, 0xFF]) {
         return Err(DecodeError::new("encoding-not-supported", "byte 0", "UTF-32 is not read; send UTF-8"));
@@ -36,7 +36,9 @@ pub(super) fn text_of<'a>(bytes: &'a [u8], configured: Option<&'static Encoding>
         [first, 0, ..] if *first != 0 => return decoded(UTF_16LE, bytes, vec!["byte-order-guessed"]),
         _ => {}
     }
-    if let Some(encoding) = configured.filter(|encoding| *encoding != UTF_8) {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_document = matches!(first, Some(b'{' | b'<'));
+    if let Some(encoding) = configured.filter(|encoding| *encoding != UTF_8 && !is_document) {
         return decoded(encoding, bytes, Vec::new());
     }
     match (declared_encoding(bytes), std::str::from_utf8(bytes)) {

@@ -28,7 +28,7 @@ pub struct CadCopy {
 pub struct Copies {
     queue: mpsc::Sender<CadCopy>,
     copy_bytes_max: usize,
-    room: Arc<Semaphore>,
+    pub(super) room: Arc<Semaphore>,
 }
 
 impl Copies {

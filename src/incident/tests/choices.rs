@@ -185,3 +185,15 @@ fn overriding_to_programs_is_refused_where_there_is_nothing_to_rest_it_on() {
     assert_eq!(world.bad(7, to_programs(&[&["a"]])), Refusal::Closed);
     assert_eq!(world.bad(7, to_ordinary(Some("r"))), Refusal::Closed);
 }
+
+#[test]
+fn built_in_safeguards_bar_programs_without_an_officer_only() {
+    let mut decision = eligible(&[&["pact"], &["a"]]);
+    decision.exclusions = vec![exclusion("built-in.weapon", &[], None)];
+    decision.steps[0].legs[0].kind = ProgramKind::CoResponse;
+    let mut world = World::assessed(decision);
+    assert_eq!(world.bad(1, to_programs(&[&["a"]])), Refusal::Excluded { row: "built-in.weapon".to_owned() });
+    assert_eq!(names(&world.good(2, Command::AcceptRecommendation { by: taker() })), ["chosen", "offered"]);
+    assert_eq!(world.incident.legs[0].plan.program.as_str(), "pact");
+    assert_eq!(names(&world.good(3, decline(1))), ["declined", "returned-to-ordinary"], "the next has no officer");
+}

@@ -29,7 +29,7 @@ fn says(choice: u8) -> Decision {
     let mut pact = steps(&[&["pact"], &["a"]]);
     pact[0].legs[0].kind = ProgramKind::CoResponse;
     match choice {
-        0..=2 | 13.. => eligible(&[&["a"], &["b"]]),
+        0..=2 | 13 | 15.. => eligible(&[&["a"], &["b"]]),
         3..=4 => automatic(&[&["a", "b"], &["c"]]),
         5 => dangerous(),
         6 => doubtful(),
@@ -45,6 +45,12 @@ fn says(choice: u8) -> Decision {
         // A policy that contradicts itself: nothing of it may be offered.
         11 => Decision { exclusions: dangerous().exclusions, ..automatic(&[&["a"], &["b"]]) },
         12 => decision(Status::ShadowEligible),
+        14 => Decision {
+            exclusions: vec![exclusion("built-in.weapon", &[], None)],
+            route: Route::Program(ProgramId::new("pact")),
+            steps: pact,
+            ..decision(Status::Eligible)
+        },
     }
 }
 
@@ -166,6 +172,7 @@ fn effect_key(world: &World, back: usize) -> String {
 #[derive(Default)]
 struct BookKeeper {
     open: BTreeMap<LegId, Timestamp>,
+    plans: BTreeMap<LegId, LegPlan>,
     ended: BTreeSet<LegId>,
     owner: Option<LegId>,
     closed: bool,
@@ -174,14 +181,27 @@ struct BookKeeper {
     last: Option<Decision>,
 }
 
+/// True where the exclusion lets this program go: it needs an officer, and to be named by a row that is not built in.
+fn admits(hit: &ExclusionHit, plan: &LegPlan) -> bool {
+    let officer = matches!(plan.kind, ProgramKind::CoResponse | ProgramKind::PoliceCommunity);
+    officer && (hit.id == "built-in.weapon" || hit.send == Some(plan.program.clone()))
+}
+
+fn known_danger(decision: &Decision) -> impl Iterator<Item = &ExclusionHit> {
+    decision.exclusions.iter().filter(|hit| hit.for_want_of.is_empty())
+}
+
 impl BookKeeper {
     fn permitted(&self, plan: &LegPlan) -> bool {
-        self.last.as_ref().is_some_and(|decision| {
-            decision
-                .exclusions
-                .iter()
-                .all(|hit| hit.send.as_ref() == Some(&plan.program) && plan.kind == ProgramKind::CoResponse)
-        })
+        self.last.as_ref().is_some_and(|decision| decision.exclusions.iter().all(|hit| admits(hit, plan)))
+    }
+
+    /// Nobody who is asked or sent is asked or sent into what this decision knows to be dangerous.
+    fn heeds(&self, decision: &Decision) {
+        for leg in self.open.keys().chain(&self.owner) {
+            let plan = &self.plans[leg];
+            assert!(known_danger(decision).all(|hit| admits(hit, plan)), "{leg} is asked or sent into danger");
+        }
     }
 
     fn ends(&mut self, leg: &LegId) {
@@ -216,6 +236,7 @@ impl BookKeeper {
                 assert!(self.permitted(plan), "offered although excluded");
                 assert!(self.owner.is_none() && !self.ended.contains(leg));
                 assert!(*deadline > at);
+                self.plans.insert(leg.clone(), plan.clone());
                 assert!(self.open.insert(leg.clone(), *deadline).is_none());
             }
             Event::Chosen { .. } => assert!(!self.test && !self.shadow && self.open.is_empty()),
@@ -264,15 +285,24 @@ impl BookKeeper {
         if granted {
             assert!(self.open.values().all(|deadline| *deadline > now), "an overdue offer outlived a command");
         }
-        let danger = |hit: &ExclusionHit| hit.for_want_of.is_empty() && hit.send.is_none();
-        if self.last.as_ref().is_some_and(|decision| decision.exclusions.iter().any(danger)) {
-            assert!(self.owner.is_none() && self.open.is_empty(), "a team is asked or sent into danger");
+        if let Some(last) = &self.last {
+            self.heeds(last);
         }
         let still_to_send = incident.outstanding.values().filter_map(|effect| match &effect.act {
             Act::Offer { leg, .. } => Some(leg),
             _ => None,
         });
         assert!(still_to_send.into_iter().all(|leg| self.open.contains_key(leg)), "an ended offer would be sent");
+    }
+}
+
+/// What a command tells: in a stale record, an answer or a hazard, its danger is heeded.
+fn told_by(command: &Command) -> Option<&Decision> {
+    match command {
+        Command::Receive { decision, .. }
+        | Command::Answer { decision, .. }
+        | Command::ReportHazard { decision, .. } => Some(decision),
+        _ => None,
     }
 }
 
@@ -296,6 +326,9 @@ fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Co
     }
     world.apply(&events, now);
     keeper.agrees(world, now, granted);
+    if let (true, Some(decision)) = (granted, told_by(command)) {
+        keeper.heeds(decision);
+    }
     let told = |effect: &Effect| matches!(&effect.act, Act::TellCad(_));
     if owned && keeper.owner.is_none() && !keeper.closed {
         assert!(world.effects[known_effects..].iter().any(told), "the call came back and nobody was told");

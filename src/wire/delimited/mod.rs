@@ -143,8 +143,7 @@ impl<'s> Rows<'s> {
             return Err(DecodeError::new("too-many-elements", place, detail));
         }
         // The csv crate reads a quote that never closes to the end of the file, as if it were whole.
-        let quotes = self.layout.quote.map_or(0, |quote| raw.bytes().filter(|byte| *byte == quote).count());
-        if quotes % 2 == 1 {
+        if self.layout.quote.is_some_and(|quote| ends_inside_quotes(raw, self.layout.delimiter, quote)) {
             return Err(DecodeError::new("malformed-row", place, "a quoted field is not closed"));
         }
         Ok(Some(row))
@@ -180,6 +179,21 @@ impl<'s> Rows<'s> {
         }
         Ok(())
     }
+}
+
+/// True where a field that opens with a quote is never closed. A quote inside an open field (`5" pipe`) is text.
+fn ends_inside_quotes(raw: &str, delimiter: u8, quote: u8) -> bool {
+    let (mut field_starts, mut inside) = (true, false);
+    for byte in raw.bytes() {
+        // A doubled quote closes and opens again at once.
+        if byte == quote && (inside || field_starts) {
+            inside = !inside;
+            field_starts = !inside;
+        } else {
+            field_starts = !inside && (byte == delimiter || byte == b'\n');
+        }
+    }
+    inside
 }
 
 fn position(place: &Place, header: Option<&StringRecord>) -> Result<usize, DecodeError> {

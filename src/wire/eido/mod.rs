@@ -67,11 +67,12 @@ pub(super) fn fill(record: &mut CallRecord, text: &str, sender: &SenderProfile) 
 
 /// What serde's lexer says, without the words of the record that it quotes.
 fn malformed(error: &serde_json::Error) -> DecodeError {
-    let detail = match error.classify() {
-        serde_json::error::Category::Eof => "the text ends before the object does",
-        _ => "the text is not well-formed JSON",
+    let (problem, detail) = match error.classify() {
+        serde_json::error::Category::Eof => ("malformed-json", "the text ends before the object does"),
+        serde_json::error::Category::Data => ("wrong-type", "a value of another type belongs here"),
+        _ => ("malformed-json", "the text is not well-formed JSON"),
     };
-    DecodeError::new("malformed-json", format!("line {} column {}", error.line(), error.column()), detail)
+    DecodeError::new(problem, format!("line {} column {}", error.line(), error.column()), detail)
 }
 
 fn owned(text: &Text<'_>) -> Option<String> {

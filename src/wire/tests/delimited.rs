@@ -59,6 +59,8 @@ fn a_row_cut_short_is_refused_with_its_line() {
     let problems: Vec<_> =
         decode_rows(quoted, &sender).unwrap().map(|row| row.err().map(|error| error.problem)).collect();
     assert_eq!(problems, [None, Some("malformed-row")]);
+    let pipe = decode(b"Call No\n5\" pipe\n", None, &sender).unwrap();
+    assert_eq!(pipe.identity.incident, "5\" pipe", "a quote within a field is text");
 }
 
 #[test]

@@ -94,6 +94,13 @@ fn a_member_that_stands_twice_is_refused_whatever_its_spelling() {
 }
 
 #[test]
+fn facts_of_another_type_are_refused_as_such() {
+    assert_eq!(problem(&eido("\"x_fourth_facts\":\"weapon\"")), "wrong-type");
+    assert_eq!(problem(&eido("\"x_fourth_facts\":{\"weapon\":{\"seen\":true}}")), "wrong-type");
+    assert_eq!(decoded(&eido("\"x_fourth_facts\":{\"weapon\":null}")).stated_facts, []);
+}
+
+#[test]
 fn an_error_never_quotes_the_record() {
     for bytes in [
         eido("\"callComponent\":[7,\"Marjorie Okafor\"]"),

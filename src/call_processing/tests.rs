@@ -1,0 +1,268 @@
+//! The desk on a real embedded journal and the Kamloops policy: the line, its deadlines, restarts, repeats and failures.
+
+use super::*;
+use crate::configuration::read_policy_folder;
+use crate::clock::Clock;
+use crate::incident::{Act, CadNotice, Owner, Phase, Refusal};
+use crate::journal::{EmbeddedJournal, Journal, JournalError, Settings, UnavailableJournal};
+use crate::policy::Status;
+use crate::record::ProgramId;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+const EVENING: &str = "2026-05-15T20:00:00-07:00";
+
+fn profile() -> SenderProfile {
+    SenderProfile {
+        agency: "kamloops.example".into(),
+        element: "cad.kamloops.example".into(),
+        time_zone: jiff::tz::TimeZone::get("America/Vancouver").unwrap(),
+        layout: None,
+    }
+}
+
+fn policy() -> Arc<Policy> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");
+    Arc::new(Policy::compile(&read_policy_folder(&folder).unwrap()).unwrap())
+}
+
+fn journal(folder: &Path) -> Arc<dyn Journal> {
+    Arc::new(EmbeddedJournal::open(&Settings::new(folder.join("journal.db"))).unwrap())
+}
+
+async fn desk_on(journal: Arc<dyn Journal>, speed: f64) -> Desk {
+    let senders = BTreeMap::from([("default".to_owned(), profile())]);
+    let clock = Clock::starting_at(EVENING.parse().unwrap(), speed);
+    Desk::open(clock, journal, Some(policy()), senders).await.unwrap()
+}
+
+/// What a desk hands to the outbox, kept.
+fn outgoing(desk: &Desk) -> Arc<Mutex<Vec<(String, Act)>>> {
+    let kept: Arc<Mutex<Vec<(String, Act)>>> = Arc::default();
+    let into = Arc::clone(&kept);
+    desk.deliver_through(Box::new(move |out| into.lock().unwrap().push((out.effect.key, out.effect.act))));
+    kept
+}
+
+fn record(incident: &str, started: &str, weapon: &str) -> Bytes {
+    let component = |id: &str, more: &str| {
+        format!(
+            r#"{{"$id":"{id}","lastUpdateTimeStamp":"{started}","updatedByAgencyReference":{{"$ref":"kamloops.example"}}{more}}}"#
+        )
+    };
+    let place = "<presence xmlns='urn:ietf:params:xml:ns:pidf' xmlns:gp='urn:ietf:params:xml:ns:pidf:geopriv10' \
+        xmlns:gml='http://www.opengis.net/gml' entity='pres:c@kamloops.example'><tuple id='t'><status><gp:geopriv>\
+        <gp:location-info><gml:Point srsName='urn:ogc:def:crs:EPSG::4326'><gml:pos>50.6980 -120.3700</gml:pos>\
+        </gml:Point></gp:location-info></gp:geopriv></status></tuple></presence>";
+    let incident_part = component("inc", r#","incidentTypeCommonRegistryText":"WELFARE","locationReference":[{"$ref":"loc"}]"#);
+    let call = component(
+        "call",
+        &format!(
+            r#","direction":"incoming","standardPrimaryCallType":"emergency","callStateRegistryText":"callAnswered","callStartTimestamp":"{started}""#
+        ),
+    );
+    let location =
+        component("loc", &format!(r#","locationTypeDescriptionRegistryText":"CurrentIncident","locationByValue":"{place}""#));
+    let agency = component("kamloops.example", r#","agencyRoleDescriptionRegistryText":["CallReceiving"],"agencyType":["psap"]"#);
+    let facts = format!(
+        r#"{{"weapon":"{weapon}","violence":"none","self_harm":"none","medical":"none","crime":"none","setting":"outdoors","housing":"unsheltered","age":"40"}}"#
+    );
+    let whole = component(
+        &format!("urn:emergency:uid:incidentid:{incident}:kamloops.example"),
+        &format!(
+            r#","eidoVersion":"1.0","issuingElementIdentification":"cad.kamloops.example","x_fourth_facts":{facts},"incidentComponent":{incident_part},"callComponent":[{call}],"locationComponent":[{location}],"agencyComponent":[{agency}]"#
+        ),
+    );
+    Bytes::from(whole)
+}
+
+fn by() -> Actor {
+    Actor::CallTaker("position-1".into())
+}
+
+fn team() -> Actor {
+    Actor::Team("cso-north".into())
+}
+
+async fn eligible(desk: &Desk, name: &str) -> Answer {
+    let answer = desk.receive(record(name, EVENING, "none"), None, "default").await.unwrap();
+    assert_eq!(answer.decision.status, Status::Eligible, "{:?}", answer.decision);
+    answer
+}
+
+#[tokio::test]
+async fn a_call_is_decided_offered_accepted_and_cleared_and_the_cad_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let out = outgoing(&desk);
+    let answer = eligible(&desk, "one").await;
+    let chosen = desk.choose(&answer.incident, Choice::Accept, by()).await.unwrap();
+    let leg = chosen.incident.legs[0].id.clone();
+    assert_eq!((chosen.incident.phase, &chosen.incident.owner), (Phase::Offered, &Owner::Psap), "the PSAP owns what is only offered");
+    let accepted = desk.command(&answer.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
+    assert_eq!(accepted.incident.owner, Owner::Team(leg.clone()));
+    let disposition = crate::incident::Disposition::Supported;
+    let cleared = desk.command(&answer.incident, Command::ClearLeg { leg, disposition, by: team() }).await.unwrap();
+    assert_eq!((cleared.incident.phase, &cleared.incident.owner), (Phase::Closed, &Owner::Psap));
+    let kinds: Vec<_> = out.lock().unwrap().iter().map(|(_, act)| std::mem::discriminant(act)).collect();
+    assert_eq!(kinds.len(), 3, "the offer, the acceptance and the clearance: {:?}", out.lock().unwrap());
+}
+
+#[tokio::test]
+async fn a_repeat_changes_nothing_and_a_weapon_learnt_later_takes_the_offer_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let out = outgoing(&desk);
+    let answer = eligible(&desk, "two").await;
+    let again = desk.receive(record("two", EVENING, "none"), None, "default").await.unwrap();
+    assert!(again.repeat && again.state.version == answer.state.version);
+    desk.choose(&answer.incident, Choice::Accept, by()).await.unwrap();
+    let worse = desk.receive(record("two", "2026-05-15T20:01:00-07:00", "present"), None, "default").await.unwrap();
+    assert_eq!(worse.incident, answer.incident, "a later record of the same incident");
+    let view = desk.view(&answer.incident).await.unwrap();
+    assert_eq!((view.incident.phase, &view.incident.owner), (Phase::Ordinary, &Owner::Psap));
+    let told = out.lock().unwrap().iter().any(|(_, act)| matches!(act, Act::TellCad(CadNotice::OrdinaryRoute { .. })));
+    assert!(told, "the CAD hears that the call is back");
+    let poorer = desk.receive(record("two", "2026-05-15T20:02:00-07:00", "none"), None, "default").await.unwrap();
+    assert_eq!(poorer.facts.value("weapon").as_deref(), Some("present"), "a poorer record clears no danger");
+}
+
+#[tokio::test]
+async fn a_deadline_nobody_answers_brings_the_call_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 600.0).await;
+    let timers = desk.clone();
+    let running = tokio::spawn(async move { timers.run_deadlines().await });
+    let answer = eligible(&desk, "three").await;
+    desk.choose(&answer.incident, Choice::Accept, by()).await.unwrap();
+    let back = async {
+        loop {
+            let view = desk.view(&answer.incident).await.unwrap();
+            if view.incident.phase == Phase::Ordinary {
+                return view;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let view = tokio::time::timeout(Duration::from_secs(20), back).await.expect("every leg times out");
+    assert_eq!(view.incident.owner, Owner::Psap);
+    let late = desk.command(&answer.incident, Command::AcceptLeg { leg: view.incident.legs[0].id.clone(), by: team() }).await;
+    assert!(matches!(late, Err(CallProblem::Refused(Refusal::NoLongerYours { .. }))));
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_restart_rebuilds_every_incident_its_deadline_and_what_is_undelivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, keys) = {
+        let desk = desk_on(journal(folder.path()), 1.0).await;
+        let out = outgoing(&desk);
+        let answer = eligible(&desk, "four").await;
+        let view = desk.choose(&answer.incident, Choice::Accept, by()).await.unwrap();
+        let keys: Vec<String> = out.lock().unwrap().iter().map(|(key, _)| key.clone()).collect();
+        (view, keys)
+    };
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let out = outgoing(&desk);
+    desk.resume().await;
+    let after = desk.view(&before.incident.id).await.unwrap();
+    assert_eq!(after.incident, before.incident, "recovery is the live transition");
+    assert_eq!(after.record, before.record, "the record is decoded again from the content store");
+    let resumed: Vec<String> = out.lock().unwrap().iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(resumed, keys, "what was not reported as delivered goes out again under the same key");
+    assert_eq!(desk.find("urn:emergency:uid:incidentid:four:kamloops.example"), Some(before.incident.id.clone()));
+}
+
+#[tokio::test]
+async fn bad_bytes_are_refused_and_the_refusal_is_journaled_without_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let refused = desk.receive(Bytes::from_static(b"{\"Canary\": "), None, "default").await;
+    assert!(matches!(refused, Err(CallProblem::Decode(_))));
+    let entries = desk.journal().read_after(0, 10).await.unwrap();
+    assert_eq!(entries.len(), 1);
+    assert!(!serde_json::to_string(&entries).unwrap().contains("Canary"));
+    assert!(matches!(desk.receive(Bytes::new(), None, "nobody").await, Err(CallProblem::UnknownSender(_))));
+}
+
+#[tokio::test]
+async fn without_a_journal_nothing_is_taken_and_nothing_is_left_behind() {
+    let closed = UnavailableJournal::because(JournalError::Unavailable("test".into()));
+    let desk = desk_on(Arc::new(closed), 1.0).await;
+    let refused = desk.receive(record("five", EVENING, "none"), None, "default").await;
+    assert!(matches!(refused, Err(CallProblem::Journal(JournalError::Unavailable(_)))));
+    assert!(desk.open_incidents().is_empty());
+    assert_eq!(desk.find("urn:emergency:uid:incidentid:five:kamloops.example"), None);
+}
+
+#[tokio::test]
+async fn without_a_policy_every_call_takes_the_ordinary_route_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let senders = BTreeMap::from([("default".to_owned(), profile())]);
+    let clock = Clock::starting_at(EVENING.parse().unwrap(), 1.0);
+    let desk = Desk::open(clock, journal(folder.path()), None, senders).await.unwrap();
+    let answer = desk.receive(record("six", EVENING, "none"), None, "default").await.unwrap();
+    assert_eq!(answer.decision.status, Status::NotAssessed { why: "no-policy".into() });
+    assert!(!answer.decision.reasons.is_empty());
+    let answered = desk.answer(&answer.incident, "weapon", "none", by()).await;
+    assert!(matches!(answered, Err(CallProblem::NoPolicy)));
+}
+
+#[tokio::test]
+async fn overrides_need_a_reason_and_never_pass_an_exclusion() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let answer = eligible(&desk, "seven").await;
+    let silent = desk.choose(&answer.incident, Choice::Ordinary { reason: None }, by()).await;
+    assert!(matches!(silent, Err(CallProblem::Refused(Refusal::ReasonRequired))));
+    let armed = desk.receive(record("eight", EVENING, "used"), None, "default").await.unwrap();
+    let program = ProgramId::new("cso-north");
+    let forced = desk.choose(&armed.incident, Choice::Program { program, reason: "known to them".into() }, by()).await;
+    assert!(matches!(forced, Err(CallProblem::Refused(Refusal::Excluded { .. }))), "{forced:?}");
+    let nobody = ProgramId::new("nobody");
+    let unknown = desk.choose(&answer.incident, Choice::Program { program: nobody, reason: "why".into() }, by()).await;
+    assert!(matches!(unknown, Err(CallProblem::NoSuchProgram(_))));
+}
+
+#[tokio::test]
+async fn a_name_used_again_after_the_close_is_a_new_incident() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let first = eligible(&desk, "nine").await;
+    let chosen = desk.choose(&first.incident, Choice::Accept, by()).await.unwrap();
+    let leg = chosen.incident.legs[0].id.clone();
+    desk.command(&first.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
+    let disposition = crate::incident::Disposition::Supported;
+    desk.command(&first.incident, Command::ClearLeg { leg, disposition, by: team() }).await.unwrap();
+    let second = desk.receive(record("nine", "2026-05-16T21:00:00-07:00", "none"), None, "default").await.unwrap();
+    assert_ne!(second.incident, first.incident, "a counter that starts again swallows no call");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_make_one_incident_each_and_two_teams_never_own_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let answer = eligible(&desk, "ten").await;
+    let chosen = desk.choose(&answer.incident, Choice::Accept, by()).await.unwrap();
+    let leg = chosen.incident.legs[0].id.clone();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..32 {
+        let (desk, leg, incident) = (desk.clone(), leg.clone(), answer.incident.clone());
+        tasks.spawn(async move {
+            let same = desk.receive(record("shared", EVENING, "none"), None, "default").await.unwrap();
+            let by = Actor::Team(format!("device-{number}"));
+            let _ = desk.command(&incident, Command::AcceptLeg { leg, by }).await;
+            same.incident
+        });
+    }
+    let incidents: std::collections::BTreeSet<_> = tasks.join_all().await.into_iter().collect();
+    assert_eq!(incidents.len(), 1, "thirty-two copies of one record are one incident");
+    let entries = desk.journal().read_incident(&answer.incident).await.unwrap();
+    let accepted = entries
+        .iter()
+        .filter(|entry| matches!(&entry.stored, crate::journal::Stored::Incident(crate::incident::Event::Accepted { .. })))
+        .count();
+    assert_eq!(accepted, 1);
+}
