@@ -31,7 +31,7 @@ use evaluation::LiveFigures;
 use jiff::tz::TimeZone;
 use maud::Markup;
 use serde::Deserialize;
-use session::Sessions;
+use session::{NoRandomness, Sessions};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use visitor::{Doors, Visitor};
@@ -86,7 +86,7 @@ impl PageState {
         zone: TimeZone,
         settings: &Settings,
         stopping: watch::Receiver<bool>,
-    ) -> Result<Self, getrandom::Error> {
+    ) -> Result<Self, NoRandomness> {
         let sessions = Arc::new(Sessions::new(settings.session_h_max)?);
         Ok(Self {
             desk,

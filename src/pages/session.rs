@@ -15,6 +15,11 @@ const SESSIONS_MAX: usize = 4_096;
 /// SHA-256 of a session id: what is kept, so that a memory image holds no usable cookie.
 pub type IdHash = [u8; 32];
 
+/// The operating system gives no random bytes: nothing that must not be guessed can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gives no randomness")]
+pub struct NoRandomness;
+
 /// The live sessions.
 pub struct Sessions {
     live: Mutex<HashMap<IdHash, Session>>,
@@ -31,11 +36,11 @@ impl Sessions {
     /// No sessions yet; each will last `hours` from sign-in, however much it is used.
     ///
     /// # Errors
-    /// Where the operating system gives no randomness.
-    pub fn new(hours: u32) -> Result<Self, getrandom::Error> {
+    /// [`NoRandomness`].
+    pub fn new(hours: u32) -> Result<Self, NoRandomness> {
         Ok(Self {
             live: Mutex::new(HashMap::new()),
-            secret: clock::random_bytes()?,
+            secret: clock::random_bytes().map_err(|_| NoRandomness)?,
             length: SignedDuration::from_hours(i64::from(hours)),
         })
     }
@@ -43,9 +48,9 @@ impl Sessions {
     /// Begins a session and gives its id for the cookie. Sign-in always makes a new id (no fixation).
     ///
     /// # Errors
-    /// Where the operating system gives no randomness.
-    pub fn begin(&self, identity: Identity, now: Timestamp) -> Result<String, getrandom::Error> {
-        let id = hex::encode(clock::random_bytes::<32>()?);
+    /// [`NoRandomness`].
+    pub fn begin(&self, identity: Identity, now: Timestamp) -> Result<String, NoRandomness> {
+        let id = hex::encode(clock::random_bytes::<32>().map_err(|_| NoRandomness)?);
         let ends = now.checked_add(self.length).unwrap_or(now);
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.retain(|_, session| session.ends > now);

@@ -65,7 +65,7 @@ impl Browser {
             wanted.add_arg(argument).unwrap();
         }
         wanted.add_arg(&format!("--user-data-dir={}", profile.path().display())).unwrap();
-        wanted.insert_base_capability("goog:loggingPrefs".to_owned(), json!({ "browser": "ALL" }));
+        wanted.set("goog:loggingPrefs", json!({ "browser": "ALL" })).unwrap();
         let driver = WebDriver::builder(chromedriver.clone(), wanted).client(http.clone()).connect().await.unwrap();
         Self { driver, http, chromedriver, process, _profile: profile }
     }
@@ -223,7 +223,9 @@ impl HttpClient for Http {
         Box::pin(self.carry(request))
     }
 
-    fn new<'life0, 'async_trait>(&'life0 self) -> Pin<Box<dyn Future<Output = Arc<dyn HttpClient>> + Send + 'async_trait>>
+    fn new<'life0, 'async_trait>(
+        &'life0 self,
+    ) -> Pin<Box<dyn Future<Output = Arc<dyn HttpClient>> + Send + 'async_trait>>
     where
         'life0: 'async_trait,
         Self: 'async_trait,

@@ -37,7 +37,7 @@ async fn drive(pages_url: &str, intake_url: &str, screenshots: &Path) {
     browser.there(&format!("#call[data-call=\"{incident}\"]")).await;
     assert!(!browser.is_there("#call .note img").await, "caller text became markup");
 
-    browser.there("#question").await;
+    browser.there("html[data-keys=ready] #question").await;
     browser.picture(screenshots, "call_taker_light").await;
     browser.prefer("dark").await;
     browser.picture(screenshots, "call_taker_dark").await;
@@ -80,12 +80,23 @@ fn record() -> Value {
     let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let text = std::fs::read_to_string(sample).unwrap().replace("encamp1", &format!("browser{nanos}"));
     let mut record: Value = serde_json::from_str(&text).unwrap();
+    happens_now(&mut record);
     record["incidentComponent"]["incidentTypeInternalCode"] = "CS-ENC".into();
     let note = "tent under the bridge <img src=x onerror=document.title='taken'> two people, calm";
     if let Some(notes) = record["notesComponent"].as_array_mut() {
         notes.iter_mut().for_each(|one| one["notesActionComments"] = note.into());
     }
     record
+}
+
+/// Every time that the sample states is now.
+fn happens_now(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with("2026-06-10T") => *text = jiff::Timestamp::now().to_string(),
+        Value::Array(items) => items.iter_mut().for_each(happens_now),
+        Value::Object(fields) => fields.values_mut().for_each(happens_now),
+        _ => {}
+    }
 }
 
 /// Answers each next question by its key, towards a team where an answer opens one, until a team is recommended.
@@ -96,11 +107,8 @@ async fn answer_by_key(browser: &Browser) -> usize {
         }
         let question = browser.there("#question").await;
         let fact = question.attr("data-seen").await.unwrap().unwrap();
-        let opening = browser.driver.query(thirtyfour::By::Css("#question [data-digit]:has(small)")).nowait();
-        let digit = match opening.first_opt().await.unwrap() {
-            Some(button) => button.attr("data-digit").await.unwrap().unwrap(),
-            None => "1".to_owned(),
-        };
+        let opening = browser.attribute("#question [data-digit]:has(small)", "data-digit").await;
+        let digit = opening.unwrap_or_else(|| "1".to_owned());
         browser.press(&digit).await;
         let began = Instant::now();
         while browser.attribute("#question", "data-seen").await.as_ref() == Some(&fact) {
@@ -116,13 +124,13 @@ async fn answer_by_key(browser: &Browser) -> usize {
 
 async fn in_french(browser: &Browser, pages_url: &str, incident: &str, screenshots: &Path) {
     browser.open(&format!("{pages_url}/?call={incident}&lang=fr")).await;
-    browser.there("html[lang=fr] #recommendation").await;
+    browser.there("html[lang=fr][data-keys=ready] #recommendation").await;
     let text = browser.run("return document.body.innerText").await;
     let text = text.as_str().unwrap_or_default();
     assert!(text.contains("Recommandation") && !text.contains("Recommendation"), "{text}");
     browser.picture(screenshots, "call_taker_french").await;
     browser.open(&format!("{pages_url}/?call={incident}&lang=en")).await;
-    browser.there("html[lang=en] #recommendation").await;
+    browser.there("html[lang=en][data-keys=ready] #recommendation").await;
 }
 
 /// The team's side: the offer, accepted, on the way, there, and cleared.

@@ -9,7 +9,7 @@ use crate::pages::layout::{Icon, icon, timer, token};
 use crate::pages::risks;
 use crate::pages::trail::kebab;
 use crate::pages::visitor::Visitor;
-use crate::pages::words::Words;
+use crate::pages::words::{Language, Words};
 use crate::policy::{Decision, ProgramOption, Route};
 use crate::record::{CallRecord, Location};
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::new(Vec::
 
 /// Every program considered, and why it can or cannot.
 #[must_use]
-pub fn options(words: &Words, decision: &Decision) -> Markup {
+pub fn options(words: &Words, decision: &Decision, now: Timestamp) -> Markup {
     html! {
         section.card aria-labelledby="options-title" {
             h2 #options-title { (words.t("options.title")) }
@@ -39,7 +39,7 @@ pub fn options(words: &Words, decision: &Decision) -> Markup {
                             span.unseen { (words.t(if option.can_take { "options.can" } else { "options.cannot" })) ": " }
                         }
                         strong { (option.title) }
-                        span.muted dir="auto" { (option_why(words, option)) }
+                        span.muted dir="auto" { (option_why(words, option, now)) }
                     }
                 }
             }
@@ -63,11 +63,15 @@ fn route_title(words: &Words, decision: &Decision, route: &Route) -> String {
     }
 }
 
-/// Why a program can or cannot take the call: in the reader's words for the product's codes, with the opening time.
+/// Why a program can or cannot take the call: the policy's own sentence, and in another language the product's words
+/// for the code, with the next opening.
 #[must_use]
-pub fn option_why(words: &Words, option: &ProgramOption) -> String {
+pub fn option_why(words: &Words, option: &ProgramOption, now: Timestamp) -> String {
+    if words.language == Language::POLICY {
+        return option.why.clone();
+    }
     match (option.opens_at, words.known(&format!("option.{}", option.code))) {
-        (Some(opens), _) => words.with("option.opens", &[("when", &words.day_and_time(opens))]),
+        (Some(opens), _) => words.with("option.opens", &[("when", &words.day_and_time(opens, now))]),
         (None, Some(text)) => text.to_owned(),
         (None, None) => option.why.clone(),
     }
@@ -210,7 +214,7 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
                     @for unit in record.units.iter().take(ITEMS_MAX) {
                         div { dt { (words.t("record.unit")) } dd { (caller_text::line(&unit.unit)) " · " (words.code("moved", &kebab(&unit.status))) } }
                     }
-                    div { dt { (words.t("record.sender")) } dd { (caller_text::line(record.identity.agency.as_str())) " · " (caller_text::line(&record.identity.incident)) } }
+                    div { dt { (words.t("record.sender")) } dd { (caller_text::line(record.identity.agency.as_str())) " · " (caller_text::line(call_name(&record.identity.incident))) } }
                 }
                 h3 { (words.t("record.narrative")) }
                 @if record.notes.is_empty() { p.muted { (words.t("record.no-narrative")) } }
@@ -228,9 +232,16 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
     }
 }
 
+/// The sender's name of the incident as people say it: of an EIDO tracking identifier
+/// (`urn:emergency:uid:incidentid:<name>:<agency>`, NENA-STA-021.1b 2.2) its name part.
+fn call_name(incident: &str) -> &str {
+    incident.strip_prefix("urn:emergency:uid:incidentid:").and_then(|rest| rest.split(':').next()).unwrap_or(incident)
+}
+
 /// True for a number that stands among the call-back addresses already.
 fn is_stated(record: &CallRecord, phone: &str) -> bool {
-    record.callbacks.iter().any(|callback| callback.trim_start_matches("tel:") == phone)
+    let bare = |number: &str| number.trim_start_matches("tel:").to_owned();
+    record.callbacks.iter().any(|callback| bare(callback) == bare(phone))
 }
 
 fn place(words: &Words, location: &Location) -> Markup {
@@ -278,7 +289,7 @@ pub fn call(
                 (super::recommendation::questions(visitor, view))
                 (legs(visitor, incident, now))
                 div.two {
-                    @if let Some(decision) = &incident.decision { (options(words, decision)) }
+                    @if let Some(decision) = &incident.decision { (options(words, decision, now)) }
                     (facts(visitor, incident))
                 }
                 details #trail.card {
