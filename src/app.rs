@@ -3,11 +3,11 @@
 use crate::access::Access;
 use crate::call_processing::Desk;
 use crate::clock::Clock;
-use crate::commands::BadInput;
 use crate::configuration::{Configuration, read_policy_folder};
 use crate::handoff::{HttpClient, Outbox, Outcomes};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
+use crate::input::BadInput;
 use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, UnavailableJournal};
 use crate::policy::{Policy, PolicyFiles};
 use crate::record::IncidentId;
@@ -65,7 +65,8 @@ impl Application {
         let desk = Arc::new(desk.map_err(|fault| bad("the journal", &fault))?);
         note_start(&desk).await;
 
-        let client = HttpClient::new(configuration.handoff.ca_file.as_deref()).map_err(|fault| bad("handoff", &fault))?;
+        let client =
+            HttpClient::new(configuration.handoff.ca_file.as_deref()).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
         let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), client, reporter);
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
@@ -91,8 +92,16 @@ impl Application {
                 .map_err(|fault| bad("pages", &fault))?
         };
         let routers = [
-            (DoorName::Intake, configuration.listen.intake, http::intake_router(state_of(&state, configuration, DoorName::Intake))),
-            (DoorName::Teams, configuration.listen.teams, http::teams_router(state_of(&state, configuration, DoorName::Teams))),
+            (
+                DoorName::Intake,
+                configuration.listen.intake,
+                http::intake_router(state_of(&state, configuration, DoorName::Intake)),
+            ),
+            (
+                DoorName::Teams,
+                configuration.listen.teams,
+                http::teams_router(state_of(&state, configuration, DoorName::Teams)),
+            ),
             (DoorName::Pages, configuration.listen.pages, pages_router(page_state, configuration)),
             (DoorName::Operations, configuration.listen.operations, http::operations_router(state)),
         ];
@@ -106,7 +115,11 @@ impl Application {
             doors.spawn(async move {
                 let drained = http::serve(door, router, stopping).await;
                 if drained.cut_off > 0 {
-                    tracing::warn!(door = name.name(), cut_off = drained.cut_off, "connections were cut off by the drain");
+                    tracing::warn!(
+                        door = name.name(),
+                        cut_off = drained.cut_off,
+                        "connections were cut off by the drain"
+                    );
                 }
             });
         }
@@ -161,7 +174,9 @@ impl Outcomes for ToDesk {
 
     fn undeliverable(&self, incident: &IncidentId, key: &str, why: &str) -> Pending<'_, ()> {
         telemetry::effect_counted("undeliverable");
-        Box::pin(self.report(incident.clone(), Command::EffectUndeliverable { key: key.to_owned(), why: why.to_owned() }))
+        Box::pin(
+            self.report(incident.clone(), Command::EffectUndeliverable { key: key.to_owned(), why: why.to_owned() }),
+        )
     }
 }
 
@@ -204,14 +219,20 @@ fn state_of(state: &http::State, configuration: &Configuration, door: DoorName) 
 }
 
 fn pages_router(state: pages::PageState, configuration: &Configuration) -> Router {
-    http::guard(pages::router(state), DoorName::Pages, &configuration.http.limits_of(DoorName::Pages))
+    // The pages' headers go on what the layers answer too.
+    pages::headers::secured(http::guard(
+        pages::router(state),
+        DoorName::Pages,
+        &configuration.http.limits_of(DoorName::Pages),
+    ))
 }
 
 /// The zone in which the pages show times: the configured one, or the policy's.
 fn page_zone(configuration: &Configuration, desk: &Desk) -> Result<jiff::tz::TimeZone, BadInput> {
     match &configuration.pages.time_zone {
         Some(name) => jiff::tz::TimeZone::get(name).map_err(|_| {
-            BadInput::new(format!("`pages.time_zone`: no time zone is named `{name}`")).help("use an IANA name such as `America/Vancouver`")
+            BadInput::new(format!("`pages.time_zone`: no time zone is named `{name}`"))
+                .help("use an IANA name such as `America/Vancouver`")
         }),
         None => Ok(desk.policy().map_or(jiff::tz::TimeZone::UTC, |policy| policy.time_zone().clone())),
     }
@@ -220,7 +241,8 @@ fn page_zone(configuration: &Configuration, desk: &Desk) -> Result<jiff::tz::Tim
 async fn door(configuration: &Configuration, name: DoorName, address: SocketAddr) -> Result<Door, BadInput> {
     let limits = configuration.http.limits_of(name);
     limits.check().map_err(|fault| bad(&format!("http.limits.{}", name.name()), &fault))?;
-    let tls = configuration.http.tls_of(name).map(http::acceptor).transpose().map_err(|fault| bad(name.name(), &fault))?;
+    let tls =
+        configuration.http.tls_of(name).map(http::acceptor).transpose().map_err(|fault| bad(name.name(), &fault))?;
     let listener = TcpListener::bind(address).await.map_err(|fault| {
         BadInput::new(format!("`listen.{}`: {address} cannot be had: {fault}", name.name()))
             .help("another process may have it; choose another port, or 0 for any free one")

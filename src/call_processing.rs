@@ -1,6 +1,8 @@
 //! THE STORY: bytes → record → facts → decision → journal → hand-off, as one function on one screen.
 
 mod live;
+mod finding;
+mod counting;
 mod recovery;
 mod timers;
 mod views;
@@ -16,6 +18,7 @@ use crate::incident::{Actor, Command, RecordReceived};
 use crate::journal::Content;
 use crate::policy::{Availability, Decision, Gap, Mode, Policy, PolicyIdentity};
 use crate::record::{CallRecord, Format, IncidentId, LegId};
+use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -32,6 +35,7 @@ impl Desk {
     /// # Errors
     /// [`CallProblem`]. On [`CallProblem::Decode`] the refusal itself has been journaled, without personal data.
     pub async fn receive(&self, bytes: Bytes, format: Option<Format>, sender: &str) -> Result<Answer, CallProblem> {
+        let started = monotonic_now();
         let profile = self.sender(sender)?;
         let record = match decode(bytes.clone(), format, profile).await {
             Ok(record) => Arc::new(record),
@@ -58,6 +62,10 @@ impl Desk {
                 })
             })
             .await?;
+        for repair in &record.repairs {
+            telemetry::repair_counted(record.format.name(), &repair.kind);
+        }
+        telemetry::call_received(started.elapsed());
         Ok(done.answer(Some(&record)))
     }
 

@@ -73,11 +73,16 @@ fn civil_now() -> Timestamp {
 ///
 /// # Errors
 /// Where the operating system gives none.
-pub fn random_bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0_u8; N];
-    getrandom::fill(&mut bytes)?;
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)
 }
+
+/// The operating system gave no random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gives no randomness")]
+pub struct NoRandomness;
 
 /// A uniform number in 0 … 1, for jitter; 0.5 where the operating system gives no randomness.
 #[must_use]

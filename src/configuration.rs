@@ -1,6 +1,6 @@
 //! One file gathering each room's Settings, and the reading of policy folders. The only room that reads the environment.
 
-use crate::commands::BadInput;
+use crate::input::BadInput;
 use crate::policy::PolicyFiles;
 use crate::telemetry::LogSettings;
 use crate::wire::{Layout, SenderProfile};
@@ -118,7 +118,9 @@ impl Configuration {
     /// What the parts must be to each other.
     fn check(&self) -> Result<(), BadInput> {
         if self.senders.is_empty() {
-            return Err(BadInput::new("the configuration has no `[[sender]]`").help("name at least the CAD, as `default`"));
+            return Err(
+                BadInput::new("the configuration has no `[[sender]]`").help("name at least the CAD, as `default`")
+            );
         }
         let exposed = |address: &SocketAddr| !address.ip().is_loopback();
         let doors = [self.listen.intake, self.listen.teams, self.listen.pages, self.listen.operations];
@@ -162,7 +164,9 @@ impl Configuration {
             line("journal", self.journal.path.display().to_string()),
             line("policy folder", self.policy.folder.display().to_string()),
         ];
-        lines.extend(self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))));
+        lines.extend(
+            self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))),
+        );
         lines
     }
 }

@@ -28,6 +28,7 @@ pub mod http;
 pub mod pages;
 pub mod clock;
 pub mod telemetry;
+pub mod input;
 pub mod configuration;
 pub mod app;
 pub mod commands;

@@ -1,11 +1,14 @@
 //! The live incidents of one adapter: found, locked, appended to, applied, and their effects handed on.
 
+use super::counting::count;
+use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
-use crate::clock::{Clock, random_bytes};
+use crate::clock::{Clock, monotonic_now};
 use crate::incident::{Command, Event, Incident, LegState, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
-use crate::record::{CallRecord, IncidentId, ProgramId, RecordIdentity, TimePoint};
+use crate::record::{CallRecord, IncidentId, ProgramId, TimePoint};
+use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -61,29 +64,6 @@ pub(super) struct Slot {
 struct State {
     incident: Arc<Incident>,
     record: Option<Arc<CallRecord>>,
-}
-
-#[derive(Clone)]
-struct Found {
-    incident: IncidentId,
-    began: Option<Timestamp>,
-    closed_at: Option<Timestamp>,
-}
-
-/// How a sender's incident is recognised. EIDO incident tracking identifiers are unique across agencies
-/// (NENA-STA-021.1b 2.2), so that two agencies' EIDOs of one incident meet; other names are an agency's own.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct CallKey {
-    agency: String,
-    incident: String,
-}
-
-impl CallKey {
-    fn of(identity: &RecordIdentity) -> Self {
-        let global = identity.incident.starts_with("urn:emergency:uid:incidentid:");
-        let agency = if global { String::new() } else { identity.agency.as_str().to_owned() };
-        Self { agency, incident: identity.incident.clone() }
-    }
 }
 
 /// What a command is built from, under the incident's lock.
@@ -371,8 +351,16 @@ impl Desk {
                     events: events.iter().cloned().map(Stored::Incident).collect(),
                     content: prepared.content,
                 };
+                let started = monotonic_now();
                 match self.inner.journal.append(batch).await {
-                    Ok(entries) => self.apply(slot, state, record.as_ref(), &events, entries).await,
+                    Ok(entries) => {
+                        telemetry::journal_appended(
+                            u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                            started.elapsed(),
+                        );
+                        count(&events, prepared.decide_ns);
+                        self.apply(slot, state, record.as_ref(), &events, entries).await;
+                    }
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;
                         state.incident = Arc::new(self.fold(&slot.id).await?);
@@ -570,41 +558,6 @@ impl Slot {
 
 /// The programs that hold or have been offered this incident.
 fn held_by(incident: &Incident) -> Vec<ProgramId> {
-    let holds = |state: LegState| match state {
-        LegState::Offered | LegState::Accepted | LegState::EnRoute | LegState::OnScene | LegState::WithPerson => true,
-        LegState::Declined
-        | LegState::TimedOut
-        | LegState::Unreachable
-        | LegState::Withdrawn
-        | LegState::StoodBack
-        | LegState::Returned
-        | LegState::Cleared => false,
-    };
+    let holds = |state: LegState| state == LegState::Offered || state.owns();
     incident.legs.iter().filter(|leg| holds(leg.state)).map(|leg| leg.plan.program.clone()).collect()
-}
-
-/// The first instant known of an incident.
-fn began(incident: &Incident) -> Option<Timestamp> {
-    let at = |point| incident.times.get(&point).copied();
-    at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
-}
-
-fn stated_begin(record: &CallRecord) -> Option<Timestamp> {
-    record.times.get(TimePoint::Received).or_else(|| record.times.get(TimePoint::Entered))
-}
-
-/// True where a sender uses the name of a closed incident for a new call (fault 5): it began at another time, or, where
-/// the sender states no time, the old one has been closed for half a day.
-fn is_reused(found: &Found, record: &CallRecord, now: Timestamp) -> bool {
-    let Some(closed_at) = found.closed_at else { return false };
-    match (found.began, stated_begin(record)) {
-        (Some(before), Some(stated)) => before != stated && stated > closed_at,
-        (None, _) | (_, None) => now.duration_since(closed_at).as_hours() >= 12,
-    }
-}
-
-/// A random name: opaque, and long enough that nobody can guess another's.
-fn new_incident_id() -> Result<IncidentId, CallProblem> {
-    let bytes = random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
-    Ok(IncidentId::new(format!("i-{}", hex::encode(bytes))))
 }

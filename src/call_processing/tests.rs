@@ -1,8 +1,8 @@
 //! The desk on a real embedded journal and the Kamloops policy: the line, its deadlines, restarts, repeats and failures.
 
 use super::*;
-use crate::configuration::read_policy_folder;
 use crate::clock::Clock;
+use crate::configuration::read_policy_folder;
 use crate::incident::{Act, CadNotice, Owner, Phase, Refusal};
 use crate::journal::{EmbeddedJournal, Journal, JournalError, Settings, UnavailableJournal};
 use crate::policy::Status;
@@ -56,16 +56,22 @@ fn record(incident: &str, started: &str, weapon: &str) -> Bytes {
         xmlns:gml='http://www.opengis.net/gml' entity='pres:c@kamloops.example'><tuple id='t'><status><gp:geopriv>\
         <gp:location-info><gml:Point srsName='urn:ogc:def:crs:EPSG::4326'><gml:pos>50.6980 -120.3700</gml:pos>\
         </gml:Point></gp:location-info></gp:geopriv></status></tuple></presence>";
-    let incident_part = component("inc", r#","incidentTypeCommonRegistryText":"WELFARE","locationReference":[{"$ref":"loc"}]"#);
+    let incident_part =
+        component("inc", r#","incidentTypeCommonRegistryText":"WELFARE","locationReference":[{"$ref":"loc"}]"#);
     let call = component(
         "call",
         &format!(
             r#","direction":"incoming","standardPrimaryCallType":"emergency","callStateRegistryText":"callAnswered","callStartTimestamp":"{started}""#
         ),
     );
-    let location =
-        component("loc", &format!(r#","locationTypeDescriptionRegistryText":"CurrentIncident","locationByValue":"{place}""#));
-    let agency = component("kamloops.example", r#","agencyRoleDescriptionRegistryText":["CallReceiving"],"agencyType":["psap"]"#);
+    let location = component(
+        "loc",
+        &format!(r#","locationTypeDescriptionRegistryText":"CurrentIncident","locationByValue":"{place}""#),
+    );
+    let agency = component(
+        "kamloops.example",
+        r#","agencyRoleDescriptionRegistryText":["CallReceiving"],"agencyType":["psap"]"#,
+    );
     let facts = format!(
         r#"{{"weapon":"{weapon}","violence":"none","self_harm":"none","medical":"none","crime":"none","setting":"outdoors","housing":"unsheltered","age":"40"}}"#
     );
@@ -100,7 +106,11 @@ async fn a_call_is_decided_offered_accepted_and_cleared_and_the_cad_is_told() {
     let answer = eligible(&desk, "one").await;
     let chosen = desk.choose(&answer.incident, Choice::Accept, by()).await.unwrap();
     let leg = chosen.incident.legs[0].id.clone();
-    assert_eq!((chosen.incident.phase, &chosen.incident.owner), (Phase::Offered, &Owner::Psap), "the PSAP owns what is only offered");
+    assert_eq!(
+        (chosen.incident.phase, &chosen.incident.owner),
+        (Phase::Offered, &Owner::Psap),
+        "the PSAP owns what is only offered"
+    );
     let accepted = desk.command(&answer.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
     assert_eq!(accepted.incident.owner, Owner::Team(leg.clone()));
     let disposition = crate::incident::Disposition::Supported;
@@ -148,7 +158,8 @@ async fn a_deadline_nobody_answers_brings_the_call_back() {
     };
     let view = tokio::time::timeout(Duration::from_secs(20), back).await.expect("every leg times out");
     assert_eq!(view.incident.owner, Owner::Psap);
-    let late = desk.command(&answer.incident, Command::AcceptLeg { leg: view.incident.legs[0].id.clone(), by: team() }).await;
+    let late =
+        desk.command(&answer.incident, Command::AcceptLeg { leg: view.incident.legs[0].id.clone(), by: team() }).await;
     assert!(matches!(late, Err(CallProblem::Refused(Refusal::NoLongerYours { .. }))));
     running.abort();
 }
@@ -262,7 +273,9 @@ async fn many_at_once_make_one_incident_each_and_two_teams_never_own_one() {
     let entries = desk.journal().read_incident(&answer.incident).await.unwrap();
     let accepted = entries
         .iter()
-        .filter(|entry| matches!(&entry.stored, crate::journal::Stored::Incident(crate::incident::Event::Accepted { .. })))
+        .filter(|entry| {
+            matches!(&entry.stored, crate::journal::Stored::Incident(crate::incident::Event::Accepted { .. }))
+        })
         .count();
     assert_eq!(accepted, 1);
 }

@@ -73,7 +73,11 @@ fn speed(text: &str) -> Result<f64, String> {
 /// # Errors
 /// [`BadInput`] where a port or the journal cannot be had.
 pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
-    writeln!(out, "fourth demo: a simulated {} evening around the real adapter, {} times as fast as life", args.city, args.speed)?;
+    writeln!(
+        out,
+        "fourth demo: a simulated {} evening around the real adapter, {} times as fast as life",
+        args.city, args.speed
+    )?;
     out.flush()?;
     in_runtime(play(args, out))
 }
@@ -85,8 +89,10 @@ async fn play(args: &Args, out: &mut dyn Write) -> Ending {
     let scaled = ScaledClock::starting_at(clock.now(), args.speed);
     let key = random_bytes::<32>().map_err(|fault| BadInput::new(fault.to_string()))?;
     let settings = PeersSettings { rate: args.rate, key: key.to_vec(), ..PeersSettings::of(city, args.seed, scaled) };
-    let peers = Peers::start(settings).await.map_err(|fault| BadInput::new(format!("the peers cannot start: {fault}")))?;
-    let folder = scratch_folder("fourth-demo").map_err(|fault| BadInput::new(format!("no folder for the journal: {fault}")))?;
+    let peers =
+        Peers::start(settings).await.map_err(|fault| BadInput::new(format!("the peers cannot start: {fault}")))?;
+    let folder =
+        scratch_folder("fourth-demo").map_err(|fault| BadInput::new(format!("no folder for the journal: {fault}")))?;
     let journal = args.journal.clone().unwrap_or_else(|| folder.join("journal.db"));
     let configuration = configure(&peers, args.listen, &journal, &folder)?;
     let application = Application::start_with(&configuration, Ok(kamloops()), clock.clone()).await?;
@@ -103,7 +109,8 @@ async fn play(args: &Args, out: &mut dyn Write) -> Ending {
     writeln!(out, "{}\n", table(&["page", "address"], rows))?;
     out.flush()?;
 
-    let until = args.minutes.map(|minutes| after(clock.now(), Duration::from_secs_f64(minutes.max(0.0) * 60.0 * args.speed)));
+    let until =
+        args.minutes.map(|minutes| after(clock.now(), Duration::from_secs_f64(minutes.max(0.0) * 60.0 * args.speed)));
     let mut figures = Figures::default();
     tokio::select! {
         _ = peers.play(Doors { intake: door("intake"), teams: door("teams") }, until.unwrap_or(Timestamp::MAX)) => {}
@@ -152,7 +159,8 @@ async fn catch_up(desk: &Desk, figures: &mut Figures) {
 
 fn live_table(desk: &Desk, figures: &Figures, tally: &Tally) -> String {
     let totals = figures.totals();
-    let count = |what: &str, count: u64| vec![what.to_owned(), count.to_string(), String::new(), String::new(), String::new()];
+    let count =
+        |what: &str, count: u64| vec![what.to_owned(), count.to_string(), String::new(), String::new(), String::new()];
     let mut rows = vec![
         count("calls", totals.incidents),
         count("decisions", totals.assessments),
@@ -164,15 +172,18 @@ fn live_table(desk: &Desk, figures: &Figures, tally: &Tally) -> String {
         count("cleared by a team", totals.clears),
         count("records passed through to the CAD", tally.passed_through),
     ];
-    for interval in [Interval::Assess, Interval::HandOver, Interval::Turnout, Interval::Travel, Interval::TeamResponse] {
+    for interval in [Interval::Assess, Interval::HandOver, Interval::Turnout, Interval::Travel, Interval::TeamResponse]
+    {
         let summary = figures.interval(interval);
-        let seconds = |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1_000.0));
+        let seconds =
+            |value: Option<i64>| value.map_or_else(|| "–".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1_000.0));
         let n = summary.n.to_string();
         rows.push(vec![interval.name().to_owned(), String::new(), n, seconds(summary.p50), seconds(summary.p95)]);
     }
-    let local = desk.policy().map_or_else(|| desk.clock().now().to_string(), |policy| {
-        desk.clock().now().to_zoned(policy.time_zone().clone()).strftime("%A %H:%M").to_string()
-    });
+    let local = desk.policy().map_or_else(
+        || desk.clock().now().to_string(),
+        |policy| desk.clock().now().to_zoned(policy.time_zone().clone()).strftime("%A %H:%M").to_string(),
+    );
     table(&[&local, "count", "n", "p50", "p95"], rows).to_string()
 }
 
@@ -243,12 +254,21 @@ fn configure(peers: &Peers, pages: SocketAddr, journal: &Path, folder: &Path) ->
     );
     let identity = |text: &mut String, name: &str, role: &str, program: &str, token: &str| {
         let digest = crate::access::hash_token(token);
-        let _ = writeln!(text, "[[access.identity]]\nname = \"{name}\"\nrole = {role}\n{program}token_sha256 = \"{digest}\"");
+        let _ = writeln!(
+            text,
+            "[[access.identity]]\nname = \"{name}\"\nrole = {role}\n{program}token_sha256 = \"{digest}\""
+        );
     };
     identity(&mut text, "cad", "\"cad\"", "", peers.cad_token());
     identity(&mut text, "position-4", "\"call-taker\"", "", peers.call_taker_token());
     for (program, access) in peers.teams() {
-        identity(&mut text, &format!("team-{program}"), "\"team\"", &format!("program = \"{program}\"\n"), &access.token);
+        identity(
+            &mut text,
+            &format!("team-{program}"),
+            "\"team\"",
+            &format!("program = \"{program}\"\n"),
+            &access.token,
+        );
     }
     for (channel, kind) in [("webhook", "webhook"), ("warm-transfer", "warm-transfer")] {
         let _ = writeln!(text, "[handoff.channel.{channel}]\nkind = \"{kind}\"");

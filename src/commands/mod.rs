@@ -9,8 +9,9 @@ pub mod journal;
 pub mod report;
 pub mod serve;
 
+pub use crate::input::BadInput;
+
 use clap::{Parser, Subcommand};
-use std::fmt;
 use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,48 +23,6 @@ pub enum Verdict {
     Good,
     /// Done, and something asked about is not so: exit status 1.
     NotSo,
-}
-
-/// Bad usage or input: exit status 2, one line that names the input, and what to do next on its own line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadInput {
-    /// Names the input and what is wrong with it.
-    pub message: String,
-    /// What to do next.
-    pub help: Option<String>,
-    /// True where the reader of our output has closed it: nobody is there to tell.
-    closed: bool,
-}
-
-impl BadInput {
-    /// A message without a next step.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, closed: false }
-    }
-
-    /// With the next step.
-    #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-}
-
-impl fmt::Display for BadInput {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)?;
-        if let Some(help) = &self.help {
-            write!(formatter, "\n  help: {help}")?;
-        }
-        Ok(())
-    }
-}
-
-impl From<std::io::Error> for BadInput {
-    fn from(error: std::io::Error) -> Self {
-        let closed = error.kind() == std::io::ErrorKind::BrokenPipe;
-        Self { closed, ..Self::new(format!("output cannot be written: {error}")) }
-    }
 }
 
 /// What every command returns.
@@ -115,7 +74,7 @@ pub fn run() -> ExitCode {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::NotSo) => ExitCode::from(1),
         // Whoever reads our output has seen enough (`| head`).
-        Err(BadInput { closed: true, .. }) => ExitCode::SUCCESS,
+        Err(input) if input.is_closed() => ExitCode::SUCCESS,
         Err(input) => {
             let _ = writeln!(std::io::stderr(), "fourth: {input}");
             ExitCode::from(2)

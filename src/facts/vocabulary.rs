@@ -32,6 +32,8 @@ pub enum Domain {
     Zones {
         /// Zone names in order, `outside` last.
         names: Vec<String>,
+        /// By zone: itself and the zones that it is part of, in order.
+        closures: Vec<Vec<String>>,
     },
 }
 
@@ -228,7 +230,16 @@ const BUILT_IN: &[BuiltIn] = &[
         en: "Which priority?",
         fr: "Quelle priorité ?",
     },
-    risk("doubt", &["no", "yes"], &[0, 1], "Are you uneasy about this call?", "Cet appel vous inquiète-t-il ?"),
+    BuiltIn {
+        name: "doubt",
+        shape: Shape::Ordered(&["no", "yes"]),
+        danger: &[0, 1],
+        // The call-taker's own key: always there, never asked for.
+        askable: false,
+        presence: false,
+        en: "Are you uneasy about this call?",
+        fr: "Cet appel vous inquiète-t-il ?",
+    },
 ];
 
 impl Vocabulary {
@@ -302,7 +313,11 @@ impl BuiltIn {
                 values: super::natures().iter().map(|nature| Cow::Borrowed(nature.name.as_str())).collect(),
                 ordered: false,
             },
-            Shape::Zones => Domain::Zones { names: zones.value_names() },
+            Shape::Zones => {
+                let names = zones.value_names();
+                let closures = names.iter().map(|name| zones.closure(name)).collect();
+                Domain::Zones { names, closures }
+            }
         };
         Fact {
             name: Cow::Borrowed(self.name),
@@ -342,7 +357,7 @@ impl Fact {
         match &self.domain {
             Domain::Words { values, .. } => values.iter().map(|value| value.clone().into_owned()).collect(),
             Domain::Number { min, max } if max - min <= 20 => (*min..=*max).map(|number| number.to_string()).collect(),
-            Domain::Zones { names } => names.clone(),
+            Domain::Zones { names, .. } => names.clone(),
             Domain::Number { .. } | Domain::Code => Vec::new(),
         }
     }
@@ -364,11 +379,12 @@ impl Fact {
                 (*min..=*max).contains(&number).then(|| number.to_string())
             }
             Domain::Code => canonical_code(trimmed),
-            Domain::Zones { names } => {
+            Domain::Zones { names, closures } => {
                 let mut zones: Vec<&str> = Vec::new();
                 for part in trimmed.split(',') {
                     let word = part.trim().to_lowercase();
-                    zones.push(names.iter().find(|known| **known == word)?);
+                    let place = names.iter().position(|known| *known == word)?;
+                    zones.extend(closures.get(place)?.iter().map(String::as_str));
                 }
                 zones.sort_unstable();
                 zones.dedup();

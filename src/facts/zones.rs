@@ -202,6 +202,12 @@ impl Zones {
         self.names.iter().cloned().chain([ZONE_OUTSIDE.to_owned()]).collect()
     }
 
+    /// A zone and the zones that it is part of, in order.
+    #[must_use]
+    pub fn closure(&self, zone: &str) -> Vec<String> {
+        self.with_wholes(vec![zone.to_owned()])
+    }
+
     /// A zone's title, its name where it has none.
     #[must_use]
     pub fn title<'a>(&'a self, zone: &'a str) -> &'a str {

@@ -106,7 +106,7 @@ async fn receive(state: &State, headers: &HeaderMap, body: Body) -> Result<Answe
 async fn answered(state: &State, answer: Answer) -> Result<Response, Problem> {
     let view = state.desk.view(&answer.incident).await.ok();
     let call = view.and_then(|view| view.incident.identity.clone()).map(|identity| identity.incident);
-    Ok(json(StatusCode::OK, &AnswerBody::of(&answer, &answer.decision, call.as_deref())))
+    Ok(json(StatusCode::OK, &AnswerBody::of(&answer, call.as_deref())))
 }
 
 /// What a query asks for.
@@ -166,7 +166,7 @@ impl GivenChoice {
 
 /// The answer to a record as it is sent: the decision's members stand beside the others.
 #[derive(Serialize)]
-pub(super) struct AnswerBody<'a, D: Serialize> {
+pub(super) struct AnswerBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     call: Option<&'a str>,
     incident: &'a IncidentId,
@@ -176,13 +176,13 @@ pub(super) struct AnswerBody<'a, D: Serialize> {
     unknown_fields: &'a [String],
     facts: &'a Facts,
     #[serde(flatten)]
-    decision: &'a D,
+    decision: Told<'a>,
     decide_ns: u64,
     state: StateBody<'a>,
 }
 
-impl<'a, D: Serialize> AnswerBody<'a, D> {
-    fn of(answer: &'a Answer, decision: &'a D, call: Option<&'a str>) -> Self {
+impl<'a> AnswerBody<'a> {
+    fn of(answer: &'a Answer, call: Option<&'a str>) -> Self {
         Self {
             call,
             incident: &answer.incident,
@@ -191,7 +191,7 @@ impl<'a, D: Serialize> AnswerBody<'a, D> {
             repairs: &answer.repairs,
             unknown_fields: &answer.unknown_fields,
             facts: &answer.facts,
-            decision,
+            decision: answer.decision.told(),
             decide_ns: answer.decide_ns,
             state: StateBody::of(&answer.state),
         }
@@ -224,10 +224,14 @@ fn state_of(incident: &Incident) -> Value {
         "mode": incident.mode,
         "test": incident.test,
         "status": decision.map(|decision| decision.status.name()),
-        "route": decision.map(|decision| &decision.route),
+        "because": decision.and_then(|decision| decision.status.because()),
+        "route": decision.map(|decision| decision.route.name()),
         "rule": decision.and_then(|decision| decision.rule.as_deref()),
         "exclusions": decision.map(|decision| decision.exclusions.iter().map(|hit| hit.id.as_str()).collect::<Vec<_>>()),
-        "policy": decision.map(|decision| &decision.policy),
+        "reasons": decision.map(|decision| &decision.reasons),
+        "options": decision.map(|decision| &decision.options),
+        "questions": decision.map(|decision| &decision.questions),
+        "policy": decision.map(|decision| decision.told().policy),
         "legs": incident.legs.iter().map(leg_of).collect::<Vec<_>>(),
         "times": incident.times,
         "undelivered": incident.outstanding.len(),

@@ -21,6 +21,7 @@ pub(super) async fn ready(state: Shared) -> Response {
     let undelivered = state.desk.undelivered().len();
     telemetry::outbox_depth(undelivered);
     let policy = state.desk.policy();
+    telemetry::incidents_open(state.desk.open_incidents().len());
     let readiness = Readiness::of(&Signs {
         journal: state.desk.journal().ready(),
         policy: policy.as_ref().map_or("", |policy| policy.identity().revision.as_str()),

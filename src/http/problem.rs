@@ -1,9 +1,9 @@
 //! Every failure as an RFC 9457 problem document, and the one mapping from the product's errors to HTTP.
 
 use crate::call_processing::CallProblem;
-use crate::journal::JournalError;
 use crate::facts::FactError;
 use crate::incident::Refusal;
+use crate::journal::JournalError;
 use crate::telemetry;
 use crate::wire::DecodeError;
 use axum::body::Body;
@@ -239,7 +239,9 @@ impl From<CallProblem> for Problem {
             CallProblem::UnknownSender(_) => Self::new(UNKNOWN_SENDER, "no sender of this name is configured")
                 .at("header `Fourth-Sender`")
                 .next("name a sender of the configuration, or leave the header out for the default one"),
-            CallProblem::NoPolicy => Self::new(NO_POLICY, "no policy is in force").next("keep the call on the ordinary route"),
+            CallProblem::NoPolicy => {
+                Self::new(NO_POLICY, "no policy is in force").next("keep the call on the ordinary route")
+            }
             CallProblem::NoSuchProgram(_) => {
                 Self::new(UNKNOWN_PROGRAM, "the policy in force has no program of this name")
                     .at("$.program")
@@ -252,7 +254,6 @@ impl From<CallProblem> for Problem {
 /// Decoders' problem types that are not 400 (malformed), by status.
 const DECODE_STATUS: &[(&str, u16)] = &[
     ("too-large", 413),
-    ("not-recognised", 415),
     ("version-not-supported", 415),
     ("encoding-not-supported", 415),
     ("missing-field", 422),

@@ -20,7 +20,7 @@ mod sign_in;
 
 use crate::access::Access;
 use crate::call_processing::{CallProblem, Desk};
-use crate::clock::Clock;
+use crate::clock::{Clock, NoRandomness};
 use crate::incident::Refusal;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -31,7 +31,7 @@ use evaluation::LiveFigures;
 use jiff::tz::TimeZone;
 use maud::Markup;
 use serde::Deserialize;
-use session::{NoRandomness, Sessions};
+use session::Sessions;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use visitor::{Doors, Visitor};

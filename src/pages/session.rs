@@ -15,11 +15,6 @@ const SESSIONS_MAX: usize = 4_096;
 /// SHA-256 of a session id: what is kept, so that a memory image holds no usable cookie.
 pub type IdHash = [u8; 32];
 
-/// The operating system gives no random bytes: nothing that must not be guessed can be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system gives no randomness")]
-pub struct NoRandomness;
-
 /// The live sessions.
 pub struct Sessions {
     live: Mutex<HashMap<IdHash, Session>>,
@@ -36,11 +31,11 @@ impl Sessions {
     /// No sessions yet; each will last `hours` from sign-in, however much it is used.
     ///
     /// # Errors
-    /// [`NoRandomness`].
-    pub fn new(hours: u32) -> Result<Self, NoRandomness> {
+    /// Where the operating system gives no randomness.
+    pub fn new(hours: u32) -> Result<Self, clock::NoRandomness> {
         Ok(Self {
             live: Mutex::new(HashMap::new()),
-            secret: clock::random_bytes().map_err(|_| NoRandomness)?,
+            secret: clock::random_bytes()?,
             length: SignedDuration::from_hours(i64::from(hours)),
         })
     }
@@ -48,9 +43,9 @@ impl Sessions {
     /// Begins a session and gives its id for the cookie. Sign-in always makes a new id (no fixation).
     ///
     /// # Errors
-    /// [`NoRandomness`].
-    pub fn begin(&self, identity: Identity, now: Timestamp) -> Result<String, NoRandomness> {
-        let id = hex::encode(clock::random_bytes::<32>().map_err(|_| NoRandomness)?);
+    /// Where the operating system gives no randomness.
+    pub fn begin(&self, identity: Identity, now: Timestamp) -> Result<String, clock::NoRandomness> {
+        let id = hex::encode(clock::random_bytes::<32>()?);
         let ends = now.checked_add(self.length).unwrap_or(now);
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.retain(|_, session| session.ends > now);

@@ -1,16 +1,38 @@
 //! The policy: a decision table that has been proved before it is loaded.
 
+mod boxes;
+mod cases;
+mod column;
+mod compile;
+mod decide;
 mod decision;
+mod told;
+mod hours;
+mod language;
+mod prove;
+mod questions;
+mod route;
+mod row_set;
+#[cfg(test)]
+mod tests;
 
+pub use cases::{CaseReport, CaseResult};
+pub use told::{PolicyTold, Told};
 pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption, Question,
     Reason, Route, RouteStep, Status,
 };
+pub use prove::{Finding, Proof};
 
-use crate::facts::{FactError, Facts};
+use crate::facts::{FactError, FactSources, Facts, Unlearnt};
 use crate::record::{CallRecord, ProgramId};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use language::{BUILT_IN, Bars, Cell, Program, Row, RowKind, Safeguard, Waiver, Written};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The files of a policy folder by name (`policy.toml`, `call_types.csv`, …), read by whoever does I/O.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +46,32 @@ pub struct PolicyFiles {
 /// A compiled, proved policy. Cheap to share (`Arc`), immutable.
 #[derive(Debug)]
 pub struct Policy {
+    compiled: Compiled,
+}
+
+/// A policy that has been read and compiled, and not yet proved: it can be examined, and nothing can be decided with it.
+#[derive(Debug)]
+pub struct Candidate {
+    compiled: Compiled,
+    safeguards: Vec<Safeguard>,
+    cases: Vec<cases::Case>,
+}
+
+/// Everything that deciding needs.
+#[derive(Debug)]
+struct Compiled {
     identity: PolicyIdentity,
+    title: String,
     mode: Mode,
+    cite: Option<String>,
+    time_zone: TimeZone,
+    holidays: BTreeSet<Date>,
+    sources: FactSources,
+    programs: Vec<Program>,
+    waivers: Vec<Waiver>,
+    questions: BTreeMap<String, BTreeMap<String, String>>,
+    table: compile::Table,
+    space: boxes::Space,
 }
 
 /// Everything wrong with a policy, each with file, line, key and the nearest valid word.
@@ -34,7 +80,7 @@ pub struct Policy {
 pub struct PolicyFaults(pub Vec<PolicyFault>);
 
 /// One fault of a policy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFault {
     /// File within the folder.
     pub file: String,
@@ -57,55 +103,348 @@ pub struct Availability {
     pub unstaffed: Vec<ProgramId>,
 }
 
+/// A program, for pages and reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProgramSummary {
+    /// Its identifier.
+    pub id: ProgramId,
+    /// Its title, for people.
+    pub title: String,
+    /// Its kind, crew phases left aside.
+    pub kind: ProgramKind,
+    /// Calls at a time, where a limit is known.
+    pub capacity: Option<u32>,
+    /// Zones it serves; `None` where it serves every place.
+    pub area: Option<Vec<String>>,
+    /// Facts that it must know.
+    pub required: Vec<String>,
+    /// Channels it is asked on, in order.
+    pub channels: Vec<String>,
+    /// Crews by phase: whether an officer is among them, where it says, and who they are.
+    pub crew: Vec<(Option<bool>, Vec<String>)>,
+    /// Source of what is said of it.
+    pub cite: Option<String>,
+}
+
+/// A built-in safeguard lifted, for every page and report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaiverSummary {
+    /// The built-in safeguard.
+    pub safeguard: String,
+    /// Who signed.
+    pub signed_by: String,
+    /// Why.
+    pub because: String,
+    /// When, where stated.
+    pub signed_on: Option<String>,
+}
+
+impl Candidate {
+    /// Reads, checks and compiles the files of a folder, its cases included.
+    ///
+    /// # Errors
+    /// Every fault found, not only the first.
+    pub fn read(files: &PolicyFiles) -> Result<Self, PolicyFaults> {
+        let written = language::read(files).map_err(PolicyFaults)?;
+        let safeguards = written.safeguards.clone();
+        let compiled = Compiled::build(written, digest(files)).map_err(|message| {
+            let file = language::POLICY_FILE.to_owned();
+            PolicyFaults(vec![PolicyFault { file, line: None, key: "policy".to_owned(), message, help: None }])
+        })?;
+        let cases = cases::read(&compiled, files).map_err(PolicyFaults)?;
+        Ok(Self { compiled, safeguards, cases })
+    }
+
+    /// Proves every safeguard over all calls, on the compiled table.
+    #[must_use]
+    pub fn prove(&self) -> Vec<Proof> {
+        self.compiled.proofs(&self.safeguards)
+    }
+
+    /// Rules of one rank that can hold for the same call and do not send alike, each with such a call.
+    #[must_use]
+    pub fn overlaps(&self) -> Vec<PolicyFault> {
+        self.compiled.overlaps()
+    }
+
+    /// What the author should know: rows that can never decide, programs that nothing sends to.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        self.compiled.findings()
+    }
+
+    /// Runs the policy's own cases.
+    #[must_use]
+    pub fn run_cases(&self) -> CaseReport {
+        cases::run(&self.compiled, &self.cases)
+    }
+
+    /// Which policy this is.
+    #[must_use]
+    pub fn identity(&self) -> &PolicyIdentity {
+        &self.compiled.identity
+    }
+
+    /// Its title.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.compiled.title
+    }
+
+    /// Authored rules and exclusions.
+    #[must_use]
+    pub fn row_counts(&self) -> (usize, usize) {
+        let rules = self.compiled.table.rules.iter().count();
+        let authored = self.compiled.table.rows.iter().filter(|row| row.line > 0).count();
+        (rules, authored - rules)
+    }
+
+    /// Its programs.
+    #[must_use]
+    pub fn programs(&self) -> Vec<ProgramSummary> {
+        self.compiled.program_summaries()
+    }
+
+    /// Built-in safeguards that it lifts.
+    #[must_use]
+    pub fn waivers(&self) -> Vec<WaiverSummary> {
+        self.compiled.waiver_summaries()
+    }
+
+    /// The policy, if every safeguard holds and rules that overlap send alike.
+    ///
+    /// # Errors
+    /// Each safeguard that fails and each such pair of rules, with a call for which it does.
+    pub fn into_policy(self) -> Result<Policy, PolicyFaults> {
+        let unproved = self.prove().into_iter().filter_map(|proof| {
+            let example = proof.counter_example?;
+            Some(PolicyFault {
+                file: language::POLICY_FILE.to_owned(),
+                line: proof.line,
+                key: proof.safeguard,
+                message: format!("the safeguard does not hold: {example}"),
+                help: Some("add an exclusion for such calls, or let the rule name the values it accepts".to_owned()),
+            })
+        });
+        let failing: Vec<PolicyFault> = self.overlaps().into_iter().chain(unproved).collect();
+        if failing.is_empty() { Ok(Policy { compiled: self.compiled }) } else { Err(PolicyFaults(failing)) }
+    }
+}
+
 impl Policy {
     /// Reads, checks, compiles and proves. A policy whose safeguards fail does not compile.
     ///
     /// # Errors
     /// Every fault found, not only the first.
-    pub fn compile(_files: &PolicyFiles) -> Result<Self, PolicyFaults> {
-        unimplemented!()
+    pub fn compile(files: &PolicyFiles) -> Result<Self, PolicyFaults> {
+        Candidate::read(files)?.into_policy()
     }
 
     /// Which policy this is.
     pub fn identity(&self) -> &PolicyIdentity {
-        &self.identity
+        &self.compiled.identity
     }
 
     /// Its mode.
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.compiled.mode
+    }
+
+    /// Its title, for people.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.compiled.title
+    }
+
+    /// Where the rules were published, if it says.
+    #[must_use]
+    pub fn cite(&self) -> Option<&str> {
+        self.compiled.cite.as_deref()
+    }
+
+    /// The time zone of its hours.
+    #[must_use]
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.compiled.time_zone
+    }
+
+    /// Its programs, in order of id.
+    #[must_use]
+    pub fn programs(&self) -> Vec<ProgramSummary> {
+        self.compiled.program_summaries()
+    }
+
+    /// Built-in safeguards that it lifts.
+    #[must_use]
+    pub fn waivers(&self) -> Vec<WaiverSummary> {
+        self.compiled.waiver_summaries()
+    }
+
+    /// The values of a fact in its order, empty for numbers and codes; `None` where there is no such fact.
+    #[must_use]
+    pub fn fact_values(&self, fact: &str) -> Option<Vec<String>> {
+        self.compiled.sources.vocabulary.find(fact).map(|(_, fact)| fact.values())
+    }
+
+    /// The question that asks for a fact, by language tag; `None` where there is no such fact.
+    #[must_use]
+    pub fn question(&self, fact: &str) -> Option<&BTreeMap<String, String>> {
+        self.compiled.questions.get(fact)
     }
 
     /// Facts of a record, merged into what was known before. Never fails: returns what it knows and what it could not learn.
-    pub fn gather(&self, _record: &CallRecord, _before: &Facts) -> (Facts, Vec<Gap>) {
-        unimplemented!()
+    pub fn gather(&self, record: &CallRecord, before: &Facts) -> (Facts, Vec<Gap>) {
+        let (facts, unlearnt) = self.compiled.sources.gather(record, before);
+        (facts, unlearnt.into_iter().map(gap).collect())
     }
 
     /// Facts after a call-taker's answer (may set any value).
     ///
     /// # Errors
     /// Where fact or value is not in the vocabulary.
-    pub fn answered(&self, _before: &Facts, _fact: &str, _value: &str) -> Result<Facts, FactError> {
-        unimplemented!()
+    pub fn answered(&self, before: &Facts, fact: &str, value: &str) -> Result<Facts, FactError> {
+        self.compiled.sources.answered(before, fact, value)
     }
 
     /// Facts after a hazard reported by a team (only raises).
     ///
     /// # Errors
     /// Where fact or value is not in the vocabulary, or the report would lower a risk.
-    pub fn hazard(&self, _before: &Facts, _fact: &str, _value: &str) -> Result<Facts, FactError> {
-        unimplemented!()
+    pub fn hazard(&self, before: &Facts, fact: &str, value: &str) -> Result<Facts, FactError> {
+        self.compiled.sources.hazard(before, fact, value)
     }
 
     /// The decision on these facts at this instant.
-    pub fn decide(&self, _facts: &Facts, _gaps: &[Gap], _at: Timestamp, _availability: &Availability) -> Decision {
-        unimplemented!()
+    pub fn decide(&self, facts: &Facts, gaps: &[Gap], at: Timestamp, availability: &Availability) -> Decision {
+        self.compiled.decide(facts, gaps, at, availability)
+    }
+
+    /// The program that would take the call first and the row that sends it, without a word of explanation: for counting
+    /// over history. `None` is the ordinary route.
+    #[must_use]
+    pub fn route_only(&self, facts: &Facts, at: Timestamp, availability: &Availability) -> Option<(&ProgramId, &str)> {
+        let call = self.compiled.table.code(facts);
+        let moment = self.compiled.moment(at, availability);
+        let verdict = self.compiled.verdict(&call, &moment);
+        match verdict.way {
+            route::Way::Go { row, program, .. } if call.strangers == 0 => {
+                Some((&self.compiled.programs.get(program)?.id, self.compiled.table.id(row)))
+            }
+            _ => None,
+        }
     }
 
     /// The steps that would offer the call to one named program (for an override by the call-taker).
-    pub fn steps_to(&self, _program: &ProgramId, _at: Timestamp) -> Option<Vec<RouteStep>> {
-        unimplemented!()
+    pub fn steps_to(&self, program: &ProgramId, at: Timestamp) -> Option<Vec<RouteStep>> {
+        let place = self.compiled.programs.iter().position(|known| known.id == *program)?;
+        let known = self.compiled.programs.get(place)?;
+        let moment = self.compiled.moment(at, &Availability::default());
+        let date = moment.programs.get(place)?.shift_date;
+        Some(self.compiled.steps(vec![vec![(known, date)]]))
     }
+}
+
+impl Compiled {
+    fn build(written: Written, digest: String) -> Result<Self, String> {
+        let built_in = built_in_rows(&written)?;
+        let table = compile::Table::compile(&written, built_in)?;
+        let areas: Vec<usize> = written.programs.iter().filter_map(|program| program.area.clone()).flatten().collect();
+        let space = boxes::Space::of(&table, &areas)?;
+        Ok(Self {
+            identity: PolicyIdentity { id: written.id, revision: written.revision, digest },
+            title: written.title,
+            mode: written.mode,
+            cite: written.cite,
+            time_zone: written.time_zone,
+            holidays: written.holidays,
+            sources: written.sources,
+            programs: written.programs,
+            waivers: written.waivers,
+            questions: written.questions,
+            table,
+            space,
+        })
+    }
+
+    fn program_summaries(&self) -> Vec<ProgramSummary> {
+        let zones = self.sources.zones.value_names();
+        let facts = self.sources.vocabulary.facts();
+        self.programs
+            .iter()
+            .map(|program| ProgramSummary {
+                id: program.id.clone(),
+                title: program.title.clone(),
+                kind: program.kind,
+                capacity: program.capacity,
+                area: program
+                    .area
+                    .as_ref()
+                    .map(|area| area.iter().filter_map(|zone| zones.get(*zone).cloned()).collect()),
+                required: program
+                    .required
+                    .iter()
+                    .filter_map(|fact| facts.get(*fact))
+                    .map(|fact| fact.name.to_string())
+                    .collect(),
+                channels: program.legs.iter().map(|leg| leg.channel.clone()).collect(),
+                crew: program.crew.iter().map(|crew| (crew.officer, crew.members.clone())).collect(),
+                cite: program.cite.clone(),
+            })
+            .collect()
+    }
+
+    fn waiver_summaries(&self) -> Vec<WaiverSummary> {
+        self.waivers
+            .iter()
+            .map(|waiver| WaiverSummary {
+                safeguard: waiver.safeguard.clone(),
+                signed_by: waiver.signed_by.clone(),
+                because: waiver.because.clone(),
+                signed_on: waiver.signed_on.clone(),
+            })
+            .collect()
+    }
+}
+
+/// The built-in exclusions that no waiver lifts, as rows of the table like any other.
+fn built_in_rows(written: &Written) -> Result<Vec<Row>, String> {
+    let facts = written.sources.vocabulary.facts();
+    let mut rows = Vec::new();
+    for (id, fact, values, all, because) in BUILT_IN {
+        if written.waivers.iter().any(|waiver| waiver.safeguard == id) {
+            continue;
+        }
+        let found = facts.iter().enumerate().find(|(_, known)| known.name == fact);
+        let cell = found.and_then(|(place, known)| Cell::parse(place, known, values).ok().flatten());
+        // A built-in exclusion that is not in the table would be no exclusion at all.
+        let cell = cell.ok_or_else(|| format!("the built-in safeguard `{id}` cannot be compiled"))?;
+        rows.push(Row {
+            id: id.to_owned(),
+            line: 0,
+            cells: vec![cell],
+            because: because.to_owned(),
+            cite: None,
+            effective: hours::Effective::default(),
+            kind: RowKind::Exclusion(if all { Bars::All } else { Bars::Unaccompanied }),
+        });
+    }
+    Ok(rows)
+}
+
+fn gap(unlearnt: Unlearnt) -> Gap {
+    Gap { fact: unlearnt.fact, why: unlearnt.why.to_owned() }
+}
+
+/// SHA-256 over every file of the folder: each name and content with its length in front, in order of name.
+fn digest(files: &PolicyFiles) -> String {
+    let mut hasher = Sha256::new();
+    for (name, content) in &files.files {
+        for part in [name.as_bytes(), content.as_slice()] {
+            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(part);
+        }
+    }
+    hex::encode(hasher.finalize())
 }
 
 impl Decision {

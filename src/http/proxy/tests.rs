@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::call_processing::CallProblem;
-use crate::journal::JournalError;
 use crate::clock::monotonic_now;
+use crate::journal::JournalError;
 use axum::Router;
 use axum::routing::any;
 use sha2::{Digest, Sha256};

@@ -1,0 +1,57 @@
+//! How a record finds its incident: by the sender's name for it, unless that name has been used again.
+
+use super::views::CallProblem;
+use crate::clock::random_bytes;
+use crate::incident::Incident;
+use crate::journal::JournalError;
+use crate::record::{CallRecord, IncidentId, RecordIdentity, TimePoint};
+use jiff::Timestamp;
+
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) incident: IncidentId,
+    pub(super) began: Option<Timestamp>,
+    pub(super) closed_at: Option<Timestamp>,
+}
+
+/// How a sender's incident is recognised. EIDO incident tracking identifiers are unique across agencies
+/// (NENA-STA-021.1b 2.2), so that two agencies' EIDOs of one incident meet; other names are an agency's own.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct CallKey {
+    agency: String,
+    pub(super) incident: String,
+}
+
+impl CallKey {
+    pub(super) fn of(identity: &RecordIdentity) -> Self {
+        let global = identity.incident.starts_with("urn:emergency:uid:incidentid:");
+        let agency = if global { String::new() } else { identity.agency.as_str().to_owned() };
+        Self { agency, incident: identity.incident.clone() }
+    }
+}
+
+/// The first instant known of an incident.
+pub(super) fn began(incident: &Incident) -> Option<Timestamp> {
+    let at = |point| incident.times.get(&point).copied();
+    at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
+}
+
+pub(super) fn stated_begin(record: &CallRecord) -> Option<Timestamp> {
+    record.times.get(TimePoint::Received).or_else(|| record.times.get(TimePoint::Entered))
+}
+
+/// True where a sender uses the name of a closed incident for a new call (fault 5): it began at another time, or, where
+/// the sender states no time, the old one has been closed for half a day.
+pub(super) fn is_reused(found: &Found, record: &CallRecord, now: Timestamp) -> bool {
+    let Some(closed_at) = found.closed_at else { return false };
+    match (found.began, stated_begin(record)) {
+        (Some(before), Some(stated)) => before != stated && stated > closed_at,
+        (None, _) | (_, None) => now.duration_since(closed_at).as_hours() >= 12,
+    }
+}
+
+/// A random name: opaque, and long enough that nobody can guess another's.
+pub(super) fn new_incident_id() -> Result<IncidentId, CallProblem> {
+    let bytes = random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
+    Ok(IncidentId::new(format!("i-{}", hex::encode(bytes))))
+}

@@ -1,0 +1,359 @@
+//! The policy's own tests: examples with the expected answer, and which rows they cover.
+
+use super::language::{CASES_FILE, Item, Reader, Table};
+use super::{Availability, Compiled, Decision, Gap, PolicyFault, PolicyFiles, Route, Status, language};
+use crate::facts::{Facts, Source};
+use crate::record::ProgramId;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use toml::de::DeValue;
+
+/// One example.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    id: String,
+    line: u32,
+    at: Timestamp,
+    facts: Facts,
+    gaps: Vec<Gap>,
+    availability: Availability,
+    expect: Expect,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Expect {
+    status: String,
+    route: Option<String>,
+    rule: Option<String>,
+    because: Option<String>,
+    exclusions: Option<BTreeSet<String>>,
+    opens: Option<Timestamp>,
+    questions: Vec<String>,
+    options: BTreeMap<String, String>,
+}
+
+/// How one case came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CaseResult {
+    /// The case.
+    pub case: String,
+    /// Line in `cases.toml`.
+    pub line: u32,
+    /// What differs from what is expected; empty where the case passes.
+    pub differences: Vec<String>,
+}
+
+impl CaseResult {
+    /// True where the decision is as expected.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// All cases run, and the rows that they cover.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CaseReport {
+    /// In the order of the file.
+    pub results: Vec<CaseResult>,
+    /// Authored rows that no case covers, in order of the table.
+    pub uncovered: Vec<String>,
+    /// Authored rows.
+    pub rows: usize,
+}
+
+impl CaseReport {
+    /// Share of authored rows that some case covers, in per cent; 100 where there are no rows.
+    #[must_use]
+    pub fn coverage_percent(&self) -> f64 {
+        if self.rows == 0 {
+            return 100.0;
+        }
+        let covered = u32::try_from(self.rows - self.uncovered.len()).unwrap_or(u32::MAX);
+        f64::from(covered) * 100.0 / f64::from(u32::try_from(self.rows).unwrap_or(u32::MAX))
+    }
+}
+
+const STATUSES: [&str; 8] = [
+    "not-assessed",
+    "ineligible",
+    "needs-answer",
+    "eligible-out-of-hours",
+    "eligible-out-of-area",
+    "eligible-no-unit",
+    "eligible",
+    "shadow-eligible",
+];
+const CODES: [&str; 8] =
+    ["can-take", "out-of-hours", "out-of-area", "no-unit", "excluded", "no-rule", "missing-field", "officer-needed"];
+
+/// Reads `cases.toml`; no file, no cases.
+pub(super) fn read(policy: &Compiled, files: &PolicyFiles) -> Result<Vec<Case>, Vec<PolicyFault>> {
+    let mut faults = Vec::new();
+    let Some(text) = language::utf8(files, CASES_FILE, &mut faults) else {
+        return if faults.is_empty() { Ok(Vec::new()) } else { Err(faults) };
+    };
+    let mut reader = Reader::new(CASES_FILE, text);
+    let document = reader.parse(text);
+    let root = reader.root(&document);
+    reader.only(&root, &["case"]);
+    let mut cases: Vec<Case> = Vec::new();
+    for table in reader.tables(&root, "case") {
+        let Some(case) = case(policy, &mut reader, &table) else {
+            continue;
+        };
+        if cases.iter().any(|before| before.id == case.id) {
+            reader.fault(table.line, table.key("id"), "two cases have the same id", None);
+        }
+        cases.push(case);
+    }
+    if reader.faults.is_empty() { Ok(cases) } else { Err(reader.faults) }
+}
+
+fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Case> {
+    reader.only(table, &["id", "at", "facts", "load", "unstaffed", "expect", "because"]);
+    let id = reader.required_text(table, "id");
+    let at = time(policy, reader, table, "at");
+    if !table.has("at") {
+        reader.fault(table.line, table.key("at"), "`at` is missing", None);
+    }
+    let (facts, gaps) = facts(policy, reader, table);
+    let programs: Vec<&str> = policy.programs.iter().map(|program| program.id.as_str()).collect();
+    let mut availability = Availability::default();
+    if let Some(item) = reader.get(table, "load")
+        && let Some(load) = reader.table(&item)
+    {
+        for (program, item) in reader.items(&load) {
+            if !programs.contains(&program) {
+                reader.not_among(item.line, &item.path, "program", program, &programs);
+            } else if let Some(calls) = reader.integer(&item, 0, 100_000) {
+                availability.load.insert(ProgramId::new(program), u32::try_from(calls).unwrap_or(u32::MAX));
+            }
+        }
+    }
+    for (program, item) in reader.texts(table, "unstaffed") {
+        if programs.contains(&program.as_str()) {
+            availability.unstaffed.push(ProgramId::new(program));
+        } else {
+            reader.not_among(item.line, &item.path, "program", &program, &programs);
+        }
+    }
+    let expect = match reader.get(table, "expect") {
+        None => {
+            reader.fault(table.line, table.key("expect"), "`expect` is missing", None);
+            None
+        }
+        Some(item) => {
+            let inner = reader.table(&item)?;
+            expect(policy, reader, &inner)
+        }
+    };
+    Some(Case { id: id?, line: table.line, at: at?, facts, gaps, availability, expect: expect? })
+}
+
+/// A local time in the policy's zone, as a text or a TOML local date-time.
+fn time(policy: &Compiled, reader: &mut Reader, table: &Table<'_>, key: &str) -> Option<Timestamp> {
+    let item = reader.get(table, key)?;
+    let text = match item.value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Datetime(local) => local.to_string(),
+        _ => String::new(),
+    };
+    let at = text.parse::<DateTime>().ok().and_then(|local| policy.time_zone.to_timestamp(local).ok());
+    if at.is_none() || text.ends_with('Z') {
+        let help = Some("`2025-11-04T21:30`, local time in the policy's zone".to_owned());
+        reader.fault(item.line, item.path, "this is not a local time", help);
+    }
+    at
+}
+
+/// Stated facts; a call type is looked up first, and what is stated beside it stands over what it implies.
+fn facts(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> (Facts, Vec<Gap>) {
+    let stated = reader.get(table, "facts").and_then(|item| reader.table(&item));
+    let Some(stated) = stated else {
+        return (Facts::default(), Vec::new());
+    };
+    let vocabulary = &policy.sources.vocabulary;
+    let mut facts = Facts::default();
+    let mut named: Vec<(String, String)> = Vec::new();
+    for (name, item) in reader.items(&stated) {
+        let value = match item.value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            _ => {
+                reader.fault(item.line, item.path, "a fact is a text or a whole number", None);
+                continue;
+            }
+        };
+        match vocabulary.canonical(name, &value) {
+            Ok(value) => named.push((name.to_owned(), value)),
+            Err(error) => stranger(reader, &item, vocabulary, name, &value, &error.to_string()),
+        }
+    }
+    let mut gaps = Vec::new();
+    if let Some((_, code)) = named.iter().find(|(name, _)| name == "call_type") {
+        let implied = policy.sources.call_types.look_up(code);
+        for (fact, value) in implied.into_iter().flat_map(|implied| &implied.facts) {
+            facts = facts.with(fact, value, Source::CallType);
+        }
+        if let Some(priority) = implied.and_then(|implied| implied.priority) {
+            facts = facts.with("priority", &priority.to_string(), Source::CallType);
+        }
+        match implied.map(|implied| &implied.nature) {
+            Some(Some(nature)) => facts = facts.with("nature", nature, Source::CallType),
+            _ if named.iter().any(|(name, _)| name == "nature") => {}
+            says_nothing => {
+                let why = if says_nothing.is_some() { "call-type-says-nothing" } else { "call-type-not-in-table" };
+                gaps.push(Gap { fact: "nature".to_owned(), why: why.to_owned() });
+            }
+        }
+    }
+    for (name, value) in named {
+        facts = facts.with(&name, &value, Source::Structured);
+    }
+    (facts, gaps)
+}
+
+fn stranger(
+    reader: &mut Reader,
+    item: &Item<'_>,
+    vocabulary: &crate::facts::Vocabulary,
+    name: &str,
+    value: &str,
+    message: &str,
+) {
+    let help = match vocabulary.find(name) {
+        None => vocabulary.nearest(name).map(|near| format!("did you mean `{near}`?")),
+        Some((_, fact)) => {
+            let values = fact.values();
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            language::did_you_mean(value, &values)
+        }
+    };
+    reader.fault(item.line, item.path.clone(), message, help);
+}
+
+fn expect(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Expect> {
+    reader.only(table, &["status", "route", "rule", "because", "exclusions", "opens", "questions", "options"]);
+    let status = reader.required_text(table, "status")?;
+    let line_of = |reader: &Reader, key: &str| reader.get(table, key).map_or(table.line, |item| item.line);
+    if !STATUSES.contains(&status.as_str()) {
+        let line = line_of(reader, "status");
+        reader.not_among(line, &table.key("status"), "status", &status, &STATUSES);
+    }
+    let programs: Vec<&str> = policy.programs.iter().map(|program| program.id.as_str()).collect();
+    let rows: Vec<&str> = policy.table.rows.iter().map(|row| row.id.as_str()).collect();
+    let route = reader.optional_text(table, "route");
+    if let Some(route) = route.as_deref().filter(|route| *route != "ordinary" && !programs.contains(route)) {
+        let valid: Vec<&str> = programs.iter().copied().chain(["ordinary"]).collect();
+        let line = line_of(reader, "route");
+        reader.not_among(line, &table.key("route"), "program", route, &valid);
+    }
+    let rule = reader.optional_text(table, "rule");
+    if let Some(rule) = rule.as_deref().filter(|rule| !rows.contains(rule)) {
+        let line = line_of(reader, "rule");
+        reader.not_among(line, &table.key("rule"), "rule", rule, &rows);
+    }
+    let exclusions = table.has("exclusions").then(|| {
+        let listed = reader.texts(table, "exclusions");
+        for (id, item) in &listed {
+            if !rows.contains(&id.as_str()) {
+                reader.not_among(item.line, &item.path, "exclusion", id, &rows);
+            }
+        }
+        listed.into_iter().map(|(id, _)| id).collect()
+    });
+    let facts: Vec<&str> = policy.sources.vocabulary.facts().iter().map(|fact| &*fact.name).collect();
+    let mut questions = Vec::new();
+    for (fact, item) in reader.texts(table, "questions") {
+        if facts.contains(&fact.as_str()) {
+            questions.push(fact);
+        } else {
+            reader.not_among(item.line, &item.path, "fact", &fact, &facts);
+        }
+    }
+    let mut options = BTreeMap::new();
+    if let Some(item) = reader.get(table, "options")
+        && let Some(inner) = reader.table(&item)
+    {
+        for (program, item) in reader.items(&inner) {
+            let code = reader.text(&item).unwrap_or_default();
+            if !programs.contains(&program) {
+                reader.not_among(item.line, &item.path, "program", program, &programs);
+            } else if !CODES.contains(&code.as_str()) {
+                reader.not_among(item.line, &item.path, "code", &code, &CODES);
+            }
+            options.insert(program.to_owned(), code);
+        }
+    }
+    let because = reader.optional_text(table, "because");
+    let opens = time(policy, reader, table, "opens");
+    Some(Expect { status, route, rule, because, exclusions, opens, questions, options })
+}
+
+/// Runs the cases against the compiled table.
+pub(super) fn run(policy: &Compiled, cases: &[Case]) -> CaseReport {
+    let mut covered: BTreeSet<String> = BTreeSet::new();
+    let results = cases
+        .iter()
+        .map(|case| {
+            let decision = policy.decide(&case.facts, &case.gaps, case.at, &case.availability);
+            covered.extend(decision.rule.clone());
+            covered.extend(decision.exclusions.iter().map(|hit| hit.id.clone()));
+            CaseResult { case: case.id.clone(), line: case.line, differences: differences(policy, case, &decision) }
+        })
+        .collect();
+    let authored: Vec<&str> = policy.table.rows.iter().filter(|row| row.line > 0).map(|row| row.id.as_str()).collect();
+    let uncovered = authored.iter().filter(|id| !covered.contains(**id)).map(|id| (*id).to_owned()).collect();
+    CaseReport { results, uncovered, rows: authored.len() }
+}
+
+fn differences(policy: &Compiled, case: &Case, decision: &Decision) -> Vec<String> {
+    let mut differences = Vec::new();
+    let mut differs = |what: &str, expected: &str, found: &str| {
+        if expected != found {
+            differences.push(format!("{what}: expected {expected}, found {found}"));
+        }
+    };
+    let expect = &case.expect;
+    differs("status", &expect.status, decision.status.name());
+    if let Some(route) = &expect.route {
+        let found = match &decision.route {
+            Route::Ordinary => "ordinary",
+            Route::Program(program) => program.as_str(),
+        };
+        differs("route", route, found);
+    }
+    if let Some(rule) = &expect.rule {
+        differs("rule", rule, decision.rule.as_deref().unwrap_or("none"));
+    }
+    if let Some(because) = &expect.because {
+        let found = match &decision.status {
+            Status::NotAssessed { why } => why.as_str(),
+            Status::Ineligible { because } => because.as_str(),
+            _ => "none",
+        };
+        differs("because", because, found);
+    }
+    if let Some(exclusions) = &expect.exclusions {
+        let found: BTreeSet<String> = decision.exclusions.iter().map(|hit| hit.id.clone()).collect();
+        let list = |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        differs("exclusions", &list(exclusions), &list(&found));
+    }
+    if let Some(opens) = &expect.opens {
+        let local = |at: Timestamp| policy.time_zone.to_datetime(at).to_string();
+        let found = decision.options.iter().filter_map(|option| option.opens_at).min();
+        differs("opens", &local(*opens), &found.map_or_else(|| "never".to_owned(), local));
+    }
+    for fact in &expect.questions {
+        let asked = decision.questions.iter().any(|question| question.fact == *fact);
+        differs("question", fact, if asked { fact } else { "not asked" });
+    }
+    for (program, code) in &expect.options {
+        let found = decision.options.iter().find(|option| option.program.as_str() == program);
+        differs(&format!("option {program}"), code, found.map_or("none", |option| option.code.as_str()));
+    }
+    differences
+}

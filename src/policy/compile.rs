@@ -1,0 +1,202 @@
+//! The compiled table: for each fact and value a bit-set of the rows that accept it.
+//!
+//! What is proved is proved of this table, not of the text.
+
+use super::column::{Coding, Column, ZONES_MAX, ZoneSet};
+use super::language::{Bars, Cell, Program, Row, RowKind, Written};
+use super::row_set::{ROWS_MAX, RowSet};
+use crate::facts::{Domain, Fact, Facts, Source};
+
+/// Facts that a policy may use, at most.
+pub(super) const COLUMNS_MAX: usize = 64;
+/// The compiled table.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub columns: Vec<Column>,
+    /// Built-in exclusions, authored exclusions in order of id, rules by rank (highest first), then id.
+    pub rows: Vec<Row>,
+    pub all: RowSet,
+    pub rules: RowSet,
+    /// Rules in shadow.
+    pub shadow: RowSet,
+    /// Exclusions that mean the ordinary route.
+    pub bars_all: RowSet,
+    /// Exclusions that send to a co-response.
+    pub bars_all_but: RowSet,
+    /// Built-in exclusions that bar the unaccompanied.
+    pub bars_unaccompanied: RowSet,
+    /// Rows with effective dates.
+    pub dated: Vec<usize>,
+    /// Column of the zone, where the policy uses it.
+    pub zone_column: Option<usize>,
+    /// Cells of safeguards: their values are told apart too, so that proofs about them are exact.
+    pub safeguard_cells: Vec<Cell>,
+}
+
+/// A call as codes: what the table can tell of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coded {
+    pub codes: [u16; COLUMNS_MAX],
+    pub zones: ZoneSet,
+    /// Rows that accept the zones.
+    pub zone_rows: RowSet,
+    /// Columns whose fact has a value that the policy does not have.
+    pub strangers: u64,
+}
+
+impl Table {
+    pub(super) fn compile(written: &Written, built_in: Vec<Row>) -> Result<Self, String> {
+        let mut exclusions = written.exclusions.clone();
+        exclusions.sort_by(|one, other| one.id.cmp(&other.id));
+        let mut rules = written.rules.clone();
+        rules.sort_by(|one, other| (rank(other), &one.id).cmp(&(rank(one), &other.id)));
+        let rows: Vec<Row> = built_in.into_iter().chain(exclusions).chain(rules).collect();
+        if rows.len() > ROWS_MAX {
+            return Err(format!("the policy has more than {ROWS_MAX} rows"));
+        }
+        let facts = written.sources.vocabulary.facts();
+        let safeguard_cells: Vec<Cell> =
+            written.safeguards.iter().flat_map(|safeguard| safeguard.when.iter().cloned()).collect();
+        let columns: Vec<Column> = used_facts(&rows, &safeguard_cells, &written.programs, facts)
+            .into_iter()
+            .filter_map(|place| Some(Column::build(place, facts.get(place)?, &rows, &safeguard_cells)))
+            .collect();
+        if columns.len() > COLUMNS_MAX {
+            return Err(format!("the policy uses more than {COLUMNS_MAX} facts"));
+        }
+        if written.sources.zones.names().len() >= ZONES_MAX {
+            return Err(format!("the policy has more than {} zones", ZONES_MAX - 1));
+        }
+        let select = |wanted: &dyn Fn(&RowKind) -> bool| {
+            let mut set = RowSet::EMPTY;
+            rows.iter().enumerate().filter(|(_, row)| wanted(&row.kind)).for_each(|(place, _)| set.insert(place));
+            set
+        };
+        Ok(Self {
+            zone_column: columns.iter().position(|column| matches!(column.coding, Coding::Zones { .. })),
+            columns,
+            all: RowSet::first(rows.len()),
+            rules: select(&|kind| matches!(kind, RowKind::Rule { .. })),
+            shadow: select(&|kind| matches!(kind, RowKind::Rule { shadow: true, .. })),
+            bars_all: select(&|kind| *kind == RowKind::Exclusion(Bars::All)),
+            bars_all_but: select(&|kind| matches!(kind, RowKind::Exclusion(Bars::AllBut(_)))),
+            bars_unaccompanied: select(&|kind| *kind == RowKind::Exclusion(Bars::Unaccompanied)),
+            dated: (0..rows.len()).filter(|row| rows.get(*row).is_some_and(|row| !row.effective.is_always())).collect(),
+            rows,
+            safeguard_cells,
+        })
+    }
+
+    /// A call's facts as codes. No allocation.
+    pub(super) fn code(&self, facts: &Facts) -> Coded {
+        let mut coded =
+            Coded { codes: [0; COLUMNS_MAX], zones: ZoneSet::default(), zone_rows: RowSet::EMPTY, strangers: 0 };
+        for ((place, column), code) in self.columns.iter().enumerate().zip(coded.codes.iter_mut()) {
+            let Some(value) = facts.value(&column.name) else {
+                continue;
+            };
+            match column.code_of(value) {
+                Some(found) => *code = found,
+                None => coded.strangers |= 1 << place,
+            }
+        }
+        if let Some(place) = self.zone_column
+            && let Some(column) = self.columns.get(place)
+        {
+            let value = facts.value(&column.name);
+            for zone in value.into_iter().flat_map(|value| value.split(',')) {
+                if let Some(code) = column.code_of(zone) {
+                    coded.zones.insert(usize::from(code).saturating_sub(1));
+                }
+            }
+            coded.zone_rows = column.zone_rows(value.is_some(), &coded.zones);
+        }
+        coded
+    }
+
+    /// The same call with one fact changed; a zone code puts it in that zone and those that it is part of.
+    pub(super) fn changed(&self, call: &Coded, place: usize, code: u16) -> Coded {
+        let mut call = *call;
+        if let Some(old) = call.codes.get_mut(place) {
+            *old = code;
+        }
+        call.strangers &= !(1 << place);
+        if self.zone_column == Some(place)
+            && let Some(column) = self.columns.get(place)
+        {
+            call.zones = column.closure(code);
+            call.zone_rows = column.zone_rows(code > 0, &call.zones);
+        }
+        call
+    }
+
+    /// The rows whose cells all accept the call: the *and* of one bit-set per fact.
+    pub(super) fn matching(&self, call: &Coded) -> RowSet {
+        let mut rows = self.all;
+        for (place, (column, code)) in self.columns.iter().zip(&call.codes).enumerate() {
+            rows = rows.and(self.accepts(place, column, *code, call));
+        }
+        rows
+    }
+
+    pub(super) fn accepts<'a>(&self, place: usize, column: &'a Column, code: u16, call: &'a Coded) -> &'a RowSet {
+        const NONE: &RowSet = &RowSet::EMPTY;
+        if self.zone_column == Some(place) {
+            &call.zone_rows
+        } else {
+            column.accept.get(usize::from(code)).unwrap_or(NONE)
+        }
+    }
+
+    /// Rows that, if they hold, may hold only because something is unknown.
+    pub(super) fn soft(&self, call: &Coded) -> RowSet {
+        let mut soft = RowSet::EMPTY;
+        for (column, code) in self.columns.iter().zip(&call.codes) {
+            if *code == 0 {
+                soft = soft.or(&column.soft);
+            }
+        }
+        soft
+    }
+
+    pub(super) fn known(&self, call: &Coded, fact: usize) -> bool {
+        self.code_at(call, fact).is_some_and(|(_, code)| code != 0)
+    }
+
+    /// The column of a fact and the call's code in it.
+    pub(super) fn code_at(&self, call: &Coded, fact: usize) -> Option<(&Column, u16)> {
+        self.columns.iter().zip(call.codes).find(|(column, _)| column.fact == fact)
+    }
+}
+
+pub(super) fn rank(row: &Row) -> i64 {
+    match &row.kind {
+        RowKind::Rule { rank, .. } => *rank,
+        RowKind::Exclusion(_) => 0,
+    }
+}
+
+/// Facts with a cell, under `ask`, required by a program, or needed for an area, in the vocabulary's order.
+fn used_facts(rows: &[Row], further: &[Cell], programs: &[Program], facts: &[Fact]) -> Vec<usize> {
+    let cells = rows.iter().flat_map(|row| &row.cells).chain(further);
+    let mut used: Vec<usize> = cells.map(|cell| cell.fact).collect();
+    for row in rows {
+        if let RowKind::Rule { ask, .. } = &row.kind {
+            used.extend(ask);
+        }
+    }
+    for program in programs {
+        used.extend(&program.required);
+        if program.area.is_some() {
+            used.extend(facts.iter().position(|fact| matches!(fact.domain, Domain::Zones { .. })));
+        }
+    }
+    used.sort_unstable();
+    used.dedup();
+    used
+}
+
+/// True where a fact's value was doubtful and no answer has settled it since.
+pub(super) fn unsettled(facts: &Facts, fact: &str) -> bool {
+    facts.source(fact) != Some(Source::Answer)
+}

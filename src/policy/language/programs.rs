@@ -1,0 +1,328 @@
+//! Programs as written: kind, crew by date, hours, area, capacity, required facts, legs, release.
+
+use super::reader::{Item, Reader, Table};
+use super::{check_identifier, effective};
+use crate::facts::{Vocabulary, ZONE_OUTSIDE, Zones};
+use crate::policy::ProgramKind;
+use crate::policy::hours::{DAY_MIN, Effective, Shift};
+use crate::record::{ProgramId, ReleasedField};
+use jiff::civil::Date;
+use std::collections::BTreeMap;
+
+/// Programs of a policy, at most.
+const PROGRAMS_MAX: usize = 64;
+
+/// One program.
+#[derive(Debug, Clone)]
+pub(in crate::policy) struct Program {
+    pub id: ProgramId,
+    pub title: String,
+    pub kind: ProgramKind,
+    /// Empty where the policy says nothing of crews.
+    pub crew: Vec<Crew>,
+    pub shifts: Vec<Shift>,
+    /// Places in the list of zone values; `None`: everywhere.
+    pub area: Option<Vec<usize>>,
+    pub capacity: Option<u32>,
+    /// Places of facts in the vocabulary.
+    pub required: Vec<usize>,
+    pub legs: Vec<Leg>,
+    pub release: Vec<ReleasedField>,
+    pub call_back_within_min: Option<u32>,
+    pub cite: Option<String>,
+}
+
+/// Who comes, while a phase lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct Crew {
+    pub members: Vec<String>,
+    pub officer: Option<bool>,
+    pub effective: Effective,
+}
+
+/// One way of asking a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct Leg {
+    pub channel: String,
+    pub accept_deadline_s: u32,
+    pub attempts: u32,
+}
+
+impl Program {
+    /// The crew of a shift that began on `date`; `None` where crews are given and none covers it.
+    pub(in crate::policy) fn staffed_on(&self, date: Date) -> bool {
+        self.crew.is_empty() || self.crew.iter().any(|crew| crew.effective.holds(date))
+    }
+
+    /// Whether an officer is part of the response of a shift that began on `date`.
+    pub(in crate::policy) fn accompanied_on(&self, date: Date) -> bool {
+        let officer = self.crew.iter().find(|crew| crew.effective.holds(date)).and_then(|crew| crew.officer);
+        officer.unwrap_or(!self.kind.unaccompanied())
+    }
+
+    /// The kind as it works on a date: crew phases bring an officer or take him away.
+    pub(in crate::policy) fn kind_on(&self, date: Date) -> ProgramKind {
+        match (self.kind.unaccompanied(), self.accompanied_on(date)) {
+            (true, true) => ProgramKind::CoResponse,
+            (false, false) => ProgramKind::Community,
+            _ => self.kind,
+        }
+    }
+}
+
+const KEYS: [&str; 11] = [
+    "title",
+    "kind",
+    "crew",
+    "hours",
+    "area",
+    "capacity",
+    "required",
+    "legs",
+    "release",
+    "call_back_within_min",
+    "cite",
+];
+
+pub(super) fn read(
+    reader: &mut Reader,
+    root: &Table<'_>,
+    vocabulary: &Vocabulary,
+    zones: &Zones,
+    releases: &BTreeMap<String, Vec<ReleasedField>>,
+) -> Vec<Program> {
+    let tables = reader.named_tables(root, "program");
+    if tables.len() > PROGRAMS_MAX {
+        reader.fault(root.line, "program", format!("more than {PROGRAMS_MAX} programs"), None);
+    }
+    let mut programs = Vec::new();
+    for (id, table) in tables {
+        reader.only(&table, &KEYS);
+        check_identifier(reader, table.line, &table.path, id);
+        if matches!(id, "ordinary" | "any" | "unaccompanied") || kind_named(id).is_some() {
+            let help = "kinds and the words of `send` cannot name a program".to_owned();
+            reader.fault(table.line, table.path.clone(), format!("`{id}` cannot name a program"), Some(help));
+        }
+        let kind = kind(reader, &table);
+        let crew = crew(reader, &table);
+        let shifts = hours(reader, &table);
+        let legs = legs(reader, &table);
+        let area = area(reader, &table, zones);
+        let capacity = number(reader, &table, "capacity", 0, 10_000);
+        let call_back_within_min = number(reader, &table, "call_back_within_min", 1, 100_000);
+        let title = reader.optional_text(&table, "title").unwrap_or_else(|| id.to_owned());
+        let cite = reader.optional_text(&table, "cite");
+        let required = required(reader, &table, "required", vocabulary);
+        let release = release(reader, &table, releases);
+        programs.push(Program {
+            id: ProgramId::new(id),
+            title,
+            // A kind that cannot be read is a fault; the program is kept so that its name does not cause others.
+            kind: kind.unwrap_or(ProgramKind::Community),
+            crew,
+            shifts,
+            area,
+            capacity,
+            required,
+            legs,
+            release,
+            call_back_within_min,
+            cite,
+        });
+    }
+    programs
+}
+
+/// The kinds by the names the language gives them.
+pub(super) const KINDS: [(&str, ProgramKind); 5] = [
+    ("community", ProgramKind::Community),
+    ("co-response", ProgramKind::CoResponse),
+    ("phone", ProgramKind::Phone),
+    ("liaison", ProgramKind::Liaison),
+    ("police-community", ProgramKind::PoliceCommunity),
+];
+
+pub(super) fn kind_named(word: &str) -> Option<ProgramKind> {
+    KINDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind)
+}
+
+fn kind(reader: &mut Reader, table: &Table<'_>) -> Option<ProgramKind> {
+    let word = reader.required_text(table, "kind")?;
+    let kind = kind_named(&word);
+    if kind.is_none() {
+        let line = reader.get(table, "kind").map_or(table.line, |item| item.line);
+        reader.not_among(line, &table.key("kind"), "kind", &word, &KINDS.map(|(name, _)| name));
+    }
+    kind
+}
+
+fn crew(reader: &mut Reader, table: &Table<'_>) -> Vec<Crew> {
+    let mut crew: Vec<Crew> = Vec::new();
+    for phase in reader.tables(table, "crew") {
+        reader.only(&phase, &["members", "officer", "effective"]);
+        let members: Vec<String> = reader.texts(&phase, "members").into_iter().map(|(member, _)| member).collect();
+        if members.is_empty() {
+            reader.fault(phase.line, phase.key("members"), "the crew has no members", None);
+        }
+        let officer = reader.optional_flag(&phase, "officer");
+        let effective = effective(reader, &phase);
+        if crew.iter().any(|before| before.effective.overlaps(&effective)) {
+            reader.fault(phase.line, phase.path.clone(), "two crews cover the same date", None);
+        }
+        crew.push(Crew { members, officer, effective });
+    }
+    crew
+}
+
+fn legs(reader: &mut Reader, table: &Table<'_>) -> Vec<Leg> {
+    let mut legs = Vec::new();
+    for leg in reader.tables(table, "legs") {
+        reader.only(&leg, &["channel", "accept_deadline_s", "attempts"]);
+        let channel = reader.required_text(&leg, "channel");
+        let deadline = number(reader, &leg, "accept_deadline_s", 1, 86_400);
+        let attempts = number(reader, &leg, "attempts", 1, 20).unwrap_or(1);
+        if !leg.has("accept_deadline_s") {
+            reader.fault(leg.line, leg.key("accept_deadline_s"), "`accept_deadline_s` is missing", None);
+        }
+        if let (Some(channel), Some(accept_deadline_s)) = (channel, deadline) {
+            legs.push(Leg { channel, accept_deadline_s, attempts });
+        }
+    }
+    if legs.is_empty() && reader.faults.last().is_none_or(|fault| !fault.key.starts_with(&table.key("legs"))) {
+        let help = "legs = [{ channel = \"webhook\", accept_deadline_s = 120 }]".to_owned();
+        reader.fault(table.line, table.key("legs"), "the program has no legs", Some(help));
+    }
+    legs
+}
+
+fn number(reader: &mut Reader, table: &Table<'_>, key: &str, least: i64, most: i64) -> Option<u32> {
+    let item = reader.get(table, key)?;
+    reader.integer(&item, least, most).and_then(|number| u32::try_from(number).ok())
+}
+
+fn area(reader: &mut Reader, table: &Table<'_>, zones: &Zones) -> Option<Vec<usize>> {
+    let item = reader.get(table, "area")?;
+    let text = reader.text(&item)?;
+    let names = zones.value_names();
+    let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| *name != ZONE_OUTSIDE).collect();
+    let mut area = Vec::new();
+    for zone in text.split(',').map(str::trim) {
+        match names.iter().position(|name| *name == zone) {
+            Some(place) => area.push(place),
+            None => reader.not_among(item.line, &item.path, "zone", zone, &names),
+        }
+    }
+    Some(area)
+}
+
+/// A list of facts by name.
+pub(super) fn required(reader: &mut Reader, table: &Table<'_>, key: &str, vocabulary: &Vocabulary) -> Vec<usize> {
+    let mut facts = Vec::new();
+    for (name, item) in reader.texts(table, key) {
+        match vocabulary.find(&name) {
+            Some((place, _)) => facts.push(place),
+            None => {
+                let names: Vec<&str> = vocabulary.facts().iter().map(|fact| &*fact.name).collect();
+                reader.not_among(item.line, &item.path, "fact", &name, &names);
+            }
+        }
+    }
+    facts.sort_unstable();
+    facts.dedup();
+    facts
+}
+
+fn release(
+    reader: &mut Reader,
+    table: &Table<'_>,
+    releases: &BTreeMap<String, Vec<ReleasedField>>,
+) -> Vec<ReleasedField> {
+    let named = reader.optional_text(table, "release");
+    let name = named.as_deref().unwrap_or("minimum");
+    releases.get(name).cloned().unwrap_or_else(|| {
+        let names: Vec<&str> = releases.keys().map(String::as_str).collect();
+        let line = reader.get(table, "release").map_or(table.line, |item| item.line);
+        reader.not_among(line, &table.key("release"), "release", name, &names);
+        Vec::new()
+    })
+}
+
+fn hours(reader: &mut Reader, table: &Table<'_>) -> Vec<Shift> {
+    let mut shifts = Vec::new();
+    for entry in reader.tables(table, "hours") {
+        reader.only(&entry, &["days", "from", "to", "effective", "except_holidays"]);
+        let from = time(reader, &entry, "from");
+        let to = time(reader, &entry, "to");
+        let effective = effective(reader, &entry);
+        let except_holidays = reader.optional_flag(&entry, "except_holidays").unwrap_or(false);
+        let days = days(reader, &entry);
+        let (Some(from_min), Some(to_min), Some((days, on_holidays))) = (from, to, days) else {
+            continue;
+        };
+        if from_min == to_min || from_min == DAY_MIN {
+            let help = "`from = \"00:00\", to = \"24:00\"` is the whole day".to_owned();
+            reader.fault(entry.line, entry.path.clone(), "the shift has no length", Some(help));
+        }
+        if on_holidays && except_holidays {
+            reader.fault(entry.line, entry.path.clone(), "holidays are both among the days and excepted", None);
+        }
+        shifts.push(Shift { days, on_holidays, except_holidays, from_min, to_min, effective });
+    }
+    if !table.has("hours") {
+        let help = "hours = [{ days = \"Mon..Sun\", from = \"08:00\", to = \"24:00\" }]".to_owned();
+        reader.fault(table.line, table.key("hours"), "`hours` is missing", Some(help));
+    }
+    shifts
+}
+
+/// `HH:MM` up to `24:00`, as minutes.
+fn time(reader: &mut Reader, table: &Table<'_>, key: &str) -> Option<u16> {
+    let text = reader.required_text(table, key)?;
+    let minutes = text.split_once(':').and_then(|(hours, minutes)| {
+        let two = |part: &str| {
+            (part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok())?
+        };
+        let (hours, minutes) = (two(hours)?, two(minutes)?);
+        (minutes < 60 && hours * 60 + minutes <= DAY_MIN).then_some(hours * 60 + minutes)
+    });
+    if minutes.is_none() {
+        let line = reader.get(table, key).map_or(table.line, |item| item.line);
+        reader.fault(line, table.key(key), format!("`{text}` is not a time"), Some("`08:00` … `24:00`".to_owned()));
+    }
+    minutes
+}
+
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// `Mon..Fri, Sun, holidays`; a range may pass Sunday.
+fn days(reader: &mut Reader, table: &Table<'_>) -> Option<([bool; 7], bool)> {
+    let text = reader.required_text(table, "days")?;
+    let item: Item<'_> = reader.get(table, "days")?;
+    let mut days = [false; 7];
+    let mut holidays = false;
+    for part in text.split(',').map(str::trim) {
+        if part == "holidays" {
+            holidays = true;
+            continue;
+        }
+        let (first, last) = part.split_once("..").unwrap_or((part, part));
+        let place = |word: &str| DAYS.iter().position(|day| *day == word.trim());
+        match (place(first), place(last)) {
+            (Some(first), Some(last)) => {
+                let length = (last + 7 - first) % 7;
+                for step in 0..=length {
+                    if let Some(day) = days.get_mut((first + step) % 7) {
+                        *day = true;
+                    }
+                }
+            }
+            _ => {
+                let valid: Vec<&str> = DAYS.into_iter().chain(["holidays"]).collect();
+                let wrong = if place(first).is_none() { first } else { last };
+                reader.not_among(item.line, &item.path, "day", wrong, &valid);
+                return None;
+            }
+        }
+    }
+    Some((days, holidays))
+}

@@ -1,0 +1,329 @@
+//! Which way a call goes: the table's answer at one instant, without a word of explanation and without allocation.
+
+use super::column::ZoneSet;
+use super::compile::{Coded, Table, rank};
+use super::hours::on_duty_since;
+use super::language::{Bars, Program, Row, RowKind};
+use super::row_set::RowSet;
+use super::{Availability, Compiled};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+
+/// What an instant settles, whatever the call: rows in effect, and who is on duty.
+#[derive(Debug)]
+pub(super) struct Moment {
+    pub at: Timestamp,
+    pub local: DateTime,
+    /// Rows in effect on the civil date.
+    pub effective: RowSet,
+    /// By program.
+    pub programs: Vec<Duty>,
+}
+
+/// A program at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Duty {
+    /// The date on which the shift on duty began, the civil date where none is.
+    pub shift_date: Date,
+    pub state: DutyState,
+    pub accompanied: bool,
+}
+
+/// Whether a program could take any call at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DutyState {
+    Open,
+    Closed,
+    /// No crew is set for the date.
+    NoCrew,
+    /// Nobody on duty, by what is known of the roster.
+    Unstaffed,
+    /// As many calls as it can hold.
+    Full,
+}
+
+/// Whether one program can take one call now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Can {
+    Take,
+    OfficerNeeded,
+    OutOfArea,
+    OutOfHours,
+    NoUnit,
+    /// This fact must be known (place in the vocabulary).
+    Missing(usize),
+    /// This fact is known to be absent.
+    Absent(usize),
+}
+
+/// Where the table sends a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// This exclusion means the ordinary route.
+    Excluded(usize),
+    /// Exclusions hold for want of an answer.
+    Unsure,
+    /// No rule holds.
+    NoRule,
+    /// This row would send, but these facts must be known first.
+    Ask(usize),
+    /// This rule's programs all need an officer with them, for this built-in exclusion.
+    Barred { rule: usize, by: usize },
+    /// This row would send; nobody in its chain can take the call now.
+    Nobody { row: usize, why: Can },
+    /// This row sends, beginning with this step of its chain (0 for an exclusion) and this program.
+    Go { row: usize, step: usize, program: usize },
+}
+
+/// The table's answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub way: Way,
+    /// Exclusions that hold.
+    pub exclusions: RowSet,
+    /// Rules that hold and are not in shadow.
+    pub rules: RowSet,
+    /// Rows that may hold only for want of an answer.
+    pub soft: RowSet,
+}
+
+impl Verdict {
+    /// The program that the call goes to first, `None` for the ordinary route.
+    pub(super) fn program(&self) -> Option<usize> {
+        match self.way {
+            Way::Go { program, .. } => Some(program),
+            _ => None,
+        }
+    }
+}
+
+impl Compiled {
+    pub(super) fn moment(&self, at: Timestamp, availability: &Availability) -> Moment {
+        let local = self.time_zone.to_datetime(at);
+        let mut effective = self.table.all;
+        let mut out = RowSet::EMPTY;
+        for row in &self.table.dated {
+            if self.table.rows.get(*row).is_none_or(|held| !held.effective.holds(local.date())) {
+                out.insert(*row);
+            }
+        }
+        effective = effective.without(&out);
+        let programs = self.programs.iter().map(|program| self.duty(program, at, local, availability)).collect();
+        Moment { at, local, effective, programs }
+    }
+
+    fn duty(&self, program: &Program, at: Timestamp, local: DateTime, availability: &Availability) -> Duty {
+        let since = on_duty_since(&program.shifts, at, local, &self.time_zone, &self.holidays);
+        let shift_date = since.unwrap_or(local.date());
+        let load = availability.load.get(&program.id).copied().unwrap_or(0);
+        let state = if !program.staffed_on(shift_date) {
+            DutyState::NoCrew
+        } else if since.is_none() {
+            DutyState::Closed
+        } else if availability.unstaffed.contains(&program.id) {
+            DutyState::Unstaffed
+        } else if program.capacity.is_some_and(|capacity| load >= capacity) {
+            DutyState::Full
+        } else {
+            DutyState::Open
+        };
+        Duty { shift_date, state, accompanied: program.accompanied_on(shift_date) }
+    }
+
+    /// The live rules' answer.
+    pub(super) fn verdict(&self, call: &Coded, moment: &Moment) -> Verdict {
+        self.verdict_among(call, moment, false)
+    }
+
+    /// The answer of the live rules, or of the rules in shadow.
+    pub(super) fn verdict_among(&self, call: &Coded, moment: &Moment, shadow: bool) -> Verdict {
+        let table = &self.table;
+        let rows = table.matching(call).and(&moment.effective);
+        let exclusions = rows.without(&table.rules);
+        let rules = rows.and(&table.rules);
+        let rules = if shadow { rules.and(&table.shadow) } else { rules.without(&table.shadow) };
+        let soft = table.soft(call);
+        let way = self.way(call, moment, &exclusions, &rules, &soft);
+        Verdict { way, exclusions, rules, soft }
+    }
+
+    fn way(&self, call: &Coded, moment: &Moment, exclusions: &RowSet, rules: &RowSet, soft: &RowSet) -> Way {
+        let table = &self.table;
+        let ordinary = exclusions.and(&table.bars_all);
+        if let Some(row) = ordinary.without(soft).iter().next() {
+            return Way::Excluded(row);
+        }
+        let elsewhere = exclusions.and(&table.bars_all_but);
+        let hard = elsewhere.without(soft).iter().next();
+        let unsure = !ordinary.is_empty() || {
+            // Exclusions that hold for want of an answer change nothing where all send to the same co-response.
+            let target = hard.and_then(|row| self.target(row));
+            elsewhere.and(soft).iter().any(|row| self.target(row) != target)
+        };
+        if unsure {
+            return Way::Unsure;
+        }
+        match hard {
+            Some(row) => self.elsewhere(call, moment, row),
+            None => self.by_rules(call, moment, exclusions, rules),
+        }
+    }
+
+    fn target(&self, row: usize) -> Option<usize> {
+        match self.table.rows.get(row).map(|row| &row.kind) {
+            Some(RowKind::Exclusion(Bars::AllBut(program))) => Some(*program),
+            _ => None,
+        }
+    }
+
+    /// An exclusion sends to a co-response, where a rule would take the call but for what the exclusion names.
+    fn elsewhere(&self, call: &Coded, moment: &Moment, row: usize) -> Way {
+        let Some(target) = self.target(row) else {
+            return Way::Excluded(row);
+        };
+        if self.rules_but_for(call, moment, row).is_empty() {
+            return Way::Excluded(row);
+        }
+        let duty = moment.programs.get(target);
+        match self.programs.get(target).zip(duty) {
+            Some((program, duty)) => match self.can_take(call, program, duty, true) {
+                // A co-response whose officer is away is not what the exclusion sends to.
+                Can::Take if duty.accompanied => Way::Go { row, step: 0, program: target },
+                Can::Missing(_) => Way::Ask(row),
+                why => Way::Nobody { row, why: if why == Can::Take { Can::NoUnit } else { why } },
+            },
+            None => Way::Excluded(row),
+        }
+    }
+
+    /// Live rules that hold when the facts that a row names are left out of account.
+    fn rules_but_for(&self, call: &Coded, moment: &Moment, row: usize) -> RowSet {
+        let table = &self.table;
+        let mut rules = table.rules.without(&table.shadow).and(&moment.effective);
+        for (place, (column, code)) in table.columns.iter().zip(&call.codes).enumerate() {
+            if !column.asked_by.contains(row) {
+                rules = rules.and(table.accepts(place, column, *code, call));
+            }
+        }
+        rules
+    }
+
+    fn by_rules(&self, call: &Coded, moment: &Moment, exclusions: &RowSet, rules: &RowSet) -> Way {
+        let barred_by = exclusions.and(&self.table.bars_unaccompanied).iter().next();
+        let mut best: Option<Way> = None;
+        let mut tried: Option<i64> = None;
+        for row in rules.iter() {
+            let Some(rule) = self.table.rows.get(row) else {
+                continue;
+            };
+            // Rules of one rank that hold together send alike (proved when the policy is compiled).
+            if tried == Some(rank(rule)) {
+                continue;
+            }
+            tried = Some(rank(rule));
+            if self.unasked(call, rules, rule) {
+                return Way::Ask(row);
+            }
+            let way = self.by_rule(call, moment, row, rule, barred_by);
+            match way {
+                Way::Go { .. } => return way,
+                _ => best = Some(best.map_or(way, |best| nearer(best, way))),
+            }
+        }
+        best.unwrap_or(match barred_by {
+            Some(row) => Way::Excluded(row),
+            None => Way::NoRule,
+        })
+    }
+
+    /// True where a rule of this rank that holds asks for a fact that is not known.
+    fn unasked(&self, call: &Coded, rules: &RowSet, rule: &Row) -> bool {
+        let same_rank = rules.iter().filter_map(|row| self.table.rows.get(row)).filter(|row| rank(row) == rank(rule));
+        same_rank.into_iter().any(|row| match &row.kind {
+            RowKind::Rule { ask, .. } => ask.iter().any(|fact| !self.table.known(call, *fact)),
+            RowKind::Exclusion(_) => false,
+        })
+    }
+
+    fn by_rule(&self, call: &Coded, moment: &Moment, row: usize, rule: &Row, barred_by: Option<usize>) -> Way {
+        let RowKind::Rule { send, .. } = &rule.kind else {
+            return Way::NoRule;
+        };
+        let mut best: Option<Way> = None;
+        for (step, program) in
+            send.iter().enumerate().flat_map(|(step, group)| group.iter().map(move |one| (step, *one)))
+        {
+            let Some((known, duty)) = self.programs.get(program).zip(moment.programs.get(program)) else {
+                continue;
+            };
+            let way = match self.can_take(call, known, duty, barred_by.is_none()) {
+                Can::Take => return Way::Go { row, step, program },
+                Can::Missing(_) => Way::Ask(row),
+                Can::OfficerNeeded => match barred_by {
+                    Some(by) => Way::Barred { rule: row, by },
+                    None => Way::Nobody { row, why: Can::OfficerNeeded },
+                },
+                why => Way::Nobody { row, why },
+            };
+            best = Some(best.map_or(way, |best| nearer(best, way)));
+        }
+        best.unwrap_or(Way::NoRule)
+    }
+
+    /// Whether a program can take a call now. `free`: no built-in exclusion bars the unaccompanied.
+    pub(super) fn can_take(&self, call: &Coded, program: &Program, duty: &Duty, free: bool) -> Can {
+        if !free && !duty.accompanied {
+            return Can::OfficerNeeded;
+        }
+        let mut missing = None;
+        if let Some(area) = &program.area {
+            match self
+                .table
+                .zone_column
+                .and_then(|place| Some((self.table.columns.get(place)?, call.codes.get(place)?)))
+            {
+                Some((_, code)) if *code != 0 => {
+                    if !ZoneSet::of(area).meets(&call.zones) {
+                        return Can::OutOfArea;
+                    }
+                }
+                Some((column, _)) => missing = Some(column.fact),
+                None => return Can::OutOfArea,
+            }
+        }
+        match duty.state {
+            DutyState::Closed => return Can::OutOfHours,
+            DutyState::NoCrew | DutyState::Unstaffed | DutyState::Full => return Can::NoUnit,
+            DutyState::Open => {}
+        }
+        for fact in &program.required {
+            match self.table.code_at(call, *fact) {
+                Some((_, 0)) | None => missing = missing.or(Some(*fact)),
+                Some((column, code)) if column.absent == Some(code) => return Can::Absent(*fact),
+                Some(_) => {}
+            }
+        }
+        missing.map_or(Can::Take, Can::Missing)
+    }
+}
+
+/// Of two failures the one nearer to a team: an answer away, then a free unit, hours, area, a thing that is not there.
+fn nearer(one: Way, other: Way) -> Way {
+    let distance = |way: &Way| match way {
+        Way::Ask(_) => 0,
+        Way::Nobody { why: Can::NoUnit, .. } => 1,
+        Way::Nobody { why: Can::OutOfHours, .. } => 2,
+        Way::Nobody { why: Can::OutOfArea, .. } => 3,
+        Way::Nobody { .. } => 4,
+        Way::Barred { .. } => 5,
+        _ => 6,
+    };
+    if distance(&other) < distance(&one) { other } else { one }
+}
+
+impl Table {
+    /// The row's identifier.
+    pub(super) fn id(&self, row: usize) -> &str {
+        self.rows.get(row).map_or("", |row| row.id.as_str())
+    }
+}

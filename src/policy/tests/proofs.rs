@@ -1,0 +1,174 @@
+//! Proofs hold for every call, and a planted hole is found and shown.
+
+use super::*;
+
+fn failing(text: &str) -> Vec<PolicyFault> {
+    Policy::compile(&files(text)).unwrap_err().0
+}
+
+#[test]
+fn the_test_policy_proves_and_has_no_findings() {
+    let candidate = Candidate::read(&files(POLICY)).unwrap();
+    let proofs = candidate.prove();
+    assert_eq!(proofs.len(), 7 + 4);
+    for proof in &proofs {
+        assert!(proof.holds(), "{proof:?}");
+    }
+    assert_eq!(candidate.findings(), Vec::new());
+    assert_eq!(candidate.row_counts(), (8, 5));
+}
+
+#[test]
+fn a_planted_hole_is_found_and_shown_as_a_call() {
+    let hole = POLICY.replace("setting = \"roadway, private-residence\"", "setting = \"roadway\"");
+    let hole = hole.replace("setting = \"outdoors, public-indoor\"\nbecause = \"possible", "because = \"possible");
+    let faults = failing(&hole);
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].key, "never-inside-a-home");
+    assert!(faults[0].line.is_some());
+    let message = &faults[0].message;
+    assert!(
+        message.contains("setting private-residence") && message.contains("→ psr, by `crisis-in-public`"),
+        "{message}"
+    );
+    assert!(message.contains("nature person-in-crisis"), "{message}");
+}
+
+#[test]
+fn thresholds_that_only_a_safeguard_names_are_told_apart() {
+    let hole = POLICY.replace("age = \"< 16\" } }", "age = \"< 19\" } }");
+    let message = &failing(&hole)[0].message;
+    assert!(message.contains("age 18") && message.contains("by `person-down`"), "{message}");
+    let unknown = POLICY.replace("age = \"< 16\" } }", "age = \"< 16, unknown\" } }");
+    assert!(failing(&unknown)[0].message.contains("age unknown"));
+}
+
+#[test]
+fn a_safeguard_over_co_response_zones_and_dates_is_exact() {
+    let never = |send: &str, when: &str| {
+        format!("{POLICY}\n[[safeguard]]\nid = \"extra\"\nnever = {{ send = \"{send}\", when = {{ {when} }} }}\n")
+    };
+    compile(&never("pact", "violence = \"none, verbal, unknown\""));
+    compile(&never("pact", "nature = \"structure-fire\""));
+    compile(&never("pact", "weapon = \"present\""));
+    let message = &failing(&never("pact", "violence = \"physical\""))[0].message;
+    assert!(message.contains("→ pact, by `violent`"), "{message}");
+    compile(&never("psr", "zone = \"west\", nature = \"welfare-check\""));
+    compile(&never("psr", "zone = \"unknown\""));
+    assert!(failing(&never("psr", "zone = \"east\""))[0].message.contains("zone city, east"));
+    compile(&never("unaccompanied", "medical = \"acute\""));
+    // The youth team has an officer until the end of 2025: kinds are as declared, `unaccompanied` is as they come.
+    compile(&never("youth", "consent = \"unknown\""));
+    let message = &failing(&never("youth", "medical = \"acute\""))[0].message;
+    assert!(message.contains("→ youth"), "{message}");
+    compile(&never("clo", "callback = \"unknown, none\""));
+    // East is part of the city: no call is in one and not in the other.
+    compile(&never("psr", "zone = \"not(city)\", nature = \"person-yelling\""));
+    let apart = never("psr", "zone = \"not(city)\", nature = \"welfare-check\"");
+    let apart = apart.replace("zone = \"not(west)\"", "zone = \"east, west\"");
+    compile(&apart);
+}
+
+#[test]
+fn an_officer_who_leaves_cannot_be_counted_on_after_midnight() {
+    // From this date on an officer comes; the shift of the night before is still without one.
+    let later = POLICY
+        .replace("officer = true, effective = \"..2025-12-31\"", "officer = false, effective = \"..2025-12-31\"")
+        .replace(
+            "members = [\"worker\", \"peer\"], effective",
+            "members = [\"worker\", \"officer\"], officer = true, effective",
+        );
+    let policy = compile(&later);
+    let acute =
+        [("nature", "youth-crisis"), ("age", "17"), ("weapon", "none"), ("consent", "given"), ("medical", "acute")];
+    assert_eq!(decide(&policy, &acute, "2026-01-01T01:00").route, Route::Ordinary);
+    assert_eq!(decide(&policy, &acute, "2026-01-01T17:00").route, Route::Program(ProgramId::new("youth")));
+}
+
+#[test]
+fn rules_that_overlap_at_one_rank_must_send_alike() {
+    let text = format!(
+        "{POLICY}\n[[rule]]\nid = \"also-yelling\"\nnature = \"person-yelling\"\nchecked = \"not(yes)\"\nbecause = \"also\"\nsend = [\"crisis-line\"]\n"
+    );
+    let faults = failing(&text);
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].key, "person-yelling");
+    assert!(
+        faults[0].message.contains("`also-yelling` and `person-yelling`")
+            || faults[0].message.contains("`person-yelling` and `also-yelling`"),
+        "{}",
+        faults[0].message
+    );
+    assert!(faults[0].message.contains("setting outdoors"), "{}", faults[0].message);
+    compile(&text.replace("id = \"also-yelling\"\n", "id = \"also-yelling\"\nrank = -1\n"));
+    compile(&text.replace("send = [\"crisis-line\"]\n", "send = [\"psr\"]\n").replace(
+        "checked = \"not(yes)\"\nbecause = \"also\"\nsend = [\"crisis-line\"]",
+        "because = \"also\"\nsend = [\"psr\"]",
+    ));
+}
+
+#[test]
+fn rows_that_can_never_decide_are_reported() {
+    let text = format!(
+        "{POLICY}\n[program.idle]\nkind = \"phone\"\nhours = [{{ days = \"Mon\", from = \"08:00\", to = \"09:00\" }}]\nlegs = [{{ channel = \"x\", accept_deadline_s = 1 }}]\n\
+         [[rule]]\nid = \"at-home\"\nnature = \"noise\"\nsetting = \"private-residence\"\nbecause = \"x\"\nsend = [\"psr\"]\n\
+         [[rule]]\nid = \"armed\"\nnature = \"noise\"\nweapon = \"used\"\nbecause = \"x\"\nsend = [\"psr\"]\n\
+         [[rule]]\nid = \"nobody\"\nchecked = \"not(yes, no, unknown)\"\nbecause = \"x\"\nsend = [\"psr\"]\n\
+         [[exclusion]]\nid = \"gun\"\nweapon = \"used\"\nbecause = \"x\"\n\
+         [[exclusion]]\nid = \"burglars\"\nnature = \"burglary\"\nbecause = \"x\"\n"
+    );
+    let findings = Candidate::read(&files(&text)).unwrap().findings();
+    let mut told: Vec<_> = findings.iter().map(|finding| (finding.row.as_str(), finding.code)).collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            ("armed", "hidden"),
+            ("at-home", "hidden"),
+            ("burglars", "reason-only"),
+            ("gun", "makes-no-difference"),
+            ("idle", "unused-program"),
+            ("nobody", "never-holds")
+        ]
+    );
+    let hidden = findings.iter().find(|finding| finding.row == "at-home").unwrap();
+    assert!(hidden.text.contains("traffic-or-home"), "{}", hidden.text);
+}
+
+#[test]
+fn cases_pass_fail_and_cover() {
+    let cases = r#"
+[[case]]
+id = "yelling"
+at = "2025-11-04T21:30"
+facts = { call_type = "yell", setting = "outdoors", zone = "city, east" }
+expect = { status = "eligible", route = "psr", rule = "person-yelling", exclusions = [], questions = ["weapon"], options = { psr = "can-take", youth = "no-rule" } }
+[[case]]
+id = "five in the morning"
+at = 2025-11-04T05:10:00
+facts = { nature = "person-yelling", setting = "outdoors", zone = "city" }
+expect = { status = "eligible-out-of-hours", route = "ordinary", opens = "2025-11-04T06:00" }
+[[case]]
+id = "wrong"
+at = "2025-11-04T21:30"
+facts = { nature = "noise", weapon = "present", age = 12 }
+load = { psr = 2 }
+unstaffed = ["youth"]
+expect = { status = "eligible", because = "no-rule", exclusions = ["weapon-seen"] }
+"#;
+    let mut with_cases = files(POLICY);
+    with_cases.files.insert("cases.toml".to_owned(), cases.as_bytes().to_vec());
+    let report = Candidate::read(&with_cases).unwrap().run_cases();
+    let passes: Vec<_> = report.results.iter().map(|result| (result.case.as_str(), result.passes())).collect();
+    assert_eq!(passes, [("yelling", true), ("five in the morning", true), ("wrong", false)], "{:?}", report.results);
+    assert_eq!(
+        report.results[2].differences,
+        [
+            "status: expected eligible, found ineligible",
+            "because: expected no-rule, found weapon-seen",
+            "exclusions: expected weapon-seen, found built-in.weapon, weapon-seen"
+        ]
+    );
+    assert_eq!((report.rows, report.uncovered.len()), (13, 11));
+    assert!((report.coverage_percent() - 100.0 * 2.0 / 13.0).abs() < 1e-9);
+}
