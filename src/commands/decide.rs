@@ -4,7 +4,7 @@ use super::{BadInput, Ending, Verdict};
 use crate::clock::{Clock, monotonic_now};
 use crate::configuration::read_policy_folder;
 use crate::facts::Facts;
-use crate::policy::{Availability, Candidate, Decision, Gap, Policy, PolicyIdentity, Route, Status};
+use crate::policy::{Availability, Candidate, Decision, Policy, Told};
 use crate::record::{CallRecord, Format, TimePoints};
 use crate::wire::{RECORD_BYTES_MAX, SenderProfile, decode};
 use jiff::Timestamp;
@@ -67,13 +67,6 @@ struct Call<'a> {
     times: &'a TimePoints,
     zone: Option<&'a str>,
     test: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct PolicyPrinted<'a> {
-    name: &'a str,
-    revision: &'a str,
-    digest: &'a str,
 }
 
 /// A record decided on.
@@ -243,7 +236,7 @@ fn write_text(file: &Path, decided: &Decided, out: &mut dyn Write) -> std::io::R
     if let Some(flip) = &decision.nearest_flip {
         let change = |change: &crate::policy::FlipChange| format!("{} {} → {}", change.fact, change.from, change.to);
         let changes: Vec<String> = flip.changes.iter().map(change).collect();
-        writeln!(out, "  nearest flip: {} → {}", changes.join(", "), route(&flip.route))?;
+        writeln!(out, "  nearest flip: {} → {}", changes.join(", "), flip.route.name())?;
     }
     for (fact, known) in facts.iter() {
         writeln!(out, "  fact {fact} = {} ({:?})", known.value, known.source)?;
@@ -260,7 +253,7 @@ fn write_text(file: &Path, decided: &Decided, out: &mut dyn Write) -> std::io::R
         record.format.name(),
         record.repairs.len()
     )?;
-    let PolicyIdentity { id, revision, digest } = &decision.policy;
+    let crate::policy::PolicyIdentity { id, revision, digest } = &decision.policy;
     writeln!(out, "  policy {id} {revision} {} · decided in {decide_ns} ns", digest.get(..12).unwrap_or(digest))?;
     writeln!(out, "  {}\n", file.display())
 }

@@ -275,7 +275,7 @@ async fn a_withdrawal_says_nothing_about_the_caller() {
 async fn a_slow_team_delays_no_other() {
     let slow = Peer::start(|_| (200, None, Duration::from_secs(30))).await;
     let quick = Peer::start(|_| (200, None, AT_ONCE)).await;
-    let both = channel("slow", &slow.url) + &channel("quick", &quick.url);
+    let both = [channel("slow", &slow.url), channel("quick", &quick.url)].concat();
     let (outbox, mut ends) = outbox(settings(&format!("concurrency_max = 2\n{both}")));
     for number in 0..20 {
         outbox.submit(offer(&format!("s{number}"), "slow", 3));
@@ -368,7 +368,7 @@ async fn programs_on_one_channel_have_their_own_doors_and_secrets() {
     let (general, own) = (Peer::start(|_| (200, None, AT_ONCE)).await, Peer::start(|_| (200, None, AT_ONCE)).await);
     let program =
         format!("[channel.webhook.program.psr]\nurl = \"{}\"\nsecret = \"the-secret-of-psr-alone\"\n", own.url);
-    let (outbox, mut ends) = outbox(settings(&(channel("webhook", &general.url) + &program)));
+    let (outbox, mut ends) = outbox(settings(&[channel("webhook", &general.url), program].concat()));
     outbox.submit(offer("i1", "webhook", 1));
     assert_eq!(next(&mut ends).await, delivered("i1.3.offer"));
     assert!(general.received().is_empty());

@@ -9,6 +9,7 @@ use crate::access::Identity;
 use crate::call_processing::{Answer, Choice, IncidentState};
 use crate::facts::Facts;
 use crate::incident::{Actor, Incident, Leg, LegState};
+use crate::policy::Told;
 use crate::record::{Format, IncidentId, LegId, ProgramId, Repair};
 use axum::body::Body;
 use axum::extract::{self, Extension, Path, Query};

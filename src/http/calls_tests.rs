@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::incident::Owner;
+use crate::policy::{Decision, PolicyIdentity};
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -80,12 +81,9 @@ fn a_record_of_another_incident_is_409_and_says_where_it_went() {
 }
 
 /// A decision in the shape that the policy room serialises.
-fn decision() -> Value {
-    object!({
-        "status": { "name": "eligible" }, "route": { "program": "psr" }, "rule": "psr.person-down", "exclusions": [],
-        "reasons": [], "options": [], "questions": [], "nearest_flip": null, "steps": [], "automatic": false,
-        "follow_up_h": [], "gaps": [], "policy": { "id": "p", "revision": "1", "digest": "d" },
-    })
+fn decision() -> Decision {
+    let policy = PolicyIdentity { id: "p".into(), revision: "1".into(), digest: "d".into() };
+    Decision::not_assessed("no-call-type", "the record has no call type", policy, vec![])
 }
 
 #[test]
@@ -102,7 +100,7 @@ fn the_answer_has_every_member_of_the_contract_side_by_side() {
         repairs: &[],
         unknown_fields: &[],
         facts: &facts,
-        decision: &decision,
+        decision: decision.told(),
         decide_ns: 1_234,
         state: StateBody::of(&state),
     };

@@ -17,12 +17,12 @@ mod row_set;
 mod tests;
 
 pub use cases::{CaseReport, CaseResult};
-pub use told::{PolicyTold, Told};
 pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption, Question,
     Reason, Route, RouteStep, Status,
 };
 pub use prove::{Finding, Proof};
+pub use told::{PolicyTold, Told};
 
 use crate::facts::{FactError, FactSources, Facts, Unlearnt};
 use crate::record::{CallRecord, ProgramId};

@@ -125,7 +125,7 @@ fn policy_text() -> impl Strategy<Value = String> {
         }
         let target = ["psr-none", "community", "any", "unaccompanied", "pact"][target].replace("psr-none", "line, day");
         let when = cells(&when).trim().replace('\n', ", ");
-        text + &format!("[[safeguard]]\nid = \"s\"\nnever = {{ send = \"{target}\", when = {{ {when} }} }}\n")
+        format!("{text}[[safeguard]]\nid = \"s\"\nnever = {{ send = \"{target}\", when = {{ {when} }} }}\n")
     })
 }
 
