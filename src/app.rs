@@ -219,7 +219,12 @@ fn state_of(state: &http::State, configuration: &Configuration, door: DoorName) 
 }
 
 fn pages_router(state: pages::PageState, configuration: &Configuration) -> Router {
-    http::guard(pages::router(state), DoorName::Pages, &configuration.http.limits_of(DoorName::Pages))
+    // The pages' headers go on what the layers answer too.
+    pages::headers::secured(http::guard(
+        pages::router(state),
+        DoorName::Pages,
+        &configuration.http.limits_of(DoorName::Pages),
+    ))
 }
 
 /// The zone in which the pages show times: the configured one, or the policy's.

@@ -14,5 +14,7 @@
 mod commands;
 mod kill;
 mod line;
+mod browser;
+mod pages;
 mod support;
 mod tidy;

@@ -118,7 +118,7 @@ fn option(program: &str, title: &str, code: &str, opens: Option<&str>) -> Progra
         title: title.to_owned(),
         can_take: code == "can-take",
         code: code.to_owned(),
-        why: code.replace('-', " "),
+        why: opens.map_or_else(|| code.replace('-', " "), |_| "opens Wednesday 16:00".to_owned()),
         opens_at: opens.map(|at| at.parse().unwrap()),
     }
 }

@@ -42,7 +42,14 @@
   // --- Keys: inert for a moment after anything under them changed, so that no key answers what was not read.
   const GUARD_MS = 600;
   let keysFrom = performance.now() + 250;
-  const guardKeys = () => { keysFrom = performance.now() + GUARD_MS; };
+  const arm = () => {
+    root.dataset.keys = performance.now() < keysFrom ? "waiting" : "ready";
+    if (root.dataset.keys === "waiting") setTimeout(arm, keysFrom - performance.now() + 1);
+  };
+  const guardKeys = () => {
+    keysFrom = performance.now() + GUARD_MS;
+    arm();
+  };
   const stored = (value) => {
     try {
       if (value === undefined) return localStorage.getItem("keys");
@@ -213,6 +220,7 @@
     pin();
     count();
     showKeys();
+    arm();
     tick();
     setInterval(tick, clock.speed > 4 ? 200 : 1000);
     setInterval(() => refresh("queue"), 30000);

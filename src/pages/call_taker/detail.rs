@@ -2,26 +2,31 @@
 
 use super::standing::{Standing, program_title};
 use crate::call_processing::IncidentView;
+use crate::facts::{Source, UNKNOWN, Vocabulary, Zones};
 use crate::incident::{BackupService, Incident, LegState};
 use crate::pages::caller_text;
 use crate::pages::layout::{Icon, icon, timer, token};
 use crate::pages::risks;
 use crate::pages::trail::kebab;
 use crate::pages::visitor::Visitor;
-use crate::pages::words::Words;
+use crate::pages::words::{Language, Words};
 use crate::policy::{Decision, ProgramOption, Route};
 use crate::record::{CallRecord, Location};
 use jiff::Timestamp;
 use maud::{Markup, html};
+use std::sync::LazyLock;
 
 /// Narrative notes shown at most, the newest first.
 const NOTES_MAX: usize = 30;
 /// People, call-back addresses, places, units or cautions shown at most, each.
 const ITEMS_MAX: usize = 10;
 
+/// The built-in facts and their values. What an agency declares itself is asked by the policy's questions.
+static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| Vocabulary::new(Vec::new(), &Zones::default()));
+
 /// Every program considered, and why it can or cannot.
 #[must_use]
-pub fn options(words: &Words, decision: &Decision) -> Markup {
+pub fn options(words: &Words, decision: &Decision, now: Timestamp) -> Markup {
     html! {
         section.card aria-labelledby="options-title" {
             h2 #options-title { (words.t("options.title")) }
@@ -34,7 +39,7 @@ pub fn options(words: &Words, decision: &Decision) -> Markup {
                             span.unseen { (words.t(if option.can_take { "options.can" } else { "options.cannot" })) ": " }
                         }
                         strong { (option.title) }
-                        span.muted dir="auto" { (option_why(words, option)) }
+                        span.muted dir="auto" { (option_why(words, option, now)) }
                     }
                 }
             }
@@ -58,11 +63,15 @@ fn route_title(words: &Words, decision: &Decision, route: &Route) -> String {
     }
 }
 
-/// Why a program can or cannot take the call: in the reader's words for the product's codes, with the opening time.
+/// Why a program can or cannot take the call: the policy's own sentence, and in another language the product's words
+/// for the code, with the next opening.
 #[must_use]
-pub fn option_why(words: &Words, option: &ProgramOption) -> String {
+pub fn option_why(words: &Words, option: &ProgramOption, now: Timestamp) -> String {
+    if words.language == Language::POLICY {
+        return option.why.clone();
+    }
     match (option.opens_at, words.known(&format!("option.{}", option.code))) {
-        (Some(opens), _) => words.with("option.opens", &[("when", &words.day_and_time(opens))]),
+        (Some(opens), _) => words.with("option.opens", &[("when", &words.day_and_time(opens, now))]),
         (None, Some(text)) => text.to_owned(),
         (None, None) => option.why.clone(),
     }
@@ -70,7 +79,8 @@ pub fn option_why(words: &Words, option: &ProgramOption) -> String {
 
 /// What is known, with where it came from.
 #[must_use]
-pub fn facts(words: &Words, incident: &Incident) -> Markup {
+pub fn facts(visitor: &Visitor, incident: &Incident) -> Markup {
+    let words = &visitor.words;
     html! {
         section.card aria-labelledby="facts-title" {
             h2 #facts-title { (words.t("facts.title")) }
@@ -91,9 +101,40 @@ pub fn facts(words: &Words, incident: &Incident) -> Markup {
                     }
                 }
             }
+            (corrections(visitor, incident))
             @if let Some(decision) = &incident.decision && !decision.gaps.is_empty() {
                 h3 { (words.t("gaps.title")) }
                 ul.gaps { @for gap in &decision.gaps { li { (words.fact(&gap.fact)) ": " (words.code("gap", &gap.why)) } } }
+            }
+        }
+    }
+}
+
+/// A wrong key must be put right as fast as it was pressed: each answer given can be given again.
+fn corrections(visitor: &Visitor, incident: &Incident) -> Markup {
+    let words = &visitor.words;
+    let answered = |fact: &str| incident.facts.source(fact) == Some(Source::Answer);
+    let facts: Vec<_> =
+        VOCABULARY.facts().iter().filter(|fact| answered(&fact.name) && !fact.values().is_empty()).collect();
+    html! {
+        @if !facts.is_empty() && Standing::of(incident) != Standing::Closed {
+            details #correct.correct {
+                summary { (words.t("facts.correct")) }
+                @for fact in facts {
+                    @let id = format!("correct-{}", fact.name);
+                    form.inline method="post" action={ "/calls/" (incident.id) "/answer" } {
+                        (token(visitor)) input type="hidden" name="fact" value=(fact.name);
+                        label for=(id) { (words.fact(&fact.name)) }
+                        select id=(id) name="value" {
+                            @for value in fact.values().iter().map(String::as_str).chain([UNKNOWN]) {
+                                option value=(value) selected[incident.facts.value(&fact.name).unwrap_or(UNKNOWN) == value] {
+                                    (words.value(&fact.name, value))
+                                }
+                            }
+                        }
+                        button type="submit" { (words.t("facts.change")) }
+                    }
+                }
             }
         }
     }
@@ -173,7 +214,7 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
                     @for unit in record.units.iter().take(ITEMS_MAX) {
                         div { dt { (words.t("record.unit")) } dd { (caller_text::line(&unit.unit)) " · " (words.code("moved", &kebab(&unit.status))) } }
                     }
-                    div { dt { (words.t("record.sender")) } dd { (caller_text::line(record.identity.agency.as_str())) " · " (caller_text::line(&record.identity.incident)) } }
+                    div { dt { (words.t("record.sender")) } dd { (caller_text::line(record.identity.agency.as_str())) " · " (caller_text::line(call_name(&record.identity.incident))) } }
                 }
                 h3 { (words.t("record.narrative")) }
                 @if record.notes.is_empty() { p.muted { (words.t("record.no-narrative")) } }
@@ -191,9 +232,16 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
     }
 }
 
+/// The sender's name of the incident as people say it: of an EIDO tracking identifier
+/// (`urn:emergency:uid:incidentid:<name>:<agency>`, NENA-STA-021.1b 2.2) its name part.
+fn call_name(incident: &str) -> &str {
+    incident.strip_prefix("urn:emergency:uid:incidentid:").and_then(|rest| rest.split(':').next()).unwrap_or(incident)
+}
+
 /// True for a number that stands among the call-back addresses already.
 fn is_stated(record: &CallRecord, phone: &str) -> bool {
-    record.callbacks.iter().any(|callback| callback.trim_start_matches("tel:") == phone)
+    let bare = |number: &str| number.trim_start_matches("tel:").to_owned();
+    record.callbacks.iter().any(|callback| bare(callback) == bare(phone))
 }
 
 fn place(words: &Words, location: &Location) -> Markup {
@@ -241,8 +289,8 @@ pub fn call(
                 (super::recommendation::questions(visitor, view))
                 (legs(visitor, incident, now))
                 div.two {
-                    @if let Some(decision) = &incident.decision { (options(words, decision)) }
-                    (facts(words, incident))
+                    @if let Some(decision) = &incident.decision { (options(words, decision, now)) }
+                    (facts(visitor, incident))
                 }
                 details #trail.card {
                     summary { h2 { (words.t("trail.title")) } }

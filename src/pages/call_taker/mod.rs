@@ -11,6 +11,7 @@ use super::{PageState, see, trail, wire_name};
 use crate::call_processing::{CallProblem, Choice, IncidentView};
 use crate::incident::{Actor, BackupService, Command, Phase};
 use crate::journal::Entry;
+use crate::policy::Mode;
 use crate::record::{IncidentId, ProgramId};
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -55,7 +56,8 @@ async fn look(State(state): State<PageState>, entrant: Entrant<CallTaking>, Quer
         Some(call) => state.desk.journal().read_incident(&call.incident.id).await.unwrap_or_default(),
         None => Vec::new(),
     };
-    let shown = Shown { visitor: &visitor, calls: &calls, selected: selected.as_ref(), entries: &entries, now };
+    let mode = state.desk.policy().map(|policy| policy.mode());
+    let shown = Shown { visitor: &visitor, calls: &calls, selected: selected.as_ref(), entries: &entries, mode, now };
     match asked.fragment.as_deref() {
         Some("queue") => see(&shown.queue()),
         Some("call") => see(&shown.call()),
@@ -74,6 +76,8 @@ pub struct Shown<'a> {
     pub selected: Option<&'a IncidentView>,
     /// Its entries in the journal.
     pub entries: &'a [Entry],
+    /// The mode of the policy in force; `None` where none is, and every call takes the ordinary route.
+    pub mode: Option<Mode>,
     /// Now.
     pub now: Timestamp,
 }
@@ -101,7 +105,7 @@ impl Shown<'_> {
     pub fn page(&self, said: Option<&str>, speed: f64) -> Markup {
         let words = &self.visitor.words;
         let query = self.selected.map(|call| format!("call={}", call.incident.id)).unwrap_or_default();
-        let mode = self.selected.or(self.calls.first()).map(|call| trail::kebab(&call.incident.mode));
+        let mode = self.mode.map_or_else(|| "no-policy".to_owned(), |mode| trail::kebab(&mode));
         layout::page(&Page {
             visitor: self.visitor,
             title: "title.calls",
@@ -109,7 +113,7 @@ impl Shown<'_> {
             query,
             now: self.now,
             speed,
-            chips: html! { @if let Some(mode) = &mode { span.mode.{ "mode-" (mode) } { (words.code("mode", mode)) } } },
+            chips: html! { span.mode.{ "mode-" (mode) } { (words.code("mode", &mode)) } },
             body: html! {
                 (layout::notice(words, said))
                 div.desk { (self.queue()) (self.call()) }

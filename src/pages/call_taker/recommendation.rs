@@ -1,15 +1,17 @@
 //! The recommendation, large; what may be done about it, each by one key; and the next question.
 
+use super::detail::option_why;
 use super::standing::{Standing, open_offer, owning_leg, program_title, route_name, seen};
 use crate::call_processing::IncidentView;
 use crate::incident::{Incident, Owner};
 use crate::pages::layout::{Icon, icon, timer, token};
 use crate::pages::trail::kebab;
 use crate::pages::visitor::Visitor;
-use crate::pages::words::Words;
-use crate::policy::{Decision, ExclusionHit, Question, Reason, Route, Status};
+use crate::pages::words::{Language, Words};
+use crate::policy::{Decision, ExclusionHit, ProgramOption, Question, Reason, Route, Status};
 use jiff::Timestamp;
 use maud::{Markup, html};
+use std::borrow::Cow;
 
 /// Why a call-taker departs from the recommendation: a closed set, so that it can be counted and takes one press.
 pub const OVERRIDE_REASONS: [&str; 8] = [
@@ -47,7 +49,7 @@ pub fn recommendation(visitor: &Visitor, call: &IncidentView, now: Timestamp) ->
                 span.owner { (owner(words, incident)) }
             }
             h1 #reco-title { (icon(if to_team { Icon::Team } else { Icon::Ordinary })) span { (headline(words, incident, decision, now)) } }
-            (reasons(words, decision))
+            (reasons(words, decision, now))
             @if standing == Standing::Choose { (acts(visitor, incident, decision)) }
             @else if standing != Standing::Closed { (later_acts(visitor, incident, decision)) }
             p.provenance {
@@ -93,20 +95,29 @@ fn headline(words: &Words, incident: &Incident, decision: &Decision, now: Timest
     }
 }
 
-/// A reason in the reader's words where the code is the product's own, else in the policy's.
-#[must_use]
-pub fn reason_text<'a>(words: &Words, reason: &'a Reason) -> &'a str {
-    words.known(&format!("reason-code.{}", reason.code)).unwrap_or(&reason.text)
+/// A reason: the policy's own sentence, and in another language the product's words for the product's codes. A program
+/// that cannot take the call is named with its why, as in the list of options.
+fn reason_text<'a>(words: &Words, decision: &'a Decision, reason: &'a Reason, now: Timestamp) -> Cow<'a, str> {
+    if words.language == Language::POLICY {
+        return Cow::Borrowed(&reason.text);
+    }
+    let of = |option: &&ProgramOption| option.code == reason.code && reason.text.starts_with(&option.title);
+    if let Some(option) = decision.options.iter().find(of) {
+        return Cow::Owned(
+            words.with("reason.program", &[("program", &option.title), ("why", &option_why(words, option, now))]),
+        );
+    }
+    Cow::Borrowed(words.known(&format!("reason-code.{}", reason.code)).unwrap_or(&reason.text))
 }
 
-fn reasons(words: &Words, decision: &Decision) -> Markup {
+fn reasons(words: &Words, decision: &Decision, now: Timestamp) -> Markup {
     let excluded = |reason: &&Reason| !decision.exclusions.iter().any(|hit| hit.id == reason.code);
     html! {
         ul.reasons {
             @for hit in &decision.exclusions { li { (exclusion(words, hit)) } }
             @for reason in decision.reasons.iter().filter(excluded).take(6) {
                 li {
-                    span dir="auto" { (reason_text(words, reason)) }
+                    span dir="auto" { (reason_text(words, decision, reason, now)) }
                     @if let Some(cite) = &reason.cite { " " cite { (cite) } }
                 }
             }
@@ -117,7 +128,8 @@ fn reasons(words: &Words, decision: &Decision) -> Markup {
 fn exclusion(words: &Words, hit: &ExclusionHit) -> Markup {
     html! {
         span.tag { (icon(Icon::Cross)) (words.t("exclusion")) }
-        " " span dir="auto" { (words.known(&format!("reason-code.{}", hit.id)).unwrap_or(&hit.because)) }
+        @let own = words.known(&format!("reason-code.{}", hit.id)).filter(|_| words.language != Language::POLICY);
+        " " span dir="auto" { (own.unwrap_or(&hit.because)) }
         @if !hit.for_want_of.is_empty() {
             @let facts: Vec<_> = hit.for_want_of.iter().map(|fact| words.fact(fact)).collect();
             " " span.muted { (words.with("exclusion.unknown", &[("facts", &facts.join(", "))])) }
@@ -188,7 +200,7 @@ fn override_list(visitor: &Visitor, incident: &Incident, decision: &Decision) ->
     );
     html! {
         details #override.override {
-            summary data-key="o" { span { (words.t("override")) small { (words.t("override.explained")) } } kbd { "O" } }
+            summary data-key="o" { span { (words.t("override")) } kbd { "O" } }
             div.panel {
                 @if targets.is_empty() {
                     p { (words.t("override.nowhere")) }
@@ -255,15 +267,23 @@ fn ask(words: &Words, question: &Question) -> String {
 fn answers(visitor: &Visitor, incident: &Incident, question: &Question, keys: bool) -> Markup {
     let words = &visitor.words;
     let choosing = Standing::of(incident) == Standing::Choose;
+    let to_team = incident.decision.as_ref().is_some_and(|decision| decision.route != Route::Ordinary);
     html! {
         form.answers method="post" action={ "/calls/" (incident.id) "/answer" } {
             (token(visitor)) input type="hidden" name="fact" value=(question.fact);
+            @if question.values.is_empty() {
+                // A number or a code: typed, because no list of buttons holds it.
+                label.unseen for={ "value-" (question.fact) } { (ask(words, question)) }
+                input id={ "value-" (question.fact) } type="text" name="value" required maxlength="60" autocomplete="off";
+                button type="submit" { (words.t("question.answer")) }
+            }
             @for (index, value) in question.values.iter().enumerate() {
-                @let opens = choosing && question.opens.get(index).copied().unwrap_or(false);
+                @let opens = question.opens.get(index).copied().unwrap_or(to_team);
+                @let changes = choosing && opens != to_team;
                 @let digit = digit(index).filter(|_| keys);
                 button type="submit" name="value" value=(value) data-digit=[digit] {
                     @if let Some(digit) = digit { kbd { (digit) } }
-                    span { (words.value(&question.fact, value)) @if opens { small { (words.t("question.opens")) } } }
+                    span { (words.value(&question.fact, value)) @if changes { small { (words.t(if opens { "question.opens" } else { "question.closes" })) } } }
                 }
             }
         }

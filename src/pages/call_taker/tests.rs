@@ -6,12 +6,13 @@ use crate::call_processing::IncidentView;
 use crate::incident::LegState;
 use crate::pages::samples;
 use crate::pages::words::Language;
+use crate::policy::Mode;
 
 fn page(language: Language, calls: &[IncidentView], selected: usize) -> String {
     let visitor = samples::visitor(language, &[Role::CallTaker]);
     let entries = samples::life(calls[selected].incident.id.as_str());
-    let shown =
-        Shown { visitor: &visitor, calls, selected: Some(&calls[selected]), entries: &entries, now: samples::now() };
+    let (selected, mode) = (Some(&calls[selected]), Some(Mode::Advise));
+    let shown = Shown { visitor: &visitor, calls, selected, entries: &entries, mode, now: samples::now() };
     shown.page(None, 1.0).into_string()
 }
 
@@ -46,7 +47,7 @@ fn each_thing_to_do_has_its_key_and_only_one() {
     }
     assert!(html.contains("Send to CSO Outreach, North Shore"));
     assert!(html.contains("CSO protocol 4.2"), "the source of the rule is not shown");
-    assert!(html.contains("opens Wednesday 16:00"), "the next opening is not shown");
+    assert!(html.contains("opens Wednesday 16:00"), "the policy's why is not shown");
 }
 
 #[test]

@@ -48,8 +48,9 @@ pub fn table(words: &Words, table: &Table) -> Markup {
                             tr.zero[count_of(row) == Some(0)] {
                                 @for (index, cell) in row.iter().enumerate() {
                                     @if counted == Some(index) { td.bar-cell { (bar(count_of(row).unwrap_or(0), most)) } }
-                                    @if index == 0 { th scope="row" { (phrase(words, cell)) } }
-                                    @else { td.number[is_numeric(table, index)] { (phrase(words, cell)) } }
+                                    @let code = known_phrase(words, cell).is_none() && !is_numeric(table, index);
+                                    @if index == 0 { th.raw[code] scope="row" { (phrase(words, cell)) } }
+                                    @else { td.number[is_numeric(table, index)].raw[code] { (phrase(words, cell)) } }
                                 }
                             }
                         }
@@ -79,17 +80,18 @@ fn is_numeric(table: &Table, column: usize) -> bool {
     column > 0 && table.rows.iter().filter_map(|row| row.get(column)).all(number)
 }
 
-/// A phrase or code of the figures in the reader's words; `what: why` in two parts; else as it stands.
+/// A phrase or code of the figures in the reader's words; as it stands where it is an agency's own.
 #[must_use]
 pub fn phrase(words: &Words, text: &str) -> String {
-    if let Some(found) = words.figure(text) {
-        return found.to_owned();
+    known_phrase(words, text).unwrap_or_else(|| text.to_owned())
+}
+
+/// As [`phrase`], if the tables know it; `what: why` in two parts.
+fn known_phrase(words: &Words, text: &str) -> Option<String> {
+    let whole = words.figure(text).or_else(|| CELL_SETS.iter().find_map(|set| words.known(&format!("{set}.{text}"))));
+    if let Some(found) = whole {
+        return Some(found.to_owned());
     }
-    if let Some(found) = CELL_SETS.iter().find_map(|set| words.known(&format!("{set}.{text}"))) {
-        return found.to_owned();
-    }
-    match text.split_once(": ") {
-        Some((what, more)) => format!("{}: {}", phrase(words, what), phrase(words, more)),
-        None => text.to_owned(),
-    }
+    let (what, more) = text.split_once(": ")?;
+    Some(format!("{}: {}", phrase(words, what), phrase(words, more)))
 }

@@ -30,6 +30,9 @@ pub const HAZARDS: [(&str, &str); 7] = [
 pub const RETURN_REASONS: [&str; 6] =
     ["needs-police", "needs-ems", "person-refuses-team", "outside-mandate", "end-of-shift", "other"];
 
+/// Facts that another line of the card says, or that only say that the record has a field.
+const SAID_OTHERWISE: [&str; 7] = ["nature", "call_type", "priority", "age", "address", "callback", "caller_name"];
+
 /// One leg as a card.
 #[must_use]
 pub fn card(visitor: &Visitor, leg: &Leg, call: &TeamCall, alarms: &Markup, now: Timestamp) -> Markup {
@@ -208,6 +211,6 @@ fn facts<'a>(leg: &Leg, call: &'a TeamCall) -> Vec<(&'a str, Option<&'a String>)
     if !leg.plan.release.contains(&ReleasedField::Facts) || leg.state == LegState::StoodBack {
         return Vec::new();
     }
-    let told = call.released.facts.iter().filter(|(fact, _)| *fact != "nature" && *fact != "call_type");
+    let told = call.released.facts.iter().filter(|(fact, _)| !SAID_OTHERWISE.contains(&fact.as_str()));
     risks::first(told.map(|(fact, value)| (fact.as_str(), value)))
 }

@@ -1,5 +1,6 @@
 //! The words of the pages: one table a language, the same keys in each, nothing visible written elsewhere.
 
+use crate::facts::{UNKNOWN, natures};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::borrow::Cow;
@@ -17,6 +18,9 @@ pub enum Language {
 }
 
 impl Language {
+    /// The language in which policies write their sentences.
+    pub const POLICY: Self = Self::English;
+
     /// Every language, in the order of the switch.
     pub const ALL: [Self; 2] = [Self::English, Self::French];
 
@@ -151,8 +155,18 @@ impl Words {
     /// The word for a fact's value: its own under the fact, else the common one, else the value in plain letters.
     #[must_use]
     pub fn value<'a>(&self, fact: &str, value: &'a str) -> Cow<'a, str> {
+        if fact == "nature"
+            && let Some(nature) = natures().iter().find(|nature| nature.name == value)
+        {
+            return Cow::Borrowed(match self.language {
+                Language::English => &nature.en,
+                Language::French => &nature.fr,
+            });
+        }
         match self.known(&format!("value.{fact}.{value}")) {
             Some(word) => Cow::Borrowed(word),
+            // An agency's code or number is what it is.
+            None if value != UNKNOWN && matches!(fact, "call_type" | "priority" | "tier") => Cow::Borrowed(value),
             None => self.code("value", value),
         }
     }
@@ -169,12 +183,13 @@ impl Words {
         at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
     }
 
-    /// An instant as weekday and time (`Tuesday 16:00`).
+    /// An instant as weekday and time (`Tuesday 16:00`), with its date where that weekday could be another week's.
     #[must_use]
-    pub fn day_and_time(&self, at: Timestamp) -> String {
+    pub fn day_and_time(&self, at: Timestamp, now: Timestamp) -> String {
         let zoned = at.to_zoned(self.zone.clone());
         let day = zoned.weekday().to_monday_one_offset();
-        format!("{} {}", self.t(&format!("weekday.{day}")), zoned.strftime("%H:%M"))
+        let form = if at.duration_since(now).as_hours() < 6 * 24 { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+        format!("{} {}", self.t(&format!("weekday.{day}")), zoned.strftime(form))
     }
 
     /// How long ago, in the largest unit that says something (`3 min`).

@@ -153,8 +153,10 @@ fn the_reader_gets_the_first_language_they_can_read() {
 #[test]
 fn openings_and_countdowns_read_as_a_person_says_them() {
     let opens: Timestamp = "2026-05-05T23:00:00Z".parse().unwrap();
-    assert_eq!(words(Language::English).day_and_time(opens), "Tuesday 16:00");
-    assert_eq!(words(Language::French).day_and_time(opens), "mardi 16:00");
+    assert_eq!(words(Language::English).day_and_time(opens, opens), "Tuesday 16:00");
+    assert_eq!(words(Language::French).day_and_time(opens, opens), "mardi 16:00");
+    let spring: Timestamp = "2026-04-01T00:00:00Z".parse().unwrap();
+    assert_eq!(words(Language::French).day_and_time(opens, spring), "mardi 2026-05-05 16:00");
     let now: Timestamp = "2026-05-05T22:58:25.5Z".parse().unwrap();
     assert_eq!(countdown(opens, now), "1:35");
     assert_eq!(countdown(now, opens), "0:00");

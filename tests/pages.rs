@@ -1,0 +1,249 @@
+//! The pages of a served adapter over HTTP: who may look and press, presses that repeat or come late, and what a team sees.
+
+use crate::browser;
+use crate::support::{Place, SAFE, Served, TOKEN, eido, root};
+use axum::http::{Request, StatusCode, header};
+use bytes::Bytes;
+use fourth_option::access::hash_token;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+/// An answer with what the tests look at.
+struct Seen {
+    status: StatusCode,
+    location: String,
+    cookie: String,
+    text: String,
+}
+
+struct Visitor {
+    client: Client<HttpConnector, Full<Bytes>>,
+    pages: String,
+    cookie: String,
+}
+
+impl Visitor {
+    async fn sign_in(pages: &str, token: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let mut visitor = Self { client, pages: pages.to_owned(), cookie: String::new() };
+        let seen = visitor.ask("POST", "/sign-in", &format!("secret={token}&next=/")).await;
+        assert_eq!(seen.status, StatusCode::SEE_OTHER, "{token}: {}", seen.text);
+        visitor.cookie = seen.cookie;
+        visitor
+    }
+
+    async fn ask(&self, method: &str, path: &str, form: &str) -> Seen {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.pages));
+        if !self.cookie.is_empty() {
+            request = request.header(header::COOKIE, &self.cookie);
+        }
+        if method == "POST" {
+            request = request
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header("sec-fetch-site", "same-origin");
+        }
+        let answer = self.client.request(request.body(Full::from(form.to_owned())).unwrap()).await.unwrap();
+        let headed =
+            |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let (location, cookie) = (headed(header::LOCATION), headed(header::SET_COOKIE));
+        let status = answer.status();
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        Seen { status, location, cookie, text: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    async fn look(&self, path: &str) -> Seen {
+        self.ask("GET", path, "").await
+    }
+
+    /// Presses a button of a page: with the form token that the page carries, and whatever else the form says.
+    async fn press(&self, page: &str, path: &str, fields: &str) -> Seen {
+        let text = self.look(page).await.text;
+        let token = between(&text, "name=\"token\" value=\"", "\"").unwrap_or_default();
+        self.ask("POST", path, &format!("token={token}&{fields}")).await
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    Some(text.split_once(before)?.1.split_once(after)?.0)
+}
+
+/// Somebody who takes whatever is sent and says 202: a team's or a CAD's door.
+fn taker() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        listener.incoming().flatten().for_each(|stream| drop(std::thread::spawn(|| take(stream))))
+    });
+    port
+}
+
+/// One request: its head, then as many bytes as it says; then the answer.
+fn take(mut stream: TcpStream) {
+    let (mut got, mut buffer) = (Vec::new(), [0_u8; 16_384]);
+    loop {
+        let whole =
+            std::str::from_utf8(&got).ok().and_then(|text| text.split_once("\r\n\r\n")).is_some_and(|(head, body)| {
+                let length = head
+                    .to_lowercase()
+                    .split("content-length:")
+                    .nth(1)
+                    .and_then(|rest| rest.lines().next()?.trim().parse().ok());
+                body.len() >= length.unwrap_or(0)
+            });
+        if whole {
+            break;
+        }
+        match stream.read(&mut buffer) {
+            Ok(count) if count > 0 => got.extend_from_slice(&buffer[..count]),
+            _ => return,
+        }
+    }
+    let _told = stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+}
+
+/// An adapter whose teams are on duty at every hour, with a door that takes offers and one identity of each role.
+fn place() -> Place {
+    let door = taker();
+    let mut more = format!(
+        "[handoff.channel.webhook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{door}/offers\"\n\
+         secret = \"0123456789abcdef0123456789abcdef\"\n\
+         [handoff.cad]\nurl = \"http://127.0.0.1:{door}/cad\"\nagency = \"fourth.kamloops.example\"\n\
+         element = \"adapter.fourth.kamloops.example\"\n"
+    );
+    for (name, role) in [
+        ("desk-1", "role = \"call-taker\""),
+        ("team-north", "role = \"team\"\nprogram = \"cso-north\""),
+        ("team-south", "role = \"team\"\nprogram = \"cso-south\""),
+        ("eva", "role = \"evaluator\""),
+        ("ops", "role = \"operator\""),
+        ("cad", "role = \"cad\""),
+    ] {
+        more += &format!("[[access.identity]]\nname = \"{name}\"\n{role}\ntoken_sha256 = \"{}\"\n", hash_token(name));
+    }
+    let always =
+        |policy: String| policy.replace("from = \"08:00\", to = \"24:00\"", "from = \"00:00\", to = \"24:00\"");
+    Place::new(always, &more)
+}
+
+async fn arrives(place: &Place, number: &str, facts: &[(&str, &str)]) -> String {
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let name = format!("urn:emergency:uid:incidentid:{number}:kamloops.example");
+    let request = Request::post(format!("{}/v1/calls", place.url(0)))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+        .body(Full::from(eido(&name, "2026-05-05T12:00:00-07:00", "WELFARE", facts)))
+        .unwrap();
+    let answer = client.request(request).await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    let answer: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    answer["incident"].as_str().unwrap().to_owned()
+}
+
+/// Every role at every door of the pages. Who is not let in is told so, changes nothing, and sees nothing of a call.
+#[tokio::test]
+async fn each_role_may_do_its_own_and_nothing_else() {
+    let place = place();
+    let _served = Served::start(&place);
+    let call = arrives(&place, "matrix", SAFE).await;
+    let presses = |call: &str| {
+        let desk = ["answer", "accept", "override", "doubt", "backup"].map(|act| format!("/calls/{call}/{act}"));
+        let team = ["accept", "decline", "move", "clear", "return", "backup", "hazard"]
+            .map(|act| format!("/team/legs/{call}.1/{act}"));
+        (desk, team)
+    };
+    let (desk, team) = presses(&call);
+    for (name, home) in [("team-north", "/team"), ("eva", "/evaluation"), ("ops", ""), ("cad", ""), ("desk-1", "/")] {
+        let visitor = Visitor::sign_in(&place.url(2), name).await;
+        for page in ["/", "/team", "/evaluation"] {
+            let seen = visitor.look(page).await;
+            assert_eq!(seen.status == StatusCode::OK, page == home, "{name} at {page}: {}", seen.status);
+            let canary = seen.text.contains("Canary") || seen.text.contains(&call);
+            assert!(!canary || (name == "desk-1" && page == "/"), "{name} at {page} sees the call");
+        }
+        for (own, paths) in [("/", &desk[..]), ("/team", &team[..])] {
+            for path in paths {
+                let seen = visitor.ask("POST", path, "token=not-a-token").await;
+                assert_eq!(seen.status, StatusCode::FORBIDDEN, "{name} at {path}");
+                let refusal = if own == home { "too old" } else { "Not for your role" };
+                assert!(seen.text.contains(refusal), "{name} at {path}: {}", seen.text);
+            }
+        }
+    }
+    let desk = Visitor::sign_in(&place.url(2), "desk-1").await;
+    let text = desk.look(&format!("/?call={call}")).await.text;
+    assert!(text.contains("data-seen=\"choose.eligible.cso-north\""), "a refused press changed the call");
+}
+
+#[tokio::test]
+async fn a_press_twice_does_it_once_and_a_press_on_what_has_changed_does_nothing() {
+    let place = place();
+    let _served = Served::start(&place);
+    let call = arrives(&place, "twice", SAFE).await;
+    let page = format!("/?call={call}");
+    let desk = Visitor::sign_in(&place.url(2), "desk-1").await;
+    let stale = desk.press(&page, &format!("/calls/{call}/accept"), "seen=choose.needs-answer.ordinary").await;
+    assert!(stale.location.contains("said=changed"), "{}", stale.location);
+    assert!(!desk.look(&page).await.text.contains("legs-title"), "what nobody had read was accepted");
+    for said in ["accepted", "already"] {
+        let seen = desk.press(&page, &format!("/calls/{call}/accept"), "seen=choose.eligible.cso-north").await;
+        assert!(seen.location.ends_with(&format!("said={said}#call")), "{}", seen.location);
+    }
+    let text = desk.look(&page).await.text;
+    assert_eq!(text.matches("Sent to the teams").count(), 1, "accepted twice");
+    assert!(text.contains("call-taker desk-1"), "the trail does not say who");
+    let doubt = desk.press(&page, &format!("/calls/{call}/doubt"), "").await;
+    assert!(doubt.location.contains("said=doubt"), "{}", doubt.location);
+    let text = desk.look(&page).await.text;
+    assert!(
+        text.contains("Ordinary route: police, fire or EMS") && text.contains("Owner: this centre"),
+        "doubt did not take it back"
+    );
+}
+
+#[tokio::test]
+async fn a_team_sees_what_its_release_list_names_and_touches_its_own_legs_only() {
+    let place = place();
+    let _served = Served::start(&place);
+    let call = arrives(&place, "release", SAFE).await;
+    let desk = Visitor::sign_in(&place.url(2), "desk-1").await;
+    desk.press(&format!("/?call={call}"), &format!("/calls/{call}/accept"), "seen=choose.eligible.cso-north").await;
+    let (north, south) =
+        (Visitor::sign_in(&place.url(2), "team-north").await, Visitor::sign_in(&place.url(2), "team-south").await);
+    let seen = north.look("/team").await.text;
+    assert!(seen.contains("4711") && seen.contains("Canary-Street"), "the address is released to outreach");
+    for withheld in ["Canary-Name", "Canary-Narrative"] {
+        assert!(!seen.contains(withheld), "{withheld} leaked");
+    }
+    assert!(!south.look("/team").await.text.contains("Canary"), "another program's call is shown");
+    for act in ["accept", "decline", "backup", "move"] {
+        let seen = south.press("/team", &format!("/team/legs/{call}.1/{act}"), "status=en-route").await;
+        assert_eq!(seen.status, StatusCode::NOT_FOUND, "{act}");
+    }
+    for said in ["team-accepted", "team-accepted"] {
+        let seen = north.press("/team", &format!("/team/legs/{call}.1/accept"), "").await;
+        assert!(seen.location.contains(&format!("said={said}")), "{}", seen.location);
+    }
+    let backup = north.press("/team", &format!("/team/legs/{call}.1/backup"), "service=nonsense").await;
+    assert!(backup.location.contains("said=team-backup"), "back-up was refused: {}", backup.location);
+    let hazard = north.press("/team", &format!("/team/legs/{call}.1/hazard"), "hazard=weapon.present").await;
+    assert!(hazard.location.contains("said=team-hazard"), "{}", hazard.location);
+    let seen = north.look("/team").await.text;
+    assert!(seen.contains("STAND BACK"), "the team was not told to stand back");
+    let late = north.press("/team", &format!("/team/legs/{call}.1/move"), "status=on-scene").await;
+    assert!(late.location.contains("said=no-longer-yours"), "{}", late.location);
+}
+
+/// Show 5 of the first issue: the pages once in a real Chromium, with pictures for the README.
+#[test]
+fn the_pages_in_a_real_browser() {
+    let place = place();
+    let _served = Served::start(&place);
+    let pictures = root().join("target/pictures");
+    browser::a_call_is_answered_accepted_and_cleared(&place.url(2), &place.url(0), &pictures);
+}
