@@ -145,9 +145,10 @@ impl Application {
         while doors.join_next().await.is_some() {}
     }
 
-    /// Stops in order: the doors first, then a last word in the journal.
-    pub async fn drain(self) {
+    /// Stops in order: the doors, then the desk, then a last word in the journal, after which nothing is written.
+    pub async fn stop(&self) {
         self.stop_doors().await;
+        self.desk.close().await;
         if let Err(error) = self.desk.record_of_adapter(AdapterEvent::Stopped).await {
             tracing::warn!(%error, "the stop could not be journaled");
         }

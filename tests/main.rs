@@ -12,6 +12,7 @@
 )]
 
 mod commands;
+mod demo;
 mod kill;
 mod line;
 mod browser;

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast};
+use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, broadcast};
 
 /// Entries a slow subscriber may lag behind before it must read the journal instead.
 const SUBSCRIBER_LAG_MAX: usize = 4_096;
@@ -44,6 +44,8 @@ pub(super) struct Inner {
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    /// True once the desk is closed; held for reading by every piece of work.
+    closed: RwLock<bool>,
 }
 
 /// What is held in memory: open incidents, recently closed ones, and how to find them.
@@ -132,6 +134,7 @@ impl Desk {
             entries: broadcast::Sender::new(SUBSCRIBER_LAG_MAX),
             deadlines: Mutex::default(),
             deadline_moved: Notify::new(),
+            closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -310,6 +313,10 @@ impl Desk {
     {
         let desk = self.clone();
         let task = tokio::spawn(async move {
+            let closed = desk.inner.closed.read().await;
+            if *closed {
+                return Err(JournalError::Unavailable("the adapter is stopping".to_owned()).into());
+            }
             let mut state = slot.state.lock().await;
             let done = desk.work_locked(&slot, &mut state, record, build).await;
             desk.settle(&slot, &state.incident);
@@ -418,6 +425,11 @@ impl Desk {
         for entry in entries {
             let _ = self.inner.entries.send(Arc::new(entry));
         }
+    }
+
+    /// Lets the work in hand finish and takes no more: what comes after is answered as if the journal were full.
+    pub async fn close(&self) {
+        *self.inner.closed.write().await = true;
     }
 
     /// Gives the outbox; effects before this wait as outstanding and are resumed by [`Desk::resume`].

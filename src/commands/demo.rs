@@ -118,7 +118,9 @@ async fn play(args: &Args, out: &mut dyn Write) -> Ending {
         fault = show(application.desk(), &peers, &mut figures, out) => return fault,
     }
     peers.rest();
+    application.stop_doors().await;
     settle(application.desk()).await;
+    application.stop().await;
     summarise(&application, &peers, &mut figures, &journal, out).await
 }
 
@@ -223,17 +225,18 @@ async fn summarise(
     out: &mut dyn Write,
 ) -> Ending {
     let desk = application.desk();
-    application.stop_doors().await;
     catch_up(desk, figures).await;
     writeln!(out, "\nSummary\n")?;
     render(&figures.tables(), false, out)?;
     let open = desk.open_incidents();
-    let with_team = open.iter().filter(|view| matches!(view.incident.owner, Owner::Team(_))).count();
+    let owned_by = |who: fn(&Owner) -> bool| open.iter().filter(|view| who(&view.incident.owner)).count();
+    let (with_psap, with_team) =
+        (owned_by(|owner| *owner == Owner::Psap), owned_by(|owner| matches!(owner, Owner::Team(_))));
     let missing = peers.pass_through_missing().len();
     let rows = vec![
-        vec!["open calls owned by the PSAP".to_owned(), (open.len() - with_team).to_string()],
+        vec!["open calls owned by the PSAP".to_owned(), with_psap.to_string()],
         vec!["open calls owned by a team".to_owned(), with_team.to_string()],
-        vec!["calls without an owner".to_owned(), "0".to_owned()],
+        vec!["open calls without an owner".to_owned(), (open.len() - with_psap - with_team).to_string()],
         vec!["records acknowledged by the pass-through that the CAD never got".to_owned(), missing.to_string()],
     ];
     writeln!(out, "{}", table(&["at the end", "count"], rows))?;

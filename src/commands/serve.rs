@@ -39,7 +39,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
         writeln!(out, "ready")?;
         out.flush()?;
         super::until_told_to_stop().await;
-        application.drain().await;
+        application.stop().await;
         Ok(Verdict::Good)
     })
 }

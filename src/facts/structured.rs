@@ -75,7 +75,8 @@ impl Gathering<'_> {
                 Some(meaning) => {
                     // The agency's own table stands in for a common code that the registry does not know.
                     unmapped = false;
-                    meanings.push(meaning.clone());
+                    // Of equal danger the agency's own word is the more exact.
+                    meanings.insert(0, meaning.clone());
                 }
                 None if !meanings.is_empty() => self.gap("call_type", "call-type-not-in-table"),
                 None => unmapped = true,
