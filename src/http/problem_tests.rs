@@ -26,7 +26,7 @@ fn every_error_has_its_status() {
         (decode("too-deep"), 400, "too-deep"),
         (decode("doctype-refused"), 400, "doctype-refused"),
         (decode("missing-field"), 422, "missing-field"),
-        (decode("not-recognised"), 415, "not-recognised"),
+        (decode("not-recognised"), 400, "not-recognised"),
         (decode("too-large"), 413, "too-large"),
         (CallProblem::NoSuchIncident, 404, "not-found"),
         (Refusal::NoSuchLeg.into(), 404, "not-found"),
