@@ -11,7 +11,7 @@ use crate::pages::trail::kebab;
 use crate::pages::visitor::Visitor;
 use crate::pages::words::{Language, Words};
 use crate::policy::{Decision, ProgramOption, Route};
-use crate::record::{CallRecord, Location};
+use crate::record::{CallRecord, Location, Person};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use std::sync::LazyLock;
@@ -198,10 +198,10 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
                         div {
                             dt { (words.t("record.person")) }
                             dd {
-                                @if let Some(name) = &person.name { (caller_text::line(name)) }
-                                @if let Some(age) = person.age_years { " · " (words.with("record.age", &[("n", &age.to_string())])) }
-                                @if let Some(phone) = person.phone.as_ref().filter(|phone| !is_stated(record, phone)) { " · " (caller_text::line(phone)) }
-                                @for role in person.roles.iter().take(3) { " · " (caller_text::line(role)) }
+                                @for (index, part) in person_parts(words, record, person).iter().enumerate() {
+                                    @if index > 0 { " · " }
+                                    (caller_text::line(part))
+                                }
                             }
                         }
                     }
@@ -236,6 +236,14 @@ pub fn record(words: &Words, record: Option<&CallRecord>) -> Markup {
 /// (`urn:emergency:uid:incidentid:<name>:<agency>`, NENA-STA-021.1b 2.2) its name part.
 fn call_name(incident: &str) -> &str {
     incident.strip_prefix("urn:emergency:uid:incidentid:").and_then(|rest| rest.split(':').next()).unwrap_or(incident)
+}
+
+/// What is known of a person, name first; a number that stands among the call-back addresses is not said twice.
+fn person_parts(words: &Words, record: &CallRecord, person: &Person) -> Vec<String> {
+    let age = person.age_years.map(|age| words.with("record.age", &[("n", &age.to_string())]));
+    let phone = person.phone.clone().filter(|phone| !is_stated(record, phone));
+    let roles = person.roles.iter().take(3).cloned();
+    person.name.clone().into_iter().chain(age).chain(phone).chain(roles).collect()
 }
 
 /// True for a number that stands among the call-back addresses already.
