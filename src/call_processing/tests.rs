@@ -136,7 +136,7 @@ async fn a_repeat_changes_nothing_and_a_weapon_learnt_later_takes_the_offer_back
     let told = out.lock().unwrap().iter().any(|(_, act)| matches!(act, Act::TellCad(CadNotice::OrdinaryRoute { .. })));
     assert!(told, "the CAD hears that the call is back");
     let poorer = desk.receive(record("two", "2026-05-15T20:02:00-07:00", "none"), None, "default").await.unwrap();
-    assert_eq!(poorer.facts.value("weapon").as_deref(), Some("present"), "a poorer record clears no danger");
+    assert_eq!(poorer.facts.value("weapon"), Some("present"), "a poorer record clears no danger");
 }
 
 #[tokio::test]
