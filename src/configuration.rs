@@ -100,7 +100,8 @@ impl Configuration {
     /// As [`Configuration::read`].
     pub fn parse(text: &str, file: &Path) -> Result<Self, BadInput> {
         let mut configuration: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().lines().count().max(1));
+            let line =
+                error.span().map_or(1, |span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
             BadInput::new(format!("`{}` line {line}: {}", file.display(), error.message()))
                 .help("schemas/fourth.toml is a whole configuration with every key explained")
         })?;
@@ -214,4 +215,62 @@ pub fn read_policy_folder(folder: &Path) -> Result<PolicyFiles, BadInput> {
 
 fn unreadable(path: &Path, error: &dyn Display) -> BadInput {
     BadInput::new(format!("`{}` cannot be read: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../schemas/fourth.toml");
+
+    #[test]
+    fn the_sample_is_a_whole_configuration() {
+        let configuration = Configuration::parse(SAMPLE, Path::new("/etc/fourth/fourth.toml")).unwrap();
+        assert_eq!(configuration.journal.path, Path::new("/etc/fourth/fourth.db"), "paths are from the file's folder");
+        assert!(access::Access::new(&configuration.access).is_ok());
+        assert!(configuration.sender_profiles().unwrap().contains_key("default"));
+    }
+
+    #[test]
+    fn every_commented_key_of_the_sample_is_a_real_key() {
+        let uncommented: String = SAMPLE
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(key)
+                    if key.split('=').next().is_some_and(|key| !key.trim().contains(' ') && line.contains('=')) =>
+                {
+                    key
+                }
+                Some(_) | None => line,
+            })
+            .map(|line| {
+                line.replace("\"https://…\"", "\"https://team.example\"")
+                    .replace("bearer = \"…\"", "bearer = \"0123456789abcdef\"")
+                    + "\n"
+            })
+            .collect();
+        let parsed = Configuration::parse(&uncommented, Path::new("fourth.toml"));
+        assert!(parsed.is_ok(), "{}\n{uncommented}", parsed.unwrap_err());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line_and_no_secret() {
+        let text = SAMPLE.replace("[pages]", "[pages]\nsurprise = 1");
+        let line = text.lines().position(|line| line == "surprise = 1").unwrap() + 1;
+        let fault = Configuration::parse(&text, Path::new("fourth.toml")).unwrap_err().to_string();
+        assert!(fault.contains(&format!("line {line}")) && fault.contains("surprise"), "{fault}");
+        assert!(!fault.contains("sixteen bytes"), "{fault}");
+    }
+
+    #[test]
+    fn an_open_loopback_with_an_exposed_door_is_refused() {
+        let text = SAMPLE.replace("open_on_loopback = false", "open_on_loopback = true");
+        assert!(Configuration::parse(&text, Path::new("fourth.toml")).is_ok());
+        let exposed = text.replace("127.0.0.1:8413", "0.0.0.0:8413");
+        assert!(
+            Configuration::parse(&exposed, Path::new("fourth.toml")).unwrap_err().message.contains("open_on_loopback")
+        );
+        let nobody = SAMPLE.replace("[[sender]]", "[[nobody]]");
+        assert!(Configuration::parse(&nobody, Path::new("fourth.toml")).is_err());
+    }
 }

@@ -161,6 +161,69 @@ async fn a_full_store_is_refused_with_a_time_to_retry_and_passes_when_there_is_r
     );
 }
 
+/// A CAD that answers everything.
+async fn patient_cad() -> Server {
+    Server::start("127.0.0.1:0".parse().unwrap(), |_| async { Reply::json(200, &json!({})) }).await.unwrap()
+}
+
+#[tokio::test]
+async fn with_policy_and_journal_dead_the_cad_still_gets_every_byte() {
+    let cad = patient_cad().await;
+    let place =
+        Place::new(|_| "broken = [".to_owned(), &format!("[http.pass_through]\ncad_base_url = \"{}\"\n", cad.url()));
+    std::fs::create_dir(place.journal()).unwrap();
+    let _served = Served::start(&place);
+    let id = "urn:emergency:uid:incidentid:dead:kamloops.example";
+    let record = eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);
+    assert_eq!(post(&place, "/cad/records", record.clone()).await.status, 200, "the pass-through needs neither");
+    assert_eq!(post(&place, "/v1/calls", record).await.status, 503, "nothing is acknowledged that is not durable");
+    let ready = get(&place, OPERATIONS, "/readyz").await;
+    assert_eq!(ready.status, 503, "{}", ready.json());
+    assert_eq!(get(&place, OPERATIONS, "/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_policy_that_does_not_compile_leaves_every_call_on_the_ordinary_route() {
+    let place = Place::new(|policy| policy.replace("weapon = \"not(none)\"", "weapn = \"not(none)\""), "");
+    let (status, _, err) = crate::support::fourth(&["check", place.folder.path().join("policy").to_str().unwrap()]);
+    assert_eq!(status, 2);
+    assert!(err.contains("did you mean `weapon`?"), "{err}");
+    let _served = Served::start(&place);
+    let id = "urn:emergency:uid:incidentid:nopolicy:kamloops.example";
+    let decision = post(&place, "/v1/calls", eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).await.json();
+    assert_eq!(
+        (&decision["status"], &decision["because"]),
+        (&json!("not-assessed"), &json!("no-policy")),
+        "{decision}"
+    );
+    assert_eq!(decision["route"], "ordinary");
+}
+
+#[tokio::test]
+async fn a_second_adapter_on_one_journal_takes_nothing_and_sigterm_ends_in_order() {
+    let place = Place::new(|policy| policy, "");
+    let served = Served::start(&place);
+    let second =
+        Place { folder: tempfile::tempdir().unwrap(), ports: std::array::from_fn(|_| crate::support::free_port()) };
+    let mut text = std::fs::read_to_string(place.configuration()).unwrap();
+    for (old, new) in place.ports.iter().zip(second.ports) {
+        text = text.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{new}"));
+    }
+    let own = |what: &str| place.folder.path().join(what).display().to_string();
+    text = text.replace("folder = \"policy\"", &format!("folder = {:?}", own("policy")));
+    text = text.replace("path = \"journal.db\"", &format!("path = {:?}", own("journal.db")));
+    std::fs::write(second.configuration(), text).unwrap();
+    let other = Served::start(&second);
+    let record =
+        eido("urn:emergency:uid:incidentid:two:kamloops.example", "2026-05-01T20:00:00-07:00", "WELFARE", SAFE);
+    assert_eq!(post(&second, "/v1/calls", record.clone()).await.status, 503, "one journal has one writer");
+    assert_eq!(post(&place, "/v1/calls", record).await.status, 200);
+    drop(other);
+    assert!(served.terminate().success());
+    let (_, verified, _) = crate::support::fourth(&["journal", "verify", "--json", "--journal", &own("journal.db")]);
+    assert!(verified.contains("\"entries\""), "{verified}");
+}
+
 /// Show 7 of the first issue.
 #[tokio::test]
 async fn an_idle_adapter_stays_below_forty_mebibytes() {

@@ -15,14 +15,9 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where the public samples lie, or `None`, said aloud.
-pub fn shared() -> Option<PathBuf> {
-    let folder = std::env::var("FOURTH_SHARED").map_or_else(|_| root().join("../shared"), PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("ignored: FOURTH_SHARED ({}) is absent, so the public samples were not read", folder.display());
-    None
+/// Where the public samples lie; only tests that are ignored without them ask.
+pub fn shared() -> PathBuf {
+    std::env::var("FOURTH_SHARED").map_or_else(|_| root().join("../shared"), PathBuf::from)
 }
 
 /// A free port of this machine.
@@ -148,6 +143,12 @@ impl Served {
     /// Its process.
     pub fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// SIGTERM; gives the exit status.
+    pub fn terminate(mut self) -> std::process::ExitStatus {
+        assert!(Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap().success());
+        self.0.wait().unwrap()
     }
 
     /// `kill -9`.
