@@ -239,7 +239,7 @@ fn write_text(file: &Path, decided: &Decided, out: &mut dyn Write) -> std::io::R
         writeln!(out, "  nearest flip: {} → {}", changes.join(", "), flip.route.name())?;
     }
     for (fact, known) in facts.iter() {
-        writeln!(out, "  fact {fact} = {} ({:?})", known.value, known.source)?;
+        writeln!(out, "  fact {fact} = {} ({})", known.value, known.source.name())?;
     }
     for gap in &decision.gaps {
         writeln!(out, "  gap {}: {}", gap.fact, gap.why)?;

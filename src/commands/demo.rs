@@ -106,7 +106,7 @@ async fn play(args: &Args, out: &mut dyn Write) -> Ending {
         vec!["metrics".to_owned(), format!("{}/metrics", door("operations"))],
         vec!["journal".to_owned(), journal.display().to_string()],
     ];
-    writeln!(out, "{}\n", table(&["page", "address"], rows))?;
+    writeln!(out, "{}\n", table(&["page", "address"], &rows))?;
     out.flush()?;
 
     let until =
@@ -186,7 +186,7 @@ fn live_table(desk: &Desk, figures: &Figures, tally: &Tally) -> String {
         || desk.clock().now().to_string(),
         |policy| desk.clock().now().to_zoned(policy.time_zone().clone()).strftime("%A %H:%M").to_string(),
     );
-    table(&[&local, "count", "n", "p50", "p95"], rows).to_string()
+    table(&[local.as_str(), "count", "n", "p50", "p95"], &rows).to_string()
 }
 
 fn live_line(desk: &Desk, figures: &Figures) -> String {
@@ -239,7 +239,7 @@ async fn summarise(
         vec!["open calls without an owner".to_owned(), (open.len() - with_psap - with_team).to_string()],
         vec!["records acknowledged by the pass-through that the CAD never got".to_owned(), missing.to_string()],
     ];
-    writeln!(out, "{}", table(&["at the end", "count"], rows))?;
+    writeln!(out, "{}", table(&["at the end", "count"], &rows))?;
     writeln!(out, "\nThe same counts from the journal alone:\n  fourth report --journal {}", journal.display())?;
     Ok(if missing == 0 { Verdict::Good } else { Verdict::NotSo })
 }

@@ -100,10 +100,19 @@ async fn until_told_to_stop() {
     }
 }
 
-/// A lined-up table without vertical rules.
-fn table(headers: &[&str], rows: Vec<Vec<String>>) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(headers.to_vec()).add_rows(rows);
+/// A lined-up table: a rule below the headers, columns of numbers to the right.
+fn table<T: AsRef<str>>(headers: &[T], rows: &[Vec<String>]) -> comfy_table::Table {
+    use comfy_table::{CellAlignment, LineStyle, Table, presets};
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
+    table.set_header(headers.iter().map(AsRef::as_ref)).add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let is_number = |cell: &String| {
+            cell.is_empty() || cell.starts_with(|first: char| first.is_ascii_digit() || first == '-' || first == '–')
+        };
+        if rows.iter().filter_map(|row| row.get(index)).all(is_number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
     table
 }

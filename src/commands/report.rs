@@ -3,7 +3,6 @@
 use super::{BadInput, Ending, Verdict};
 use crate::journal::{EmbeddedJournal, Entry, JournalError};
 use crate::measures::{Figures, Table};
-use comfy_table::{CellAlignment, LineStyle, presets};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -59,25 +58,10 @@ pub fn render(tables: &[Table], as_json: bool, out: &mut dyn Write) -> std::io::
             serde_json::to_writer(&mut *out, table)?;
             writeln!(out)?;
         } else if !table.rows.is_empty() {
-            writeln!(out, "{}\n\n{}\n", table.title, text(table))?;
+            writeln!(out, "{}\n\n{}\n", table.title, super::table(&table.headers, &table.rows))?;
         }
     }
     Ok(())
-}
-
-/// One table for a terminal: numbers to the right, no rules but the one under the headers.
-#[must_use]
-pub fn text(table: &Table) -> comfy_table::Table {
-    let mut text = comfy_table::Table::new();
-    text.load_style(presets::NOTHING.header_separator(LineStyle::none().fill('─').junction('─')));
-    text.set_header(&table.headers).add_rows(&table.rows);
-    for (index, column) in text.column_iter_mut().enumerate() {
-        let is_number = |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit() || first == '-');
-        if table.rows.iter().filter_map(|row| row.get(index)).all(is_number) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -34,8 +34,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     super::in_runtime(async {
         let application = Application::start(&configuration, Clock::system()).await?;
         let doors = application.addresses();
-        let rows = doors.iter().map(|(name, address)| vec![(*name).to_owned(), format!("http://{address}")]).collect();
-        writeln!(out, "{}", table(&["door", "address"], rows))?;
+        let rows: Vec<_> =
+            doors.iter().map(|(name, address)| vec![(*name).to_owned(), format!("http://{address}")]).collect();
+        writeln!(out, "{}", table(&["door", "address"], &rows))?;
         writeln!(out, "ready")?;
         out.flush()?;
         super::until_told_to_stop().await;
@@ -59,7 +60,7 @@ fn check(configuration: &Configuration, out: &mut dyn Write) -> Ending {
             Verdict::NotSo
         }
     };
-    let rows = rows.into_iter().map(|(what, how)| vec![what, how]).collect();
-    writeln!(out, "{}", table(&["what", "would be"], rows))?;
+    let rows: Vec<_> = rows.into_iter().map(|(what, how)| vec![what, how]).collect();
+    writeln!(out, "{}", table(&["what", "would be"], &rows))?;
     Ok(verdict)
 }

@@ -63,6 +63,20 @@ pub enum Source {
     TeamHazard,
 }
 
+impl Source {
+    /// The name in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Structured => "structured",
+            Self::CallType => "call-type",
+            Self::Narrative => "narrative",
+            Self::TeamHazard => "team-hazard",
+        }
+    }
+}
+
 impl Facts {
     /// The value of a fact, `None` where unknown.
     #[must_use]

@@ -19,9 +19,7 @@ pub(super) async fn alive() -> Response {
 /// `GET /readyz`: 200 where a record would be taken now, 503 otherwise; says which part is not ready.
 pub(super) async fn ready(state: Shared) -> Response {
     let undelivered = state.desk.undelivered().len();
-    telemetry::outbox_depth(undelivered);
     let policy = state.desk.policy();
-    telemetry::incidents_open(state.desk.open_incidents().len());
     let readiness = Readiness::of(&Signs {
         journal: state.desk.journal().ready(),
         policy: policy.as_ref().map_or("", |policy| policy.identity().revision.as_str()),
@@ -35,6 +33,8 @@ pub(super) async fn ready(state: Shared) -> Response {
 
 /// `GET /metrics`: the Prometheus text exposition, version 0.0.4.
 pub(super) async fn metrics(state: Shared) -> Response {
+    telemetry::incidents_open(state.desk.open_incidents().len());
+    telemetry::outbox_depth(state.desk.undelivered().len());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, state.metrics.render()).into_response()
 }
