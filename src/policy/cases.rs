@@ -86,8 +86,17 @@ const STATUSES: [&str; 8] = [
     "eligible",
     "shadow-eligible",
 ];
-const CODES: [&str; 8] =
-    ["can-take", "out-of-hours", "out-of-area", "no-unit", "excluded", "no-rule", "missing-field", "officer-needed"];
+const CODES: [&str; 9] = [
+    "can-take",
+    "out-of-hours",
+    "out-of-area",
+    "no-unit",
+    "excluded",
+    "no-rule",
+    "needs-answer",
+    "missing-field",
+    "officer-needed",
+];
 
 /// Reads `cases.toml`; no file, no cases.
 pub(super) fn read(policy: &Compiled, files: &PolicyFiles) -> Result<Vec<Case>, Vec<PolicyFault>> {

@@ -356,8 +356,18 @@ impl Assessment<'_> {
             }
         }
         let mut options: Vec<ProgramOption> = considered.iter().map(|place| self.option(*place, true)).collect();
+        let waiting: Vec<usize> =
+            self.reachable.iter().flat_map(|row| self.policy.chain(row).into_iter().flatten()).collect();
         let others = (0..self.policy.programs.len()).filter(|place| !considered.contains(place));
-        options.extend(others.map(|place| self.option(place, false)));
+        options.extend(others.map(|place| {
+            ProgramOption {
+                // The questions can still bring the call to it: "no rule" would be said too early.
+                code: if waiting.contains(&place) { "needs-answer" } else { "no-rule" }.to_owned(),
+                why: if waiting.contains(&place) { "waits for an answer" } else { "no rule sends this call to it" }
+                    .to_owned(),
+                ..self.option(place, false)
+            }
+        }));
         options
     }
 

@@ -181,7 +181,8 @@ pub struct ProgramOption {
     pub title: String,
     /// True where it can take this call now.
     pub can_take: bool,
-    /// Kebab-case code: `can-take`, `out-of-hours`, `out-of-area`, `no-unit`, `excluded`, `no-rule`, `missing-field`, `officer-needed`.
+    /// Kebab-case code: `can-take`, `out-of-hours`, `out-of-area`, `no-unit`, `excluded`, `no-rule`,
+    /// `needs-answer`, `missing-field`, `officer-needed`.
     pub code: String,
     /// The sentence (`opens Tuesday 16:00`).
     pub why: String,

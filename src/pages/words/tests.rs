@@ -116,6 +116,7 @@ fn every_code_of_the_closed_sets_has_a_word() {
                 "excluded",
                 "no-rule",
                 "missing-field",
+                "needs-answer",
                 "officer-needed",
             ],
         ),
