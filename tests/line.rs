@@ -185,9 +185,9 @@ async fn with_policy_and_journal_dead_the_cad_still_gets_every_byte() {
 #[tokio::test]
 async fn a_policy_that_does_not_compile_leaves_every_call_on_the_ordinary_route() {
     let place = Place::new(|policy| policy.replace("weapon = \"not(none)\"", "weapn = \"not(none)\""), "");
-    let (status, _, err) = crate::support::fourth(&["check", place.folder.path().join("policy").to_str().unwrap()]);
+    let (status, out, _) = crate::support::fourth(&["check", place.folder.path().join("policy").to_str().unwrap()]);
     assert_eq!(status, 2);
-    assert!(err.contains("did you mean `weapon`?"), "{err}");
+    assert!(out.contains("did you mean `weapon`?"), "{out}");
     let _served = Served::start(&place);
     let id = "urn:emergency:uid:incidentid:nopolicy:kamloops.example";
     let decision = post(&place, "/v1/calls", eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).await.json();

@@ -67,7 +67,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
             Err(Unreadable::Folder(problem)) => unreadable.push(problem),
             Err(Unreadable::Policy(faults)) => {
                 write_faults(folder, &faults, args.json, out)?;
-                let message = format!("`{}` has {} faults", folder.display(), faults.len());
+                let message = format!("`{}` has faults: {}", folder.display(), faults.len());
                 unreadable.push(BadInput::new(message).help("each is listed above with its file, line and key"));
             }
         }

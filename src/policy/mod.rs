@@ -76,7 +76,7 @@ struct Compiled {
 
 /// Everything wrong with a policy, each with file, line, key and the nearest valid word.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the policy has {} faults", .0.len())]
+#[error("the policy has faults: {}", .0.len())]
 pub struct PolicyFaults(pub Vec<PolicyFault>);
 
 /// One fault of a policy.
