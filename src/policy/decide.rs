@@ -55,15 +55,17 @@ impl Compiled {
             return reachable;
         }
         let around = self.space.around(table, call);
+        // What bars is the same for every rule of a kind: laid out once, not once a rule.
         let ordinary = table.bars_all.and(&moment.effective);
+        let covers_accompanied = self.space.rows(ordinary);
+        let covers_unaccompanied = self.space.rows(ordinary.or(&table.bars_unaccompanied));
         for row in possible.iter() {
             let accompanied = self
                 .chain(row)
                 .iter()
                 .flatten()
                 .any(|program| moment.programs.get(*program).is_some_and(|duty| duty.accompanied));
-            let barring = if accompanied { ordinary } else { ordinary.or(&table.bars_unaccompanied) };
-            let covers = self.space.rows(barring);
+            let covers = if accompanied { &covers_accompanied } else { &covers_unaccompanied };
             let open = self
                 .space
                 .row(row)
@@ -71,7 +73,7 @@ impl Compiled {
                 .flat_map(|own| around.iter().filter_map(move |space| super::boxes::Space::meet(own, space)));
             let found = open.into_iter().any(|target| {
                 // A question too hard to settle stays a question.
-                !matches!(self.space.uncovered(&target, &covers), Ok(None))
+                !matches!(self.space.uncovered(&target, covers), Ok(None))
             });
             if found {
                 reachable.insert(row);
