@@ -94,7 +94,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
             BadInput::new(format!("no time zone is named `{name}`")).help("an IANA name, as `America/Vancouver`")
         })?,
     };
-    let sender = SenderProfile { agency: "unnamed".to_owned(), element: "file".to_owned(), time_zone, layout: None };
+    let sender = SenderProfile {
+        agency: "unnamed".to_owned(),
+        element: "file".to_owned(),
+        time_zone,
+        layout: None,
+        call_types: None,
+    };
     let mut unreadable: Option<BadInput> = None;
     for file in &args.files {
         let decided = record(file, format, &sender).and_then(|record| decide(&policy, record, &answers, at));
@@ -371,8 +377,13 @@ send = ["team"]
             Some("did you mean `weapon`?")
         );
         let nowhere = Path::new("/nowhere");
-        let sender =
-            SenderProfile { agency: String::new(), element: String::new(), time_zone: TimeZone::UTC, layout: None };
+        let sender = SenderProfile {
+            agency: String::new(),
+            element: String::new(),
+            time_zone: TimeZone::UTC,
+            layout: None,
+            call_types: None,
+        };
         assert!(record(nowhere, None, &sender).unwrap_err().message.contains("/nowhere"));
     }
 }
