@@ -5,7 +5,7 @@ use crate::clock::{Clock, monotonic_now};
 use crate::configuration::read_policy_folder;
 use crate::facts::Facts;
 use crate::policy::{Availability, Candidate, Decision, Policy, Told};
-use crate::record::{CallRecord, Format, TimePoints};
+use crate::record::{CallRecord, CodeSystem, Format, TimePoints};
 use crate::wire::{RECORD_BYTES_MAX, SenderProfile, decode};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -35,6 +35,9 @@ pub struct Args {
     /// Time zone of local times in the files; the policy's where left out.
     #[arg(long, value_name = "TIME_ZONE")]
     pub zone: Option<String>,
+    /// Whose call-type codes the files carry, where they do not say (`MPDS/13.3`).
+    #[arg(long, value_name = "VENDOR/VERSION")]
+    pub call_types: Option<String>,
     /// Call records.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
@@ -99,7 +102,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
         element: "file".to_owned(),
         time_zone,
         layout: None,
-        call_types: None,
+        call_types: args.call_types.as_deref().map(code_system),
     };
     let mut unreadable: Option<BadInput> = None;
     for file in &args.files {
@@ -115,6 +118,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
         }
     }
     unreadable.map_or(Ok(Verdict::Good), Err)
+}
+
+/// `MPDS/13.3`, or `MPDS` alone.
+fn code_system(text: &str) -> CodeSystem {
+    let (vendor, version) = text.split_once('/').map_or((text, None), |(vendor, version)| (vendor, Some(version)));
+    CodeSystem { vendor: vendor.to_owned(), version: version.map(str::to_owned) }
 }
 
 fn load(folder: &Path) -> Result<Policy, BadInput> {
