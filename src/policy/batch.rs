@@ -382,7 +382,8 @@ struct Moments<'a> {
 
 impl<'a> Moments<'a> {
     fn new(policy: &'a Compiled, availability: &'a Availability) -> Self {
-        let shifts = policy.programs.iter().flat_map(|program| &program.shifts);
+        let deciders = policy.deciders.iter().flat_map(|decider| &decider.shifts);
+        let shifts = policy.programs.iter().flat_map(|program| &program.shifts).chain(deciders);
         let mut cuts: Vec<u16> = shifts.flat_map(|shift| [shift.from_min, shift.to_min]).chain([0]).collect();
         cuts.sort_unstable();
         cuts.dedup();

@@ -31,10 +31,10 @@ pub(super) struct Table {
     pub bars_all_but: RowSet,
     /// Built-in exclusions that bar the unaccompanied.
     pub bars_unaccompanied: RowSet,
-    /// Rows with effective dates.
+    /// Rows that do not always count: with effective dates, or for surge mode.
     pub dated: Vec<usize>,
-    /// Rows in effect from a date on, until the next.
-    stretches: Vec<(Date, RowSet)>,
+    /// Rows that count from a date on, until the next; in surge mode second.
+    stretches: Vec<(Date, [RowSet; 2])>,
     /// Columns by the name of their fact, and by the fact's place in the vocabulary.
     names: Words,
     by_fact: Vec<Option<usize>>,
@@ -42,8 +42,8 @@ pub(super) struct Table {
     pub zone_column: Option<usize>,
     /// Column of the nature, where the policy uses it.
     pub nature_column: Option<usize>,
-    /// Cells of safeguards: their values are told apart too, so that proofs about them are exact.
-    pub safeguard_cells: Vec<Cell>,
+    /// Cells of safeguards and queues: their values are told apart too, so that what is said of them is exact.
+    pub further_cells: Vec<Cell>,
 }
 
 /// A call as codes: what the table can tell of it.
@@ -68,11 +68,12 @@ impl Table {
             return Err(format!("the policy has more than {ROWS_MAX} rows"));
         }
         let facts = written.sources.vocabulary.facts();
-        let safeguard_cells: Vec<Cell> =
-            written.safeguards.iter().flat_map(|safeguard| safeguard.when.iter().cloned()).collect();
-        let columns: Vec<Column> = used_facts(&rows, &safeguard_cells, &written.programs, facts)
+        let queues = written.programs.iter().flat_map(|program| &program.queue).flat_map(|entry| &entry.cells);
+        let further_cells: Vec<Cell> =
+            written.safeguards.iter().flat_map(|safeguard| &safeguard.when).chain(queues).cloned().collect();
+        let columns: Vec<Column> = used_facts(&rows, &further_cells, &written.programs, facts)
             .into_iter()
-            .filter_map(|place| Some(Column::build(place, facts.get(place)?, &rows, &safeguard_cells)))
+            .filter_map(|place| Some(Column::build(place, facts.get(place)?, &rows, &further_cells)))
             .collect();
         if columns.len() > COLUMNS_MAX {
             return Err(format!("the policy uses more than {COLUMNS_MAX} facts"));
@@ -102,9 +103,9 @@ impl Table {
             bars_all: select(&|kind| *kind == RowKind::Exclusion(Bars::All)),
             bars_all_but: select(&|kind| matches!(kind, RowKind::Exclusion(Bars::AllBut(_)))),
             bars_unaccompanied: select(&|kind| *kind == RowKind::Exclusion(Bars::Unaccompanied)),
-            dated: (0..rows.len()).filter(|row| rows.get(*row).is_some_and(|row| !row.effective.is_always())).collect(),
+            dated: (0..rows.len()).filter(|row| rows.get(*row).is_some_and(|row| !row.always_counts())).collect(),
             rows,
-            safeguard_cells,
+            further_cells,
         })
     }
 
@@ -152,9 +153,11 @@ impl Table {
         coded.zone_rows = column.zone_rows(true, &coded.zones);
     }
 
-    /// The rows in effect on a date.
-    pub(super) fn effective_on(&self, date: Date) -> &RowSet {
-        self.stretches.get(self.stretch(date)).map_or(&self.all, |(_, rows)| rows)
+    /// The rows that count on a date, in surge mode or out of it.
+    pub(super) fn effective_on(&self, date: Date, surge: bool) -> &RowSet {
+        self.stretches
+            .get(self.stretch(date))
+            .map_or(&self.all, |(_, [usual, in_surge])| if surge { in_surge } else { usual })
     }
 
     /// Which stretch of dates with the same rows in effect a date is in.
@@ -203,6 +206,25 @@ impl Table {
         }
     }
 
+    /// Whether the call meets every one of these cells.
+    pub(super) fn meets(&self, call: &Coded, cells: &[Cell]) -> bool {
+        cells.iter().all(|cell| {
+            let Some((column, code)) = self.code_at(call, cell.fact) else {
+                return cell.accepts_unknown();
+            };
+            if code == 0 || !matches!(column.coding, Coding::Zones { .. }) {
+                return column.cell_accepts(cell, code);
+            }
+            // A call may be in several zones: a list accepts where one of them is named, `not(…)` where none is.
+            let mut zones = (0..column.names.len()).filter(|zone| call.zones.holds(*zone));
+            if cell.negated {
+                zones.all(|zone| cell.accepts_word(zone))
+            } else {
+                zones.any(|zone| cell.accepts_word(zone))
+            }
+        })
+    }
+
     /// Rows that, if they hold, may hold only because something is unknown.
     pub(super) fn soft(&self, call: &Coded) -> RowSet {
         let mut soft = RowSet::EMPTY;
@@ -235,7 +257,7 @@ impl Table {
 }
 
 /// Dates at which rows come into effect or go out of it, each with the rows in effect from it on.
-fn stretches(rows: &[Row]) -> Vec<(Date, RowSet)> {
+fn stretches(rows: &[Row]) -> Vec<(Date, [RowSet; 2])> {
     let mut dates = vec![Date::MIN];
     for row in rows {
         dates.extend(row.effective.from);
@@ -243,12 +265,13 @@ fn stretches(rows: &[Row]) -> Vec<(Date, RowSet)> {
     }
     dates.sort_unstable();
     dates.dedup();
-    let in_effect = |date: Date| {
+    let counting = |date: Date, surge: bool| {
         let mut set = RowSet::EMPTY;
-        rows.iter().enumerate().filter(|(_, row)| row.effective.holds(date)).for_each(|(place, _)| set.insert(place));
-        (date, set)
+        let counting = rows.iter().enumerate().filter(|(_, row)| row.counts(date, surge));
+        counting.for_each(|(place, _)| set.insert(place));
+        set
     };
-    dates.into_iter().map(in_effect).collect()
+    dates.into_iter().map(|date| (date, [false, true].map(|surge| counting(date, surge)))).collect()
 }
 
 pub(super) fn rank(row: &Row) -> i64 {

@@ -63,6 +63,8 @@ pub(super) struct Shift {
     pub to_min: u16,
     /// Dates on which it may begin.
     pub effective: Effective,
+    /// Counts only in surge mode, or only outside it; `None`: always.
+    pub surge: Option<bool>,
 }
 
 impl Shift {
@@ -71,6 +73,11 @@ impl Shift {
         let holiday = holidays.contains(&date);
         let day = self.days.get(weekday).copied().unwrap_or(false) || (self.on_holidays && holiday);
         day && !(self.except_holidays && holiday) && self.effective.holds(date)
+    }
+
+    /// Whether it counts in surge mode (`true`) or outside it.
+    pub(super) fn counts(&self, surge: bool) -> bool {
+        self.surge.is_none_or(|wanted| wanted == surge)
     }
 
     /// First instant of the shift that begins on `date`, and the first after it.
@@ -99,9 +106,10 @@ pub(super) fn on_duty_since(
     local: &Local,
     zone: &TimeZone,
     holidays: &BTreeSet<Date>,
+    surge: bool,
 ) -> Option<Date> {
     let covers = |date: Date, today: bool| {
-        shifts.iter().filter(|shift| shift.begins_on(date, holidays)).any(|shift| {
+        shifts.iter().filter(|shift| shift.counts(surge) && shift.begins_on(date, holidays)).any(|shift| {
             if local.unsettled {
                 shift.span(date, zone).is_some_and(|(start, end)| start <= local.at && local.at < end)
             } else if today {
@@ -124,13 +132,14 @@ pub(super) fn next_opening(
     today: Date,
     zone: &TimeZone,
     holidays: &BTreeSet<Date>,
+    surge: bool,
     staffed_on: impl Fn(Date) -> bool,
 ) -> Option<Timestamp> {
     let mut date = today;
     for _ in 0..DAYS_AHEAD {
         let opening = shifts
             .iter()
-            .filter(|shift| shift.begins_on(date, holidays) && staffed_on(date))
+            .filter(|shift| shift.counts(surge) && shift.begins_on(date, holidays) && staffed_on(date))
             .filter_map(|shift| shift.span(date, zone))
             .filter(|(start, end)| *start > at && start < end)
             .map(|(start, _)| start)
@@ -190,8 +199,8 @@ mod tests {
             let at = start.checked_add(jiff::SignedDuration::from_mins(minute)).unwrap();
             let zone = vancouver();
             let local = LocalTime::of(&zone).at(at);
-            let by_clock = on_duty_since(&shifts, &local, &zone, &BTreeSet::new());
-            let by_instants = on_duty_since(&shifts, &Local { unsettled: true, ..local }, &zone, &BTreeSet::new());
+            let by_clock = on_duty_since(&shifts, &local, &zone, &BTreeSet::new(), false);
+            let by_instants = on_duty_since(&shifts, &Local { unsettled: true, ..local }, &zone, &BTreeSet::new(), false);
             prop_assert_eq!(by_clock, by_instants);
         }
     }
@@ -204,6 +213,7 @@ mod tests {
             from_min,
             to_min,
             effective: Effective::default(),
+            surge: None,
         }
     }
 
@@ -214,7 +224,7 @@ mod tests {
     fn open(shifts: &[Shift], at: &str) -> bool {
         let at: Timestamp = at.parse().unwrap();
         let zone = vancouver();
-        on_duty_since(shifts, &LocalTime::of(&zone).at(at), &zone, &BTreeSet::new()).is_some()
+        on_duty_since(shifts, &LocalTime::of(&zone).at(at), &zone, &BTreeSet::new(), false).is_some()
     }
 
     #[test]
@@ -273,7 +283,7 @@ mod tests {
         let local = zone.to_datetime(at).date();
         let mut later = shift(16 * 60, 0);
         let next = |shift: &Shift| {
-            next_opening(std::slice::from_ref(shift), at, local, &zone, &BTreeSet::new(), |_| true).unwrap()
+            next_opening(std::slice::from_ref(shift), at, local, &zone, &BTreeSet::new(), false, |_| true).unwrap()
         };
         assert_eq!(spoken(next(&later), local, &zone), "Tuesday 16:00");
         later.effective = Effective::parse("2026-05-01..").unwrap();

@@ -1,8 +1,8 @@
 //! Which way a call goes: the table's answer at one instant, without a word of explanation and without allocation.
 
 use super::compile::{Coded, Table, rank};
-use super::hours::on_duty_since;
-use super::language::{Bars, Program, Row, RowKind};
+use super::hours::{Shift, on_duty_since};
+use super::language::{Bars, Program, Row, RowKind, StepForm};
 use super::local_time::Local;
 use super::row_set::RowSet;
 use super::{Availability, Compiled};
@@ -13,7 +13,9 @@ use jiff::civil::Date;
 #[derive(Debug)]
 pub(super) struct Moment<'a> {
     pub local: Local,
-    /// Rows in effect on the civil date.
+    /// Surge mode is on.
+    pub surge: bool,
+    /// Rows that count on the civil date, in this mode.
     pub effective: &'a RowSet,
     policy: &'a Compiled,
     availability: &'a Availability,
@@ -60,6 +62,8 @@ pub(super) enum DutyState {
     NoCrew,
     /// Nobody on duty, by what is known of the roster.
     Unstaffed,
+    /// The post that decides for it is not on duty.
+    NoDecider,
     /// As many calls as it can hold.
     Full,
 }
@@ -72,6 +76,8 @@ pub(super) enum Can {
     OutOfArea,
     OutOfHours,
     NoUnit,
+    /// Its decider is not on duty.
+    NoDecider,
     /// This fact must be known (place in the vocabulary).
     Missing(usize),
     /// This fact is known to be absent.
@@ -126,21 +132,31 @@ impl Compiled {
     }
 
     pub(super) fn moment_of<'a>(&'a self, local: Local, availability: &'a Availability) -> Moment<'a> {
-        let effective = self.table.effective_on(local.date);
-        Moment { local, effective, policy: self, availability, known: Vec::new() }
+        let surge = availability.surge;
+        let effective = self.table.effective_on(local.date, surge);
+        Moment { local, surge, effective, policy: self, availability, known: Vec::new() }
     }
 
     fn duty(&self, program: &Program, local: &Local, availability: &Availability) -> Duty {
-        let since = on_duty_since(&program.shifts, local, &self.time_zone, &self.holidays);
+        let surge = availability.surge;
+        let on_duty = |shifts: &[Shift]| on_duty_since(shifts, local, &self.time_zone, &self.holidays, surge);
+        let since = on_duty(&program.shifts);
         let shift_date = since.unwrap_or(local.date);
         let load = availability.load.get(&program.id).copied().unwrap_or(0);
+        let decider = program.decider.and_then(|place| self.deciders.get(place));
+        let decided = decider.is_none_or(|decider| {
+            !availability.deciders_away.contains(&decider.id) && on_duty(&decider.shifts).is_some()
+        });
+        let capacity = program.surge_capacity.filter(|_| surge).or(program.capacity);
         let state = if !program.staffed_on(shift_date) {
             DutyState::NoCrew
         } else if since.is_none() {
             DutyState::Closed
         } else if availability.unstaffed.contains(&program.id) {
             DutyState::Unstaffed
-        } else if program.capacity.is_some_and(|capacity| load >= capacity) {
+        } else if !decided {
+            DutyState::NoDecider
+        } else if capacity.is_some_and(|capacity| load >= capacity) {
             DutyState::Full
         } else {
             DutyState::Open
@@ -279,22 +295,35 @@ impl Compiled {
             return Way::NoRule;
         };
         let mut best: Option<Way> = None;
-        for (step, program) in
-            send.iter().enumerate().flat_map(|(step, group)| group.iter().map(move |one| (step, *one)))
-        {
-            let Some((known, duty)) = self.programs.get(program).zip(moment.duty(program)) else {
-                continue;
-            };
-            let way = match self.can_take(call, known, &duty, barred_by.is_none()) {
-                Can::Take => return Way::Go { row, step, program },
-                Can::Missing(_) => Way::Ask(row),
-                Can::OfficerNeeded => match barred_by {
-                    Some(by) => Way::Barred { rule: row, by },
-                    None => Way::Nobody { row, why: Can::OfficerNeeded },
-                },
-                why => Way::Nobody { row, why },
-            };
-            best = Some(best.map_or(way, |best| nearer(best, way)));
+        for (place, step) in send.iter().enumerate() {
+            let mut willing = 0;
+            for program in &step.programs {
+                let Some((known, duty)) = self.programs.get(*program).zip(moment.duty(*program)) else {
+                    continue;
+                };
+                let way = match self.can_take(call, known, &duty, barred_by.is_none()) {
+                    Can::Take => {
+                        willing += 1;
+                        match step.form {
+                            StepForm::AnyOf => return Way::Go { row, step: place, program: *program },
+                            // All of a tandem, and its first leads; a referral is no way of its own.
+                            StepForm::AllOf if willing == step.programs.len() => {
+                                let lead = step.programs.first().copied().unwrap_or(*program);
+                                return Way::Go { row, step: place, program: lead };
+                            }
+                            StepForm::AllOf | StepForm::ReferredBy(_) => continue,
+                        }
+                    }
+                    _ if matches!(step.form, StepForm::ReferredBy(_)) => continue,
+                    Can::Missing(_) => Way::Ask(row),
+                    Can::OfficerNeeded => match barred_by {
+                        Some(by) => Way::Barred { rule: row, by },
+                        None => Way::Nobody { row, why: Can::OfficerNeeded },
+                    },
+                    why => Way::Nobody { row, why },
+                };
+                best = Some(best.map_or(way, |best| nearer(best, way)));
+            }
         }
         best.unwrap_or(Way::NoRule)
     }
@@ -322,6 +351,7 @@ impl Compiled {
         }
         match duty.state {
             DutyState::Closed => return Can::OutOfHours,
+            DutyState::NoDecider => return Can::NoDecider,
             DutyState::NoCrew | DutyState::Unstaffed | DutyState::Full => return Can::NoUnit,
             DutyState::Open => {}
         }
@@ -340,7 +370,7 @@ impl Compiled {
 fn nearer(one: Way, other: Way) -> Way {
     let distance = |way: &Way| match way {
         Way::Ask(_) => 0,
-        Way::Nobody { why: Can::NoUnit, .. } => 1,
+        Way::Nobody { why: Can::NoUnit | Can::NoDecider, .. } => 1,
         Way::Nobody { why: Can::OutOfHours, .. } => 2,
         Way::Nobody { why: Can::OutOfArea, .. } => 3,
         Way::Nobody { .. } => 4,
