@@ -295,6 +295,25 @@ pub const SHAPES: &[Shape] = &[
         ],
     },
     Shape {
+        name: "UnmappedCallTypes",
+        about: "Call types that the policy's table said nothing of.",
+        open: false,
+        members: &[
+            always("codes", Holds::ListOf("UnmappedCallType"), "The most frequent first"),
+            always("records_not_listed", Holds::Integer, "Records whose code is not listed: too many, or no code"),
+        ],
+    },
+    Shape {
+        name: "UnmappedCallType",
+        about: "One such call type.",
+        open: false,
+        members: &[
+            always("code", Holds::Text, "As the agency wrote it"),
+            always("why", Holds::OneOf(&["call-type-not-in-table", "call-type-version-mismatch"]), "Why"),
+            always("records", Holds::Integer, "Records that carried it"),
+        ],
+    },
+    Shape {
         name: "Alive",
         about: "The process answers.",
         open: false,

@@ -2,7 +2,7 @@
 
 use super::language::{CASES_FILE, Item, Reader, Table};
 use super::{Availability, Compiled, Decision, Gap, PolicyFault, PolicyFiles, Route, Status, language};
-use crate::facts::{Facts, Source};
+use crate::facts::{Facts, Pin, Source, Unmapped};
 use crate::record::ProgramId;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -122,7 +122,7 @@ pub(super) fn read(policy: &Compiled, files: &PolicyFiles) -> Result<Vec<Case>, 
 }
 
 fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Case> {
-    reader.only(table, &["id", "at", "facts", "load", "unstaffed", "expect", "because"]);
+    reader.only(table, &["id", "at", "facts", "vendor", "version", "load", "unstaffed", "expect", "because"]);
     let id = reader.required_text(table, "id");
     let at = time(policy, reader, table, "at");
     if !table.has("at") {
@@ -203,7 +203,10 @@ fn facts(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> (Facts, V
     }
     let mut gaps = Vec::new();
     if let Some((_, code)) = named.iter().find(|(name, _)| name == "call_type") {
-        let implied = policy.sources.call_types.look_up(code);
+        let vendor = reader.optional_text(table, "vendor");
+        let version = reader.optional_text(table, "version");
+        let found = policy.sources.call_types.look_up(code, &Pin::new(vendor.as_deref(), version.as_deref()));
+        let implied = found.ok();
         for (fact, value) in implied.into_iter().flat_map(|implied| &implied.facts) {
             facts = facts.with(fact, value, Source::CallType);
         }
@@ -213,8 +216,8 @@ fn facts(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> (Facts, V
         match implied.map(|implied| &implied.nature) {
             Some(Some(nature)) => facts = facts.with("nature", nature, Source::CallType),
             _ if named.iter().any(|(name, _)| name == "nature") => {}
-            says_nothing => {
-                let why = if says_nothing.is_some() { "call-type-says-nothing" } else { "call-type-not-in-table" };
+            _ => {
+                let why = found.err().map_or("call-type-says-nothing", Unmapped::name);
                 gaps.push(Gap { fact: "nature".to_owned(), why: why.to_owned() });
             }
         }

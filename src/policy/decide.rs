@@ -158,6 +158,9 @@ impl Assessment<'_> {
     fn unassessed(&self, why: String, gaps: Vec<Gap>) -> Decision {
         let text = match why.as_str() {
             "call-type-not-in-table" => "the call type is not in the policy's table",
+            "call-type-version-mismatch" => {
+                "the policy's rows for this call type are of another vendor or version than the record's"
+            }
             "call-type-says-nothing" => "the call type does not say what the call is about",
             "no-call-type" => "the record has no call type",
             "nature-unknown" => "what the call is about is not known",

@@ -24,7 +24,7 @@ pub use decision::{
 pub use prove::{Finding, Proof};
 pub use told::{PolicyTold, Told};
 
-use crate::facts::{FactError, FactSources, Facts, Unlearnt};
+use crate::facts::{FactError, FactSources, Facts, Unlearnt, Unmapped};
 use crate::record::{CallRecord, ProgramId};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -296,6 +296,12 @@ impl Policy {
     pub fn gather(&self, record: &CallRecord, before: &Facts) -> (Facts, Vec<Gap>) {
         let (facts, unlearnt) = self.compiled.sources.gather(record, before);
         (facts, unlearnt.into_iter().map(gap).collect())
+    }
+
+    /// The call types of a record that the policy's table says nothing of, as the agency wrote them, each with why.
+    #[must_use]
+    pub fn unmapped_call_types<'r>(&self, record: &'r CallRecord) -> Vec<(&'r str, Unmapped)> {
+        self.compiled.sources.call_types.unmapped(&record.nature)
     }
 
     /// Facts after a call-taker's answer (may set any value).
