@@ -129,7 +129,11 @@ pub const SHAPES: &[Shape] = &[
             or_null("nearest_flip", Holds::Any, "The smallest change of facts that would change the route"),
             always("steps", Holds::Any, "The legs of the route in the order they are tried"),
             always("automatic", Holds::Boolean, "May be offered without a call-taker's key"),
-            always("follow_up_h", Holds::Any, "Hours after contact at which a follow-up is owed"),
+            always(
+                "follow_up",
+                Holds::Any,
+                "Follow-ups owed: hours after contact from which and within which, and by whom",
+            ),
             always("gaps", Holds::Any, "What could not be learnt"),
             always("policy", Holds::Shape("Policy"), "The exact policy that decided"),
             always("decide_ns", Holds::Integer, "Nanoseconds spent deciding"),

@@ -86,11 +86,12 @@ const STATUSES: [&str; 8] = [
     "eligible",
     "shadow-eligible",
 ];
-const CODES: [&str; 9] = [
+const CODES: [&str; 10] = [
     "can-take",
     "out-of-hours",
     "out-of-area",
     "no-unit",
+    "no-decider",
     "excluded",
     "no-rule",
     "needs-answer",
@@ -122,7 +123,8 @@ pub(super) fn read(policy: &Compiled, files: &PolicyFiles) -> Result<Vec<Case>, 
 }
 
 fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Case> {
-    reader.only(table, &["id", "at", "facts", "vendor", "version", "load", "unstaffed", "expect", "because"]);
+    let keys = ["id", "at", "facts", "vendor", "version", "load", "unstaffed", "surge", "expect", "because"];
+    reader.only(table, &keys);
     let id = reader.required_text(table, "id");
     let at = time(policy, reader, table, "at");
     if !table.has("at") {
@@ -130,6 +132,7 @@ fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Cas
     }
     let (facts, gaps) = facts(policy, reader, table);
     let programs: Vec<&str> = policy.programs.iter().map(|program| program.id.as_str()).collect();
+    let deciders: Vec<&str> = policy.deciders.iter().map(|decider| decider.id.as_str()).collect();
     let mut availability = Availability::default();
     if let Some(item) = reader.get(table, "load")
         && let Some(load) = reader.table(&item)
@@ -145,10 +148,14 @@ fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Cas
     for (program, item) in reader.texts(table, "unstaffed") {
         if programs.contains(&program.as_str()) {
             availability.unstaffed.push(ProgramId::new(program));
+        } else if deciders.contains(&program.as_str()) {
+            availability.deciders_away.insert(program);
         } else {
-            reader.not_among(item.line, &item.path, "program", &program, &programs);
+            let valid: Vec<&str> = programs.iter().chain(&deciders).copied().collect();
+            reader.not_among(item.line, &item.path, "program or decider", &program, &valid);
         }
     }
+    availability.surge = reader.optional_flag(table, "surge").unwrap_or(false);
     let expect = match reader.get(table, "expect") {
         None => {
             reader.fault(table.line, table.key("expect"), "`expect` is missing", None);
