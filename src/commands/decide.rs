@@ -111,7 +111,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     unreadable.map_or(Ok(Verdict::Good), Err)
 }
 
-fn load(folder: &Path) -> Result<Policy, BadInput> {
+pub(super) fn load(folder: &Path) -> Result<Policy, BadInput> {
     let files = read_policy_folder(folder)?;
     let loaded = Candidate::read(&files).and_then(Candidate::into_policy);
     loaded.map_err(|faults| {
