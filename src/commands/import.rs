@@ -73,7 +73,7 @@ fn sender(layout: &Path) -> Result<SenderProfile, BadInput> {
     };
     let agency = read.agency().ok_or_else(|| lacks("agency", "san-diego-pd"))?.to_owned();
     let time_zone = read.time_zone().ok_or_else(|| lacks("time_zone", "America/Los_Angeles"))?.clone();
-    Ok(SenderProfile { agency, element: "export".to_owned(), time_zone, layout: Some(read) })
+    Ok(SenderProfile { agency, element: "export".to_owned(), time_zone, call_types: None, layout: Some(read) })
 }
 
 pub(super) fn of_store(path: &Path, error: &StoreError) -> BadInput {

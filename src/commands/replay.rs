@@ -160,6 +160,7 @@ fn decided(columns: &Columns, policy: &Policy, assumptions: &[Assumption]) -> Re
     })
 }
 
+#[expect(dead_code, reason = "`fourth diff --history` calls it when `diff` has landed")]
 /// Two policies on a store: for `fourth diff A B --history STORE`.
 ///
 /// # Errors

@@ -59,6 +59,10 @@ pub(super) struct Profile {
     pub call_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_type_text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_type_vendor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_type_version: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     further_call_types: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,6 +178,8 @@ impl Profile {
         Self {
             call_type: kept(nature.call_type.as_ref(), "call-type"),
             call_type_text: kept(nature.call_type_text.as_ref(), "call-type-text"),
+            call_type_vendor: kept(nature.call_type_vendor.as_ref(), "call-type-vendor"),
+            call_type_version: kept(nature.call_type_version.as_ref(), "call-type-version"),
             further_call_types: nature
                 .further_call_types
                 .iter()
@@ -206,6 +212,8 @@ impl Profile {
         record.nature = NatureFields {
             call_type: self.call_type.clone(),
             call_type_text: self.call_type_text.clone(),
+            call_type_vendor: self.call_type_vendor.clone(),
+            call_type_version: self.call_type_version.clone(),
             further_call_types: self.further_call_types.clone(),
             common_type: self.common_type.clone(),
             priority_text: self.priority_text.clone(),

@@ -1,6 +1,6 @@
 //! A layout file: how one sender's delimited text is cut, and what each column means.
 
-use crate::record::TimePoint;
+use crate::record::{CodeSystem, TimePoint};
 use crate::wire::DecodeError;
 use encoding_rs::Encoding;
 use jiff::tz::TimeZone;
@@ -22,6 +22,8 @@ pub struct Layout {
     pub(super) leave_out: Vec<LeaveOut>,
     pub(super) time_zone: Option<TimeZone>,
     pub(super) agency: Option<String>,
+    /// Whose call-type codes the rows carry, where no column says.
+    pub(super) call_types: Option<CodeSystem>,
     encoding: Option<&'static Encoding>,
 }
 
@@ -113,6 +115,8 @@ pub(super) enum Field {
     Closed,
     CallType,
     CallTypeText,
+    CallTypeVendor,
+    CallTypeVersion,
     FurtherCallType,
     CommonType,
     PriorityText,
@@ -160,6 +164,7 @@ struct File {
     missing: Vec<String>,
     #[serde(default)]
     leave_out: Vec<toml::Spanned<FileLeaveOut>>,
+    call_types: Option<CodeSystem>,
     column: Vec<toml::Spanned<FileColumn>>,
 }
 
@@ -212,7 +217,7 @@ impl Layout {
     /// `malformed-layout` with the line where it is not TOML, has an unknown key or field, or a column without place
     /// or meaning, or no column for the incident.
     pub fn parse(text: &str) -> Result<Self, DecodeError> {
-        let file: File = toml::from_str(text).map_err(|error| {
+        let mut file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
             let words = error.message().lines().next().unwrap_or("not a layout");
             fault(line, words)
@@ -230,7 +235,7 @@ impl Layout {
             ),
         };
         let mut columns = Vec::new();
-        for column in file.column {
+        for column in std::mem::take(&mut file.column) {
             let line = line_of(text, column.span().start);
             columns.push(column.into_inner().checked(file.header).map_err(|detail| fault(line, detail))?);
         }
@@ -256,6 +261,7 @@ impl Layout {
             leave_out,
             time_zone: time_zone.transpose()?,
             agency: file.agency,
+            call_types: file.call_types,
             encoding,
         })
     }
