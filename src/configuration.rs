@@ -2,6 +2,7 @@
 
 use crate::input::BadInput;
 use crate::policy::PolicyFiles;
+use crate::record::CodeSystem;
 use crate::telemetry::LogSettings;
 use crate::wire::{Layout, SenderProfile};
 use crate::{access, handoff, http, journal, pages};
@@ -82,6 +83,9 @@ pub struct SenderSettings {
     /// Layout file of its delimited text; relative to the configuration file.
     #[serde(default)]
     pub layout: Option<PathBuf>,
+    /// Whose call-type codes it sends, where its records do not say: rows of `call_types.csv` may be pinned to them.
+    #[serde(default)]
+    pub call_types: Option<CodeSystem>,
 }
 
 impl Configuration {
@@ -144,8 +148,13 @@ impl Configuration {
                     .help("use an IANA name such as `America/Vancouver`")
             })?;
             let layout = sender.layout.as_deref().map(read_layout).transpose()?;
-            let profile =
-                SenderProfile { agency: sender.agency.clone(), element: sender.element.clone(), time_zone, layout };
+            let profile = SenderProfile {
+                agency: sender.agency.clone(),
+                element: sender.element.clone(),
+                time_zone,
+                layout,
+                call_types: sender.call_types.clone(),
+            };
             if profiles.insert(sender.name.clone(), profile).is_some() {
                 return Err(BadInput::new(format!("two senders are named `{}`", sender.name)));
             }

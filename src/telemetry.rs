@@ -43,6 +43,7 @@ pub const SECONDS_BUCKETS: &[f64] = &[
 ];
 
 const CALLS_DECIDED: &str = "fourth_calls_decided_total";
+const CALL_TYPES_UNMAPPED: &str = "fourth_call_types_unmapped_total";
 const DECIDE_SECONDS: &str = "fourth_decide_seconds";
 const RECEIVE_SECONDS: &str = "fourth_receive_seconds";
 const REPAIRS: &str = "fourth_repairs_total";
@@ -80,6 +81,7 @@ const fn seconds(name: &'static str, labels: &'static [&'static str], help: &'st
 /// Every metric of the product.
 pub const METRICS: &[Metric] = &[
     counts(CALLS_DECIDED, &["status"], "Decisions made, by status"),
+    counts(CALL_TYPES_UNMAPPED, &["why"], "Call types of records that the policy's table says nothing of, by why"),
     seconds(DECIDE_SECONDS, &[], "Time spent deciding one call"),
     seconds(RECEIVE_SECONDS, &[], "Time from the whole record to its durable answer"),
     counts(REPAIRS, &["format", "kind"], "Things a decoder mended, by format and kind"),
@@ -199,6 +201,11 @@ fn closed(value: &str, set: &[&'static str]) -> &'static str {
 pub fn call_decided(status: &'static str, spent: Duration) {
     counter!(CALLS_DECIDED, "status" => status).increment(1);
     histogram!(DECIDE_SECONDS).record(spent);
+}
+
+/// A record carried a call type that the policy's table says nothing of; never the code itself, which is input.
+pub fn call_type_unmapped(why: &'static str) {
+    counter!(CALL_TYPES_UNMAPPED, "why" => why).increment(1);
 }
 
 /// One record went from bytes to a durable answer.

@@ -2,6 +2,7 @@
 
 use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
+use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::incident::{Command, Event, Incident, LegState, Outgoing, Phase};
@@ -44,6 +45,7 @@ pub(super) struct Inner {
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    pub(super) unmapped: Mutex<unmapped::Met>,
     /// True once the desk is closed; held for reading by every piece of work.
     closed: RwLock<bool>,
 }
@@ -134,6 +136,7 @@ impl Desk {
             entries: broadcast::Sender::new(SUBSCRIBER_LAG_MAX),
             deadlines: Mutex::default(),
             deadline_moved: Notify::new(),
+            unmapped: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }

@@ -20,6 +20,7 @@ fn profile() -> SenderProfile {
         element: "cad.kamloops.example".into(),
         time_zone: jiff::tz::TimeZone::get("America/Vancouver").unwrap(),
         layout: None,
+        call_types: None,
     }
 }
 

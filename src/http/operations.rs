@@ -1,4 +1,4 @@
-//! Health, readiness and metrics.
+//! Health, readiness, metrics, and what the policy does not know.
 
 use super::State;
 use super::layers::json;
@@ -37,6 +37,11 @@ pub(super) async fn metrics(state: Shared) -> Response {
     telemetry::outbox_depth(state.desk.undelivered().len());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, state.metrics.render()).into_response()
+}
+
+/// `GET /v1/call-types/unmapped`: what to add to `call_types.csv`.
+pub(super) async fn unmapped(state: Shared) -> Response {
+    json(StatusCode::OK, &state.desk.unmapped_call_types())
 }
 
 /// What readiness is judged by.

@@ -18,18 +18,18 @@ mod tests;
 
 pub use cases::{CaseReport, CaseResult};
 pub use decision::{
-    Decision, ExclusionHit, Flip, FlipChange, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption, Question,
-    Reason, Route, RouteStep, Status,
+    Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
+    Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
 pub use prove::{Finding, Proof};
 pub use told::{PolicyTold, Told};
 
-use crate::facts::{FactError, FactSources, Facts, Unlearnt};
+use crate::facts::{FactError, FactSources, Facts, Unlearnt, Unmapped};
 use crate::record::{CallRecord, ProgramId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use language::{BUILT_IN, Bars, Cell, Program, Row, RowKind, Safeguard, Waiver, Written};
+use language::{BUILT_IN, Bars, Cell, Decider, Program, Row, RowKind, Safeguard, Waiver, Written};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +67,7 @@ struct Compiled {
     time_zone: TimeZone,
     holidays: BTreeSet<Date>,
     sources: FactSources,
+    deciders: Vec<Decider>,
     programs: Vec<Program>,
     waivers: Vec<Waiver>,
     questions: BTreeMap<String, BTreeMap<String, String>>,
@@ -99,8 +100,12 @@ pub struct PolicyFault {
 pub struct Availability {
     /// Calls a program holds or has been offered now.
     pub load: BTreeMap<ProgramId, u32>,
-    /// Programs known to have no crew or decider on duty.
+    /// Programs known to have no crew on duty.
     pub unstaffed: Vec<ProgramId>,
+    /// Deciders known to be away, by their name in the policy.
+    pub deciders_away: BTreeSet<String>,
+    /// Surge mode is on: what counts only in surge counts. Switched by an operator, never by a record.
+    pub surge: bool,
 }
 
 /// A program, for pages and reports.
@@ -298,6 +303,12 @@ impl Policy {
         (facts, unlearnt.into_iter().map(gap).collect())
     }
 
+    /// The call types of a record that the policy's table says nothing of, as the agency wrote them, each with why.
+    #[must_use]
+    pub fn unmapped_call_types<'r>(&self, record: &'r CallRecord) -> Vec<(&'r str, Unmapped)> {
+        self.compiled.sources.call_types.unmapped(&record.nature)
+    }
+
     /// Facts after a call-taker's answer (may set any value).
     ///
     /// # Errors
@@ -340,7 +351,7 @@ impl Policy {
         let known = self.compiled.programs.get(place)?;
         let moment = self.compiled.moment(at, &Availability::default());
         let date = moment.programs.get(place)?.shift_date;
-        Some(self.compiled.steps(vec![vec![(known, date)]]))
+        Some(self.compiled.steps(vec![language::Step::one(place)], None, |_| Some((known, date))))
     }
 }
 
@@ -358,6 +369,7 @@ impl Compiled {
             time_zone: written.time_zone,
             holidays: written.holidays,
             sources: written.sources,
+            deciders: written.deciders,
             programs: written.programs,
             waivers: written.waivers,
             questions: written.questions,
@@ -425,6 +437,7 @@ fn built_in_rows(written: &Written) -> Result<Vec<Row>, String> {
             because: because.to_owned(),
             cite: None,
             effective: hours::Effective::default(),
+            surge: None,
             kind: RowKind::Exclusion(if all { Bars::All } else { Bars::Unaccompanied }),
         });
     }
@@ -461,7 +474,7 @@ impl Decision {
             nearest_flip: None,
             steps: Vec::new(),
             automatic: false,
-            follow_up_h: Vec::new(),
+            follow_up: Vec::new(),
             gaps,
             policy,
         }
