@@ -12,6 +12,7 @@ mod hours;
 mod language;
 mod local_time;
 mod outcome;
+mod moments;
 mod prove;
 mod questions;
 mod reach;
@@ -28,6 +29,7 @@ pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
     Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
+pub use moments::Moments;
 pub use outcome::{Answer, StatusKind};
 pub use prove::{Finding, Proof};
 pub use told::{PolicyTold, Told};
