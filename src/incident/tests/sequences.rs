@@ -85,14 +85,14 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => (0_u8..24).prop_map(Happens::Answered),
         6 => Just(Happens::Recommended),
         1 => prop::bool::weighted(0.3).prop_map(Happens::ToOrdinary),
-        4 => (0_u8..4).prop_map(Happens::ToPrograms),
+        4 => (0_u8..6).prop_map(Happens::ToPrograms),
         8 => legs.clone().prop_map(Happens::Accept),
         4 => (legs.clone(), prop::sample::select(DeclineCause::ALL.to_vec()))
             .prop_map(|(leg, cause)| Happens::Decline(leg, cause)),
         5 => (legs.clone(), status).prop_map(|(leg, status)| Happens::Move(leg, status)),
         1 => legs.clone().prop_map(Happens::Clear),
         1 => legs.clone().prop_map(Happens::Return),
-        2 => legs.clone().prop_map(Happens::HandOn),
+        6 => legs.clone().prop_map(Happens::HandOn),
         1 => prop::option::of(legs.clone()).prop_map(Happens::Backup),
         1 => (legs, 0_u8..24).prop_map(|(leg, says)| Happens::Hazard(leg, says)),
         3 => (0_usize..8).prop_map(Happens::Delivered),
@@ -128,9 +128,11 @@ fn command(world: &World, happens: &Happens) -> Command {
         Happens::ToOrdinary(reasoned) => to_ordinary(reasoned.then_some("because")),
         Happens::ToPrograms(0) => to_programs(&[&["a", "c"], &["b"]]),
         Happens::ToPrograms(1) => to_programs(&[]),
-        Happens::ToPrograms(2) => {
-            Command::OverrideToPrograms { by: taker(), reason: "r".to_owned(), steps: tandem_line_and_referral() }
-        }
+        Happens::ToPrograms(which @ 2..=4) => Command::OverrideToPrograms {
+            by: taker(),
+            reason: "r".to_owned(),
+            steps: tandem_line_and_referral().split_off(usize::from(which.saturating_sub(3))),
+        },
         Happens::ToPrograms(_) => {
             Command::OverrideToPrograms { by: taker(), reason: "r".to_owned(), steps: says(10).steps }
         }
@@ -168,7 +170,8 @@ fn command(world: &World, happens: &Happens) -> Command {
 /// The leg that counts now (owning, else the first on offer, else the last) or one so many before it.
 fn leg_near(world: &World, back: u32) -> LegId {
     let incident = &world.incident;
-    let now = incident.owning_leg().or_else(|| incident.open_legs().next()).or_else(|| incident.legs.last());
+    let unanswered = |leg: &&Leg| leg.state == LegState::Offered;
+    let now = incident.owning_leg().or_else(|| incident.open_legs().find(unanswered)).or_else(|| incident.legs.last());
     let number =
         now.and_then(|leg| leg.id.as_str().rsplit_once('.')).map_or(1_u32, |(_, number)| number.parse().unwrap());
     leg(number.saturating_sub(back).max(u32::from(back < 3)))
@@ -464,7 +467,7 @@ fn random_lives_reach_every_kind_of_event() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..300 {
+    for _ in 0..500 {
         let life = prop::collection::vec((0_i64..40, happens()), 40).new_tree(&mut runner).unwrap().current();
         let mut world = World::new();
         let mut now = at(0);
