@@ -3,6 +3,7 @@
 mod live;
 mod finding;
 mod counting;
+mod policy_in_force;
 mod recovery;
 mod timers;
 mod unmapped;
@@ -11,6 +12,7 @@ mod views;
 mod tests;
 
 pub use live::Desk;
+pub use policy_in_force::RefusedPolicy;
 pub use unmapped::{UnmappedCallType, UnmappedCallTypes};
 pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 

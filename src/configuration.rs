@@ -52,6 +52,20 @@ pub struct Configuration {
 pub struct PolicySettings {
     /// The policy's folder; relative to the configuration file.
     pub folder: PathBuf,
+    /// How often the folder is looked at for a new revision, milliseconds; 0 leaves it to SIGHUP.
+    #[serde(default = "watch_ms")]
+    pub watch_ms: u64,
+    /// How long the folder must hold still before it is read for good, milliseconds.
+    #[serde(default = "settle_ms")]
+    pub settle_ms: u64,
+}
+
+fn watch_ms() -> u64 {
+    5_000
+}
+
+fn settle_ms() -> u64 {
+    500
 }
 
 /// Where the doors are: one listener each, so that a flood at one leaves the others alone (invariant I12).
@@ -166,6 +180,10 @@ impl Configuration {
     #[must_use]
     pub fn summary(&self) -> Vec<(String, String)> {
         let line = |what: &str, how: String| (what.to_owned(), how);
+        let reload = match self.policy.watch_ms {
+            0 => "at SIGHUP".to_owned(),
+            watch_ms => format!("every {watch_ms} ms where the folder has changed, and at SIGHUP"),
+        };
         let mut lines = vec![
             line("intake", format!("http://{}", self.listen.intake)),
             line("teams", format!("http://{}", self.listen.teams)),
@@ -173,6 +191,7 @@ impl Configuration {
             line("operations", format!("http://{}", self.listen.operations)),
             line("journal", self.journal.path.display().to_string()),
             line("policy folder", self.policy.folder.display().to_string()),
+            line("policy reload", reload),
         ];
         lines.extend(
             self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))),

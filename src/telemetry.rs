@@ -54,6 +54,9 @@ const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
 const JOURNAL_ENTRIES: &str = "fourth_journal_entries_total";
+const POLICY_LOADS: &str = "fourth_policy_loads_total";
+const POLICY_REFUSED: &str = "fourth_policy_refused";
+const POLICY_LOADED_AT: &str = "fourth_policy_loaded_at_seconds";
 const CONNECTIONS_OPEN: &str = "fourth_connections_open";
 const CONNECTIONS_REFUSED: &str = "fourth_connections_refused_total";
 const CONNECTIONS_ENDED: &str = "fourth_connections_ended_total";
@@ -92,6 +95,16 @@ pub const METRICS: &[Metric] = &[
     level(OUTBOX_DEPTH, &[], "Effects not yet delivered or given up"),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
     counts(JOURNAL_ENTRIES, &[], "Entries appended to the journal"),
+    counts(POLICY_LOADS, &["outcome"], "Policies found in the folder, by what became of them"),
+    level(
+        POLICY_REFUSED,
+        &[],
+        "1 where the folder holds a policy that may not be loaded, so that an older one is in force",
+    ),
+    Metric {
+        unit: Unit::Seconds,
+        ..level(POLICY_LOADED_AT, &[], "When the policy in force was loaded, seconds since 1970; 0 where none is")
+    },
     level(CONNECTIONS_OPEN, &["door"], "Connections open now"),
     counts(CONNECTIONS_REFUSED, &["door", "why"], "Connections refused at the door"),
     counts(CONNECTIONS_ENDED, &["door", "why"], "Connections ended, by why"),
@@ -247,6 +260,21 @@ pub fn outbox_depth(count: usize) {
 pub fn journal_appended(entries: u64, spent: Duration) {
     counter!(JOURNAL_ENTRIES).increment(entries);
     histogram!(JOURNAL_APPEND_SECONDS).record(spent);
+}
+
+/// Something became of a policy found in the folder (`loaded`, `refused`, `unreadable`).
+pub fn policy_load(outcome: &'static str) {
+    counter!(POLICY_LOADS, "outcome" => outcome).increment(1);
+}
+
+/// Whether what lies in the policy's folder may not be loaded.
+pub fn policy_refused(refused: bool) {
+    gauge!(POLICY_REFUSED).set(f64::from(u8::from(refused)));
+}
+
+/// A policy came into force at this second since 1970.
+pub fn policy_loaded(second: i64) {
+    gauge!(POLICY_LOADED_AT).set(u32::try_from(second).map_or(0.0, f64::from));
 }
 
 /// A connection was let in at a door.

@@ -2,6 +2,7 @@
 
 use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
+use super::policy_in_force::RefusedPolicy;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
@@ -38,7 +39,8 @@ pub struct Desk {
 pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) journal: Arc<dyn Journal>,
-    policy: ArcSwapOption<Policy>,
+    pub(super) policy: ArcSwapOption<Policy>,
+    pub(super) refused_policy: Mutex<Option<Arc<RefusedPolicy>>>,
     senders: BTreeMap<String, Arc<SenderProfile>>,
     pub(super) live: Mutex<Live>,
     sink: OnceLock<Sink>,
@@ -130,6 +132,7 @@ impl Desk {
             clock,
             journal,
             policy: ArcSwapOption::from(policy),
+            refused_policy: Mutex::default(),
             senders,
             live: Mutex::default(),
             sink: OnceLock::new(),
@@ -156,17 +159,6 @@ impl Desk {
     #[must_use]
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.inner.journal
-    }
-
-    /// The policy in force, if any.
-    #[must_use]
-    pub fn policy(&self) -> Option<Arc<Policy>> {
-        self.inner.policy.load_full()
-    }
-
-    /// Swaps the policy in whole: a call sees exactly one revision.
-    pub fn put_policy(&self, policy: Arc<Policy>) {
-        self.inner.policy.store(Some(policy));
     }
 
     /// Every entry appended from now on. A subscriber that lags more than 4,096 entries is told so and reads the journal.

@@ -4,8 +4,9 @@ use super::csv_rows::read_rows;
 use super::natures::{nature, natures, pairs};
 use super::vocabulary::canonical_code;
 use super::{FactError, FileFault, Vocabulary, nearest_word};
-use crate::record::NatureFields;
-use std::collections::HashMap;
+use crate::record::{CodeSystem, NatureFields};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 /// Rows of the table, at most.
 const ROWS_MAX: usize = 20_000;
@@ -30,7 +31,7 @@ pub struct Implied {
 }
 
 /// Whose codes these are and of which version, as canonical codes: what a row is pinned to, and what a record declares.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin {
     vendor: Option<String>,
     version: Option<String>,
@@ -75,6 +76,12 @@ impl Pin {
         Self::new(fields.call_type_vendor.as_deref(), fields.call_type_version.as_deref())
     }
 
+    /// True where a sender's configuration declares what a row is pinned to.
+    #[must_use]
+    pub fn is_declared_by(&self, system: &CodeSystem) -> bool {
+        self.admits(&Self::new(Some(&system.vendor), system.version.as_deref()))
+    }
+
     /// True where a row pinned so speaks of what `declared` sends.
     fn admits(&self, declared: &Self) -> bool {
         let fits = |pinned: &Option<String>, stated: &Option<String>| pinned.is_none() || pinned == stated;
@@ -83,6 +90,13 @@ impl Pin {
 
     fn parts(&self) -> usize {
         usize::from(self.vendor.is_some()) + usize::from(self.version.is_some())
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.vendor.as_deref().unwrap_or("any vendor"))?;
+        self.version.iter().try_for_each(|version| write!(formatter, " {version}"))
     }
 }
 
@@ -174,6 +188,16 @@ impl CallTypes {
             _ => Err(why),
         });
         Some((code, found))
+    }
+
+    /// What rows are pinned to, in order, each with how many rows; rows that are pinned to nothing left aside.
+    #[must_use]
+    pub fn pins(&self) -> Vec<(Pin, usize)> {
+        let mut pins: BTreeMap<&Pin, usize> = BTreeMap::new();
+        for row in self.exact.values().chain(self.prefixes.values()).flatten().filter(|row| row.pin.parts() > 0) {
+            *pins.entry(&row.pin).or_default() += 1;
+        }
+        pins.into_iter().map(|(pin, rows)| (pin.clone(), rows)).collect()
     }
 
     /// Rows in the table.

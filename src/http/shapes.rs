@@ -296,7 +296,11 @@ pub const SHAPES: &[Shape] = &[
         members: &[
             always("ready", Holds::Boolean, "It would"),
             always("journal", Holds::Any, "`ready`"),
-            always("policy", Holds::Any, "`ready` and `revision`"),
+            always(
+                "policy",
+                Holds::Any,
+                "`ready`, `revision`, `digest`, and `refused`: what lies in its folder and may not be loaded, with its faults",
+            ),
             always("outbox", Holds::Any, "`ready`, `undelivered` and `undelivered_max`"),
             always("stopping", Holds::Boolean, "The adapter was asked to stop"),
         ],

@@ -24,7 +24,7 @@ pub use decision::{
 pub use prove::{Finding, Proof};
 pub use told::{PolicyTold, Told};
 
-use crate::facts::{FactError, FactSources, Facts, Unlearnt, Unmapped};
+use crate::facts::{FactError, FactSources, Facts, Pin, Unlearnt, Unmapped};
 use crate::record::{CallRecord, ProgramId};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -152,7 +152,7 @@ impl Candidate {
     pub fn read(files: &PolicyFiles) -> Result<Self, PolicyFaults> {
         let written = language::read(files).map_err(PolicyFaults)?;
         let safeguards = written.safeguards.clone();
-        let compiled = Compiled::build(written, digest(files)).map_err(|message| {
+        let compiled = Compiled::build(written, files.digest()).map_err(|message| {
             let file = language::POLICY_FILE.to_owned();
             PolicyFaults(vec![PolicyFault { file, line: None, key: "policy".to_owned(), message, help: None }])
         })?;
@@ -214,6 +214,18 @@ impl Candidate {
     #[must_use]
     pub fn waivers(&self) -> Vec<WaiverSummary> {
         self.compiled.waiver_summaries()
+    }
+
+    /// Its mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.compiled.mode
+    }
+
+    /// Vendors and versions that rows of its call types are pinned to, and how many rows each.
+    #[must_use]
+    pub fn call_type_pins(&self) -> Vec<(Pin, usize)> {
+        self.compiled.sources.call_types.pins()
     }
 
     /// The policy, if every safeguard holds and rules that overlap send alike.
@@ -449,15 +461,19 @@ fn gap(unlearnt: Unlearnt) -> Gap {
 }
 
 /// SHA-256 over every file of the folder: each name and content with its length in front, in order of name.
-fn digest(files: &PolicyFiles) -> String {
-    let mut hasher = Sha256::new();
-    for (name, content) in &files.files {
-        for part in [name.as_bytes(), content.as_slice()] {
-            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hasher.update(part);
+impl PolicyFiles {
+    /// SHA-256 over names and contents, lower-case hex: the digest of the policy that these files make.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, content) in &self.files {
+            for part in [name.as_bytes(), content.as_slice()] {
+                hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                hasher.update(part);
+            }
         }
+        hex::encode(hasher.finalize())
     }
-    hex::encode(hasher.finalize())
 }
 
 impl Decision {
