@@ -43,7 +43,7 @@ dependencies:
 
 # Prints the figures; judged by eye and kept out of `make test`, since shared machines are noisy.
 bench:
-	cargo bench --locked --bench line
+	cargo bench --locked --bench line --bench decide
 
 # Sixty seconds on each decoder (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:

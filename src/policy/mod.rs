@@ -7,7 +7,9 @@ mod column;
 mod compile;
 mod decide;
 mod decision;
+mod duty_patterns;
 mod told;
+mod flip;
 mod hours;
 mod language;
 mod local_time;
@@ -19,11 +21,12 @@ mod reach;
 mod route;
 mod row_set;
 mod stems;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use batch::{Calls, ColumnsError, Profile, Tally};
+pub use batch::{Calls, ColumnsError, Profile};
 pub use cases::{CaseReport, CaseResult};
 pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
@@ -32,6 +35,7 @@ pub use decision::{
 pub use moments::Moments;
 pub use outcome::{Answer, StatusKind};
 pub use prove::{Finding, Proof};
+pub use tally::Tally;
 pub use told::{PolicyTold, Told};
 
 use crate::facts::{FactError, FactSources, Facts, Pin, Unlearnt, Unmapped};

@@ -6,6 +6,7 @@ mod faults;
 mod library;
 mod proofs;
 mod slow;
+mod slow_flips;
 mod timing;
 
 use super::*;
