@@ -4,6 +4,7 @@
 //! policy reads each value once, then a call is one look-up for each fact; what an instant settles is worked out once for
 //! each pattern of duty that occurs. The answers are those of [`Policy::route_only`], one by one.
 
+use super::column::ZoneSet;
 use super::compile::Coded;
 use super::duty_patterns::DutyPatterns;
 use super::outcome::{Because, Outcome, StatusKind};
@@ -196,6 +197,8 @@ pub(super) struct Decided<'a> {
     number: u32,
     /// Hour of the day by the policy's clocks.
     pub hour: usize,
+    /// Number of the zone's value, as the calls have it.
+    pub zone: usize,
     moment: usize,
     pub outcome: Outcome<'a>,
 }
@@ -236,7 +239,6 @@ impl<const W: usize> Said<W> {
 
 /// What a policy makes of the values that occur.
 struct Batch<'a, const W: usize> {
-    policy: &'a Compiled,
     calls: &'a Calls,
     /// What is said by the columns of which no call states anything.
     silent: Said<W>,
@@ -250,12 +252,11 @@ struct Batch<'a, const W: usize> {
 }
 
 impl<'a, const W: usize> Batch<'a, W> {
-    fn of(policy: &'a Compiled, calls: &'a Calls) -> Self {
+    fn of(policy: &Compiled, calls: &'a Calls) -> Self {
         let table = &policy.table;
         let none = [0; W];
         let all = std::array::from_fn(|word| table.all.word(word));
         let mut batch = Self {
-            policy,
             calls,
             silent: Said { accept: all, free: all, soft: none, open: 0, strange: 0 },
             said: Vec::new(),
@@ -280,6 +281,11 @@ impl<'a, const W: usize> Batch<'a, W> {
             }
         }
         batch
+    }
+
+    /// The zones of each number of a zone's value; none where no call states a zone.
+    fn zone_sets(&self) -> Vec<ZoneSet> {
+        self.zones.iter().flat_map(|(_, zones)| zones).map(|call| call.zones).collect()
     }
 
     fn numbers(&self, profile: usize) -> &[u16] {
@@ -351,8 +357,8 @@ fn said<const W: usize>(policy: &Compiled, place: usize, call: &Coded) -> Said<W
 impl Compiled {
     pub(super) fn what_if(&self, calls: &Calls, availability: &Availability) -> Tally {
         let mut counts = Counts::new(self);
-        self.run(calls, availability, |call, decided| counts.add(call, decided));
-        counts.tally(self)
+        let zones = self.run(calls, availability, |decided| counts.add(&decided));
+        counts.tally(self, &zones)
     }
 
     pub(super) fn what_if_each(
@@ -361,14 +367,20 @@ impl Compiled {
         availability: &Availability,
         mut each: impl FnMut(usize, usize, Answer<'_>),
     ) {
-        self.run(calls, availability, |_, decided| {
+        self.run(calls, availability, |decided| {
             let number = usize::try_from(decided.number).unwrap_or(usize::MAX);
             each(number, decided.moment, self.told(decided.outcome));
         });
     }
 
-    /// Decides every call, profile by profile, with as many machine words as the rows need.
-    fn run<'a>(&'a self, calls: &'a Calls, availability: &'a Availability, each: impl FnMut(&Coded, Decided<'a>)) {
+    /// Decides every call, profile by profile, with as many machine words as the rows need. Returns the zones of each
+    /// number of a zone's value.
+    fn run<'a>(
+        &'a self,
+        calls: &'a Calls,
+        availability: &'a Availability,
+        each: impl FnMut(Decided<'a>),
+    ) -> Vec<ZoneSet> {
         match self.table.words {
             0..=1 => self.run_in::<1>(calls, availability, each),
             2 => self.run_in::<2>(calls, availability, each),
@@ -382,8 +394,8 @@ impl Compiled {
         &'a self,
         calls: &'a Calls,
         availability: &'a Availability,
-        mut each: impl FnMut(&Coded, Decided<'a>),
-    ) {
+        mut each: impl FnMut(Decided<'a>),
+    ) -> Vec<ZoneSet> {
         let batch: Batch<'a, W> = Batch::of(self, calls);
         let mut moments = DutyPatterns::new(self, availability);
         let mut call = self.table.code(&Facts::default());
@@ -397,7 +409,8 @@ impl Compiled {
             }
             let numbers = batch.numbers(profile);
             let said = batch.said(numbers);
-            batch.code(numbers, said.strange, &mut call);
+            let zone = batch.zones.as_ref().and_then(|(of, _)| numbers.get(*of)).copied().unwrap_or(NOT_STATED);
+            let mut coded = false;
             let unassessed = batch.unassessed(profile, numbers, &said, nature);
             memo.clear();
             for (number, at) in rows {
@@ -408,7 +421,13 @@ impl Compiled {
                     (None, Some(outcome)) => outcome,
                     (None, None) => {
                         let Some(settled) = moments.get(moment) else { continue };
-                        let outcome = self.outcome_of(&call, &said, settled);
+                        let outcome = self.hard_exclusion(&said, settled).unwrap_or_else(|| {
+                            if !coded {
+                                batch.code(numbers, said.strange, &mut call);
+                                coded = true;
+                            }
+                            self.outcome_of(&call, &said, settled)
+                        });
                         // A profile that occurs once needs no memory.
                         if rows.len() > 1 {
                             memo.resize(memo.len().max(moment + 1), None);
@@ -419,21 +438,23 @@ impl Compiled {
                         outcome
                     }
                 };
-                each(&call, Decided { number: *number, hour, moment, outcome });
+                each(Decided { number: *number, hour, zone: usize::from(zone), moment, outcome });
             }
         }
+        batch.zone_sets()
     }
 
-    fn outcome_of<'a, const W: usize>(&'a self, call: &Coded, said: &Said<W>, moment: &Moment<'_>) -> Outcome<'a> {
+    /// An exclusion that holds for certain and bars every program: most calls end here.
+    fn hard_exclusion<'a, const W: usize>(&self, said: &Said<W>, moment: &Moment<'_>) -> Option<Outcome<'a>> {
         let table = &self.table;
-        let of = |words: &[u64; W], word: usize| words.get(word).copied().unwrap_or(0);
         let hard = |word: usize| {
             of(&said.accept, word) & !of(&said.soft, word) & table.bars_all.word(word) & moment.effective.word(word)
         };
-        // Most calls end here, and what else could be said of them does not matter.
-        if let Some(row) = RowSet::lowest(table.exclusion_words, hard) {
-            return Outcome { because: Because::Row(row), ..Outcome::new(StatusKind::Ineligible, Some(row)) };
-        }
+        let row = RowSet::lowest(table.exclusion_words, hard)?;
+        Some(Outcome { because: Because::Row(row), ..Outcome::new(StatusKind::Ineligible, Some(row)) })
+    }
+
+    fn outcome_of<'a, const W: usize>(&self, call: &Coded, said: &Said<W>, moment: &Moment<'_>) -> Outcome<'a> {
         let set = |words: &[u64; W]| RowSet::of_words(W, |word| of(words, word));
         let verdict = self.verdict_of(call, moment, &set(&said.accept), set(&said.soft), false);
         let reached = if self.may_need_answers(&verdict) {
@@ -444,4 +465,8 @@ impl Compiled {
         };
         self.outcome(call, moment, &verdict, reached)
     }
+}
+
+fn of<const W: usize>(words: &[u64; W], word: usize) -> u64 {
+    words.get(word).copied().unwrap_or(0)
 }

@@ -1,5 +1,6 @@
 //! What instants settle, worked out once for each pattern of rows in effect and programs on duty.
 
+use super::hours::DAY_MIN;
 use super::local_time::Local;
 use super::route::{Duty, Moment};
 use super::{Availability, Compiled};
@@ -16,9 +17,11 @@ pub(super) struct DutyPatterns<'a> {
     by_pattern: HashMap<(usize, Vec<Duty>), usize>,
     /// Minutes of the day at which some shift begins or ends.
     cuts: Vec<u16>,
-    /// Of a day the minutes at which the pattern changes, and the moment from there on.
-    days: Vec<Vec<(u16, usize)>>,
-    /// By day since 1970: its place among the days + 1, 0 where it has not come yet.
+    /// By minute of the day: how many cuts are not after it, less one.
+    cut_of: Vec<usize>,
+    /// Of each day met so far, by cut: the moment from there on.
+    days: Vec<u32>,
+    /// By day since 1970: where its part of `days` begins + 1, 0 where it has not come yet.
     by_day: Vec<u32>,
 }
 
@@ -34,6 +37,7 @@ impl<'a> DutyPatterns<'a> {
             availability,
             moments: Vec::new(),
             by_pattern: HashMap::new(),
+            cut_of: (0..DAY_MIN).map(|minute| cuts.partition_point(|cut| *cut <= minute).saturating_sub(1)).collect(),
             cuts,
             days: Vec::new(),
             by_day: vec![0; super::local_time::DAYS_LISTED],
@@ -51,26 +55,22 @@ impl<'a> DutyPatterns<'a> {
             return (usize::from(local.minute / 60), self.pattern(local));
         };
         let known = self.by_day.get(day).and_then(|place| usize::try_from(*place).ok()?.checked_sub(1));
-        let place = known.unwrap_or_else(|| self.add_day(day, self.policy.local_time.at(at)));
-        let moments = self.days.get(place).map_or(&[][..], Vec::as_slice);
-        let after = moments.iter().take_while(|(from, _)| *from <= minute).count();
-        (usize::from(minute / 60), moments.get(after.saturating_sub(1)).map_or(0, |(_, moment)| *moment))
+        let start = known.unwrap_or_else(|| self.add_day(day, self.policy.local_time.at(at)));
+        let cut = self.cut_of.get(usize::from(minute)).copied().unwrap_or(0);
+        let moment = self.days.get(start + cut).and_then(|moment| usize::try_from(*moment).ok()).unwrap_or(0);
+        (usize::from(minute / 60), moment)
     }
 
     fn add_day(&mut self, day: usize, local: Local) -> usize {
-        let place = self.days.len();
-        let mut moments: Vec<(u16, usize)> = Vec::new();
+        let start = self.days.len();
         for minute in self.cuts.clone() {
             let moment = self.pattern(Local { minute, ..local });
-            if moments.last().is_none_or(|(_, last)| *last != moment) {
-                moments.push((minute, moment));
-            }
+            self.days.push(u32::try_from(moment).unwrap_or(0));
         }
-        self.days.push(moments);
-        if let (Some(known), Ok(next)) = (self.by_day.get_mut(day), u32::try_from(place + 1)) {
+        if let (Some(known), Ok(next)) = (self.by_day.get_mut(day), u32::try_from(start + 1)) {
             *known = next;
         }
-        place
+        start
     }
 
     fn pattern(&mut self, local: Local) -> usize {

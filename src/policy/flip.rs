@@ -54,7 +54,7 @@ impl Assessment<'_> {
         }
     }
 
-    /// One changed fact that takes the call off its program.
+    /// One changed fact that takes the call off its program; two where no one does.
     fn flip_away(&self) -> Option<Vec<Change>> {
         let now = self.verdict.program();
         for essence in [false, true] {
@@ -69,19 +69,23 @@ impl Assessment<'_> {
                 }
             }
         }
-        None
+        self.flip_away_by_two()
     }
 
-    /// The fewest changed facts that open a program: one obstacle after the other, deepening step by step.
-    fn flip_to_open(&self) -> Option<Vec<Change>> {
-        let mut tries = 0;
+    /// Two changed facts that take the call off its program, where no one does.
+    fn flip_away_by_two(&self) -> Option<Vec<Change>> {
+        let now = self.verdict.program();
         for essence in [false, true] {
-            let near = self.near(essence);
-            for (depth, rules) in near.iter().enumerate().skip(1) {
-                for rule in rules.iter() {
-                    let mut search = Search { assessment: self, rule, essence, changes: Vec::new(), tries: &mut tries };
-                    if search.open(&self.call, depth) {
-                        return Some(search.changes);
+            let columns = self.changeable(essence);
+            for (turn, first) in columns.iter().enumerate() {
+                for second in columns.iter().skip(turn + 1) {
+                    for code in classes(first.column) {
+                        let call = self.policy.table.changed(&self.call, first.place, code);
+                        let mut varied = self.policy.varied(&call, &self.moment, second.place);
+                        let found = classes(second.column).find(|code| varied.verdict(*code).program() != now);
+                        if let Some(other) = found {
+                            return Some(vec![(first.place, code), (second.place, other)]);
+                        }
                     }
                 }
             }
@@ -89,7 +93,125 @@ impl Assessment<'_> {
         None
     }
 
-    /// Live rules of which at most so many columns reject the call, by how many; only columns that may be changed.
+    /// The fewest changed facts that open a program: one obstacle after the other, deepening step by step, and before
+    /// three facts are tried every one and every two that could matter.
+    fn flip_to_open(&self) -> Option<Vec<Change>> {
+        let mut tries = 0;
+        for essence in [false, true] {
+            if self.is_barred_for_good(essence) {
+                continue;
+            }
+            let exactly = self.near(essence);
+            let mut at_most = exactly.first().copied().unwrap_or(RowSet::EMPTY);
+            for (depth, rules) in exactly.iter().enumerate().skip(1) {
+                at_most = at_most.or(rules);
+                for rule in at_most.iter() {
+                    let mut search = Search { assessment: self, rule, essence, changes: Vec::new(), tries: &mut tries };
+                    if search.open(&self.call, depth) {
+                        return Some(search.changes);
+                    }
+                }
+                let swept = match depth {
+                    1 => self.sweep_one(essence, &exactly),
+                    2 => self.sweep_two(essence, &exactly),
+                    _ => None,
+                };
+                if swept.is_some() {
+                    return swept;
+                }
+            }
+        }
+        None
+    }
+
+    /// True where an exclusion that bars every program holds and names no fact that may be changed.
+    fn is_barred_for_good(&self, essence: bool) -> bool {
+        let mut barring = self.verdict.exclusions.and(&self.policy.table.bars_all);
+        for column in self.policy.table.columns.iter().filter(|column| self.may_flip(column, essence)) {
+            barring = barring.without(&column.asked_by);
+        }
+        !barring.is_empty()
+    }
+
+    /// Columns that may be changed, each with the rules that it rejects.
+    fn changeable(&self, essence: bool) -> Vec<Changeable<'_>> {
+        let table = &self.policy.table;
+        let live = table.rules.without(&table.shadow).and(self.moment.effective);
+        let columns = table.columns.iter().zip(&self.call.codes).enumerate();
+        columns
+            .filter(|(_, (column, _))| self.may_flip(column, essence))
+            .map(|(place, (column, code))| {
+                let rejected = live.without(table.accepts(place, column, *code, &self.call));
+                Changeable { place, column, rejected }
+            })
+            .collect()
+    }
+
+    /// Whether changing these columns could matter: they name every exclusion that bars all, and a rule could then hold.
+    fn could_open(&self, columns: &[&Changeable<'_>], exactly: &[RowSet]) -> bool {
+        let table = &self.policy.table;
+        let mut barring = self.verdict.exclusions.and(&table.bars_all);
+        let mut rules = exactly.first().copied().unwrap_or(RowSet::EMPTY);
+        let mut all = exactly.get(columns.len()).copied().unwrap_or(RowSet::EMPTY);
+        for column in columns {
+            barring = barring.without(&column.column.asked_by);
+            all = all.and(&column.rejected);
+            rules = rules.or(&exactly.get(1).map_or(RowSet::EMPTY, |one| one.and(&column.rejected)));
+        }
+        // An exclusion that sends to a co-response needs no rule that holds whole.
+        barring.is_empty() && !(rules.or(&all).is_empty() && table.bars_all_but.is_empty())
+    }
+
+    /// Columns of which a change could matter: what a rule that is near rejects, asks for or needs, what an exclusion that
+    /// holds names, and what could send to a co-response.
+    fn useful(&self, essence: bool, exactly: &[RowSet]) -> Vec<Changeable<'_>> {
+        let policy = self.policy;
+        let near = exactly.iter().take(3).fold(RowSet::EMPTY, |near, rules| near.or(rules));
+        let naming = self.verdict.exclusions.or(&policy.table.bars_all_but);
+        let mut needed: Vec<usize> = Vec::new();
+        for row in near.iter() {
+            if let Some(RowKind::Rule { ask, .. }) = policy.table.rows.get(row).map(|row| &row.kind) {
+                needed.extend(ask);
+            }
+            let programs = policy.sends_to(row).filter_map(|place| policy.programs.get(place));
+            needed.extend(programs.flat_map(|program| &program.required));
+        }
+        let matters = |column: &Changeable<'_>| {
+            !column.rejected.and(&near).is_empty()
+                || !column.column.asked_by.and(&naming).is_empty()
+                || policy.table.zone_column == Some(column.place)
+                || needed.contains(&column.column.fact)
+        };
+        self.changeable(essence).into_iter().filter(matters).collect()
+    }
+
+    fn sweep_one(&self, essence: bool, exactly: &[RowSet]) -> Option<Vec<Change>> {
+        let columns = self.useful(essence, exactly);
+        columns.iter().filter(|column| self.could_open(&[column], exactly)).find_map(|column| {
+            let mut varied = self.policy.varied(&self.call, &self.moment, column.place);
+            let code = classes(column.column).find(|code| varied.verdict(*code).program().is_some())?;
+            Some(vec![(column.place, code)])
+        })
+    }
+
+    fn sweep_two(&self, essence: bool, exactly: &[RowSet]) -> Option<Vec<Change>> {
+        let columns = self.useful(essence, exactly);
+        for (turn, first) in columns.iter().enumerate() {
+            for second in columns.iter().skip(turn + 1).filter(|second| self.could_open(&[first, second], exactly)) {
+                for code in classes(first.column) {
+                    let call = self.policy.table.changed(&self.call, first.place, code);
+                    let mut varied = self.policy.varied(&call, &self.moment, second.place);
+                    let found = classes(second.column).find(|code| varied.verdict(*code).program().is_some());
+                    if let Some(other) = found {
+                        return Some(vec![(first.place, code), (second.place, other)]);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Live rules that exactly so many columns reject, by how many; only columns that may be changed.
     fn near(&self, essence: bool) -> [RowSet; FLIP_FACTS_MAX + 1] {
         let table = &self.policy.table;
         let mut exactly = [RowSet::EMPTY; FLIP_FACTS_MAX + 1];
@@ -104,12 +226,16 @@ impl Assessment<'_> {
                 fewer = rejected;
             }
         }
-        let mut at_most = RowSet::EMPTY;
-        exactly.map(|rules| {
-            at_most = at_most.or(&rules);
-            at_most
-        })
+        exactly
     }
+}
+
+/// A column that may be changed.
+struct Changeable<'a> {
+    place: usize,
+    column: &'a Column,
+    /// Live rules that it rejects.
+    rejected: RowSet,
 }
 
 /// The search for a way to one rule.
@@ -150,9 +276,6 @@ impl Search<'_> {
         if left == 0 {
             return false;
         }
-        if let Some(barring) = verdict.exclusions.iter().next() {
-            return self.past(call, barring, left);
-        }
         let asked = match verdict.way {
             Way::Ask(_) => table
                 .columns
@@ -167,11 +290,14 @@ impl Search<'_> {
             }
             _ => None,
         };
-        let Some((place, column)) = asked else {
-            return false;
-        };
-        let codes: Vec<u16> = classes(column).collect();
-        self.try_each(call, place, column, &codes, left)
+        if let Some((place, column)) = asked {
+            let codes: Vec<u16> = classes(column).collect();
+            if self.try_each(call, place, column, &codes, left) {
+                return true;
+            }
+        }
+        // An exclusion need not be what stands in the way where the table asks, or nobody is there.
+        verdict.exclusions.iter().next().is_some_and(|barring| self.past(call, barring, left))
     }
 
     fn is_asked(&self, fact: usize) -> bool {

@@ -47,6 +47,7 @@ use language::{BUILT_IN, Bars, Cell, Decider, Program, Row, RowKind, Safeguard, 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The files of a policy folder by name (`policy.toml`, `call_types.csv`, …), read by whoever does I/O.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +86,7 @@ struct Compiled {
     deciders: Vec<Decider>,
     programs: Vec<Program>,
     waivers: Vec<Waiver>,
-    questions: BTreeMap<String, BTreeMap<String, String>>,
+    questions: BTreeMap<String, Arc<BTreeMap<String, String>>>,
     table: compile::Table,
     relief: reach::Relief,
     space: boxes::Space,
@@ -322,7 +323,7 @@ impl Policy {
     /// The question that asks for a fact, by language tag; `None` where there is no such fact.
     #[must_use]
     pub fn question(&self, fact: &str) -> Option<&BTreeMap<String, String>> {
-        self.compiled.questions.get(fact)
+        self.compiled.questions.get(fact).map(Arc::as_ref)
     }
 
     /// Facts of a record, merged into what was known before. Never fails: returns what it knows and what it could not learn.
@@ -399,7 +400,7 @@ impl Compiled {
             deciders: written.deciders,
             programs: written.programs,
             waivers: written.waivers,
-            questions: written.questions,
+            questions: written.questions.into_iter().map(|(fact, texts)| (fact, Arc::new(texts))).collect(),
             relief: reach::Relief::of(&table),
             table,
             space,

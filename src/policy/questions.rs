@@ -9,6 +9,7 @@ use super::route::{Can, Way};
 use super::row_set::RowSet;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How decisive a question is: named, rows that wait for it, share of answers that change the route, its place.
 type Order = (Reverse<bool>, Reverse<u32>, Reverse<usize>, usize);
@@ -53,7 +54,7 @@ impl Assessment<'_> {
             routes.push(known.unwrap_or_else(|| varied.verdict(code).program()));
         }
         let changing = routes.iter().filter(|route| **route != now).count() * 1000 / routes.len().max(1);
-        let values = column.names.clone();
+        let values = Arc::clone(&column.names);
         let opens = if values.is_empty() { Vec::new() } else { routes.iter().map(Option::is_some).collect() };
         let ask = self.policy.questions.get(&column.name).cloned().unwrap_or_default();
         (Question { fact: column.name.clone(), ask, values, opens }, changing)

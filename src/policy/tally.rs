@@ -2,7 +2,7 @@
 
 use super::Compiled;
 use super::batch::Decided;
-use super::compile::Coded;
+use super::column::ZoneSet;
 use super::outcome::{Because, Outcome, StatusKind};
 use crate::facts::UNKNOWN;
 use serde::Serialize;
@@ -40,14 +40,13 @@ pub(super) struct Counts {
     no_rule: u64,
     missing_field: u64,
     why: BTreeMap<String, u64>,
-    /// The last stands for the calls that are in none.
+    /// By number of the zone's value.
     zones: Vec<[u64; KINDS]>,
     hours: [[u64; KINDS]; HOURS],
 }
 
 impl Counts {
     pub(super) fn new(policy: &Compiled) -> Self {
-        let zones = policy.table.zone_column.and_then(|place| policy.table.columns.get(place));
         Self {
             kinds: [0; KINDS],
             programs: vec![0; policy.programs.len()],
@@ -56,12 +55,12 @@ impl Counts {
             no_rule: 0,
             missing_field: 0,
             why: BTreeMap::new(),
-            zones: vec![[0; KINDS]; zones.map_or(0, |column| column.names.len()) + 1],
+            zones: Vec::new(),
             hours: [[0; KINDS]; HOURS],
         }
     }
 
-    pub(super) fn add(&mut self, call: &Coded, decided: Decided<'_>) {
+    pub(super) fn add(&mut self, decided: &Decided<'_>) {
         let Outcome { kind, because, row, program } = decided.outcome;
         let goes = program.filter(|_| kind == StatusKind::Eligible);
         let kind = kind as usize;
@@ -82,17 +81,14 @@ impl Counts {
             },
         }
         bump(self.hours.get_mut(decided.hour).and_then(|hour| hour.get_mut(kind)));
-        let mut in_none = true;
-        for zone in call.zones.iter() {
-            in_none = false;
-            bump(self.zones.get_mut(zone).and_then(|zone| zone.get_mut(kind)));
+        if self.zones.len() <= decided.zone {
+            self.zones.resize(decided.zone + 1, [0; KINDS]);
         }
-        if in_none {
-            bump(self.zones.last_mut().and_then(|zone| zone.get_mut(kind)));
-        }
+        bump(self.zones.get_mut(decided.zone).and_then(|zone| zone.get_mut(kind)));
     }
 
-    pub(super) fn tally(self, policy: &Compiled) -> Tally {
+    /// `zones`: the zones of each number of a zone's value.
+    pub(super) fn tally(self, policy: &Compiled, zones: &[ZoneSet]) -> Tally {
         let table = &policy.table;
         let by_kind = |counts: &[u64; KINDS]| -> BTreeMap<&'static str, u64> {
             let counted = StatusKind::ALL.iter().zip(counts).filter(|(_, count)| **count > 0);
@@ -106,16 +102,28 @@ impl Counts {
         let words = words.map(|(word, count)| (word.to_owned(), count)).into_iter();
         let reasons = rows().map(|(row, [_, count])| (table.id(row).to_owned(), *count)).chain(words);
         let column = table.zone_column.and_then(|place| table.columns.get(place));
-        let zone_names = column.map_or(&[][..], |column| &column.names).iter().cloned();
-        let zones = zone_names.chain([UNKNOWN.to_owned()]).zip(&self.zones);
+        let names = column.map_or(&[][..], |column| &column.names);
+        let mut by_zone: BTreeMap<String, [u64; KINDS]> = BTreeMap::new();
+        for (number, counts) in self.zones.iter().enumerate() {
+            let known = zones.get(number).into_iter().flat_map(ZoneSet::iter).filter_map(|zone| names.get(zone));
+            let mut within: Vec<&str> = known.map(String::as_str).collect();
+            if within.is_empty() {
+                within.push(UNKNOWN);
+            }
+            for zone in within {
+                let sums = by_zone.entry(zone.to_owned()).or_insert([0; KINDS]);
+                sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            }
+        }
         Tally {
             calls: self.kinds.iter().sum(),
             status: by_kind(&self.kinds),
             route: routes.filter(|(_, count)| *count > 0).collect(),
             rule: rules.map(|(row, [count, _])| (table.id(row).to_owned(), *count)).collect(),
             because: reasons.filter(|(_, count)| *count > 0).chain(self.why.clone()).collect(),
-            zone: zones
-                .map(|(zone, counts)| (zone, by_kind(counts)))
+            zone: by_zone
+                .iter()
+                .map(|(zone, counts)| (zone.clone(), by_kind(counts)))
                 .filter(|(_, counts)| !counts.is_empty())
                 .collect(),
             hour: self.hours.iter().map(by_kind).enumerate().filter(|(_, counts)| !counts.is_empty()).collect(),

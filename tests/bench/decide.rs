@@ -11,8 +11,8 @@
     reason = "a benchmark prints, measures time, and stops where it cannot measure"
 )]
 
-#[path = "generated.rs"]
-mod generated;
+#[path = "city.rs"]
+mod city;
 
 use fourth_option::facts::{Facts, Source};
 use fourth_option::policy::{Availability, Calls, Candidate, Decision, Policy, PolicyFiles, Profile};
@@ -31,7 +31,7 @@ struct Call {
     at: Timestamp,
 }
 
-fn files(policy: &generated::Policy) -> PolicyFiles {
+fn files(policy: &city::Policy) -> PolicyFiles {
     let mut files = PolicyFiles { folder: "generated".to_owned(), ..PolicyFiles::default() };
     files.files.insert("policy.toml".to_owned(), policy.toml().into_bytes());
     files
@@ -41,9 +41,9 @@ fn compiled(files: &PolicyFiles) -> Policy {
     Policy::compile(files).unwrap_or_else(|faults| panic!("{:#?}", faults.0))
 }
 
-fn calls(policy: &generated::Policy, count: usize) -> Vec<Call> {
+fn calls(policy: &city::Policy, count: usize) -> Vec<Call> {
     let with = |facts: Facts, (fact, value): &(&'static str, String)| facts.with(fact, value, Source::Structured);
-    generated::calls(policy, count)
+    city::calls(policy, count)
         .iter()
         .map(|call| Call {
             facts: call.facts.iter().fold(Facts::default(), with),
@@ -52,13 +52,19 @@ fn calls(policy: &generated::Policy, count: usize) -> Vec<Call> {
         .collect()
 }
 
-/// Each call timed by itself, over several passes: p50 and p99 of every pass; printed are the middle pass and the extremes.
+/// Reads every fact of a call: in the product they have just been gathered, and are in the cache.
+fn touch(call: &Call) {
+    black_box(call.facts.iter().map(|(name, known)| name.len() + known.value.len()).sum::<usize>());
+}
+
+/// Each call timed by itself, its facts just read, over several passes: p50 and p99 of every pass; printed are the middle pass and the extremes.
 fn each(name: &str, calls: &[Call], mut step: impl FnMut(&Call)) {
     let mut passes: Vec<(Duration, Duration)> = Vec::new();
     for _ in 0..PASSES {
         let mut times: Vec<Duration> = calls
             .iter()
             .map(|call| {
+                touch(call);
                 let started = Instant::now();
                 step(call);
                 started.elapsed()
@@ -121,7 +127,13 @@ fn threads(policy: &Policy, calls: &[Call]) {
     );
 }
 
-fn columns(policy: &Policy, city: &generated::Policy) {
+/// Time that this thread has run, as the kernel counts it: on a busy machine less than the clock says. Zero elsewhere.
+fn on_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
+fn columns(policy: &Policy, city: &city::Policy) {
     let available = Availability::default();
     let calls = calls(city, CALLS_IN_COLUMNS);
     let profiles: Vec<Profile> =
@@ -130,14 +142,17 @@ fn columns(policy: &Policy, city: &generated::Policy) {
     let started = Instant::now();
     let in_columns = Calls::new(&profiles, &rows).expect("columns");
     let coded = started.elapsed();
+    let mut on_cpu_times = Vec::new();
     let mut times: Vec<Duration> = (0..PASSES)
         .map(|_| {
-            let started = Instant::now();
+            let (started, cpu) = (Instant::now(), on_cpu());
             black_box(policy.what_if(black_box(&in_columns), &available));
+            on_cpu_times.push(on_cpu() - cpu);
             started.elapsed()
         })
         .collect();
     times.sort_unstable();
+    on_cpu_times.sort_unstable();
     let tally = policy.what_if(&in_columns, &available);
     let mut answered = 0;
     policy.what_if_each(&in_columns, &available, |number, _, answer| {
@@ -147,18 +162,19 @@ fn columns(policy: &Policy, city: &generated::Policy) {
     });
     assert_eq!((answered, tally.calls), (CALLS_IN_COLUMNS, CALLS_IN_COLUMNS as u64));
     println!(
-        "{:<44} {:.1} ms (passes {:.1} to {:.1}), one thread, n = {CALLS_IN_COLUMNS} calls, each its own profile; all equal to one by one; put in columns once in {:.0} ms",
+        "{:<44} {:.1} ms (passes {:.1} to {:.1}; on the processor {:.1}), one thread, n = {CALLS_IN_COLUMNS} calls, each its own profile; all equal to one by one; put in columns once in {:.0} ms",
         "what-if",
         times[PASSES / 2].as_secs_f64() * 1e3,
         times[0].as_secs_f64() * 1e3,
         times[PASSES - 1].as_secs_f64() * 1e3,
+        on_cpu_times[PASSES / 2].as_secs_f64() * 1e3,
         coded.as_secs_f64() * 1e3,
     );
     println!("    {:?} {:?}", tally.status, tally.route);
 }
 
 fn reload(rows: usize) {
-    let files = files(&generated::policy(rows));
+    let files = files(&city::policy(rows));
     let mut read: Vec<Duration> = Vec::new();
     let mut prove: Vec<Duration> = Vec::new();
     for _ in 0..3 {
@@ -180,7 +196,10 @@ fn reload(rows: usize) {
 }
 
 fn main() {
-    let city = generated::policy(ROWS);
+    // `cargo bench --bench decide -- columns` runs one part.
+    let parts: Vec<String> = std::env::args().skip(1).filter(|part| !part.starts_with('-')).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let city = city::policy(ROWS);
     let policy = compiled(&files(&city));
     let calls = calls(&city, CALLS);
     let available = Availability::default();
@@ -188,17 +207,30 @@ fn main() {
         same(&policy, call, &policy.decide(&call.facts, &[], call.at, &available), &available);
     }
     println!("{ROWS} rows and the built-in ones, {CALLS} calls; route alone equals the decision on every one");
-    each("an empty step, for the clock's own cost", &calls, |call| {
+    if wanted("each") {
+        each_call(&policy, &calls);
+    }
+    if wanted("threads") {
+        threads(&policy, &calls);
+    }
+    if wanted("columns") {
+        columns(&policy, &city);
+    }
+    if wanted("reload") {
+        reload(ROWS);
+        reload(ROWS_LARGE);
+    }
+}
+
+fn each_call(policy: &Policy, calls: &[Call]) {
+    let available = Availability::default();
+    each("an empty step, for the clock's own cost", calls, |call| {
         black_box(call);
     });
-    each("route, status and rule", &calls, |call| {
+    each("route, status and rule", calls, |call| {
         let _ = black_box(policy.route_only(black_box(&call.facts), &[], call.at, &available));
     });
-    each("decision with reasons, questions and flip", &calls, |call| {
+    each("decision with reasons, questions and flip", calls, |call| {
         drop(black_box(policy.decide(black_box(&call.facts), &[], call.at, &available)));
     });
-    threads(&policy, &calls);
-    columns(&policy, &city);
-    reload(ROWS);
-    reload(ROWS_LARGE);
 }
