@@ -105,6 +105,13 @@ impl CallTypes {
         })
     }
 
+    /// Every row in order of its pattern (`25*`).
+    pub fn iter(&self) -> impl Iterator<Item = (String, &Implied)> {
+        let exact = self.exact.iter().map(|(code, implied)| (code.clone(), implied));
+        let prefixes = self.prefixes.iter().map(|(stem, implied)| (format!("{stem}*"), implied));
+        exact.chain(prefixes).collect::<std::collections::BTreeMap<_, _>>().into_iter()
+    }
+
     /// Rows in the table.
     #[must_use]
     pub fn len(&self) -> usize {

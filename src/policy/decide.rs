@@ -70,7 +70,7 @@ impl Compiled {
                 .space
                 .row(row)
                 .iter()
-                .flat_map(|own| around.iter().filter_map(move |space| super::boxes::Space::meet(own, space)));
+                .flat_map(|own| around.iter().filter_map(move |space| self.space.meet(own, space)));
             let found = open.into_iter().any(|target| {
                 // A question too hard to settle stays a question.
                 !matches!(self.space.uncovered(&target, covers), Ok(None))

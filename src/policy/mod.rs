@@ -2,13 +2,22 @@
 
 mod boxes;
 mod cases;
+mod changes;
+mod classes;
 mod column;
 mod compile;
+mod cover;
 mod decide;
 mod decision;
+mod diff;
+mod example;
+mod findings;
 mod told;
 mod hours;
 mod language;
+mod moments;
+mod monotone;
+mod ordered;
 mod prove;
 mod questions;
 mod route;
@@ -17,11 +26,15 @@ mod row_set;
 mod tests;
 
 pub use cases::{CaseReport, CaseResult};
+pub use changes::{Change, changes};
 pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption, Question,
     Reason, Route, RouteStep, Status,
 };
-pub use prove::{Finding, Proof};
+pub use diff::{Answer, Comparison, Move, MoveKind, MovedCall, Relation};
+pub use example::ExampleCall;
+pub use findings::{Finding, Gaps};
+pub use prove::Proof;
 pub use told::{PolicyTold, Told};
 
 use crate::facts::{FactError, FactSources, Facts, Unlearnt};
@@ -171,6 +184,12 @@ impl Candidate {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         self.compiled.findings()
+    }
+
+    /// Natures and call types that no row speaks of.
+    #[must_use]
+    pub fn gaps(&self) -> Gaps {
+        self.compiled.gaps()
     }
 
     /// Runs the policy's own cases.
@@ -348,8 +367,8 @@ impl Compiled {
     fn build(written: Written, digest: String) -> Result<Self, String> {
         let built_in = built_in_rows(&written)?;
         let table = compile::Table::compile(&written, built_in)?;
-        let areas: Vec<usize> = written.programs.iter().filter_map(|program| program.area.clone()).flatten().collect();
-        let space = boxes::Space::of(&table, &areas)?;
+        let areas = area_zones(&written.programs);
+        let space = boxes::Space::of(&table, &areas);
         Ok(Self {
             identity: PolicyIdentity { id: written.id, revision: written.revision, digest },
             title: written.title,
@@ -404,6 +423,11 @@ impl Compiled {
             })
             .collect()
     }
+}
+
+/// Zones that programs' areas name.
+fn area_zones(programs: &[Program]) -> Vec<usize> {
+    programs.iter().filter_map(|program| program.area.clone()).flatten().collect()
 }
 
 /// The built-in exclusions that no waiver lifts, as rows of the table like any other.

@@ -8,7 +8,7 @@ mod rows;
 pub(super) use cells::{Cell, Test};
 pub(super) use programs::{Leg, Program};
 pub(super) use reader::{Item, Reader, Table, did_you_mean};
-pub(super) use rows::{BUILT_IN, Bars, Promise, Row, RowKind, Safeguard, SendTarget, Waiver};
+pub(super) use rows::{BUILT_IN, Bars, MONOTONE, Promise, Row, RowKind, Safeguard, SendTarget, Waiver};
 
 use super::hours::Effective;
 use super::{Mode, PolicyFault, PolicyFiles};

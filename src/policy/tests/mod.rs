@@ -3,6 +3,7 @@
 mod decisions;
 mod faults;
 mod library;
+mod points;
 mod proofs;
 mod slow;
 mod timing;
