@@ -82,7 +82,7 @@ pub fn sender_profile(zone: &str, layout: Option<&Path>) -> Result<SenderProfile
         BadInput::new(format!("`{zone}` is not a time zone")).help("give an IANA name such as `America/Vancouver`")
     })?;
     let layout = layout.map(read_layout).transpose()?;
-    Ok(SenderProfile { agency: "local".to_owned(), element: "file".to_owned(), time_zone, layout })
+    Ok(SenderProfile { agency: "local".to_owned(), element: "file".to_owned(), time_zone, layout, call_types: None })
 }
 
 fn read_layout(path: &Path) -> Result<Layout, BadInput> {

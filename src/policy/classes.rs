@@ -69,7 +69,7 @@ pub(super) fn told_apart_zones(sides: &[Side<'_>]) -> Vec<(String, Vec<Option<us
         };
         // The last value is `outside`, a state of its own.
         for (zone, rows) in named.iter().enumerate().take(named.len().saturating_sub(1)) {
-            let mut claims = table.safeguard_cells.iter().filter(|cell| cell.fact == column.fact);
+            let mut claims = table.further_cells.iter().filter(|cell| cell.fact == column.fact);
             let claimed = claims.any(|cell| cell.tests.contains(&Test::Word(zone)));
             if (!rows.is_empty() || claimed || areas.contains(&zone))
                 && let Some(name) = column.names.get(zone)
@@ -101,7 +101,7 @@ pub(super) fn classes(sides: &[Side<'_>], places: &[Option<usize>]) -> Vec<Class
         }
         let key = sides.iter().zip(&columns).zip(&codes).map(|((side, column), code)| {
             let claims =
-                side.table.safeguard_cells.iter().filter(|cell| column.is_some_and(|column| column.fact == cell.fact));
+                side.table.further_cells.iter().filter(|cell| column.is_some_and(|column| column.fact == cell.fact));
             let claimed = claims.map(|cell| column.is_some_and(|column| column.cell_accepts(cell, *code))).collect();
             let rows = column.and_then(|column| column.accept.get(usize::from(*code)));
             (rows, claimed, column.is_some_and(|column| column.absent == Some(*code)))

@@ -264,7 +264,8 @@ impl Differ<'_> {
             return;
         }
         let words = a.who_and_what(&point, named);
-        let text = format!("{words}, {}: {} → {}", a.when(in_a.local), before.spoken(), after.spoken());
+        let surge = if in_a.surge { ", in surge mode" } else { "" };
+        let text = format!("{words}, {}{surge}: {} → {}", a.when(in_a.local), before.spoken(), after.spoken());
         let call = MovedCall { facts: point.facts, at: in_a.local.to_string(), before, after, confirmed, text };
         self.found.insert(kind, call);
     }
@@ -292,7 +293,8 @@ impl Compiled {
             let route = self.programs.get(program).map_or_else(String::new, |program| program.id.to_string());
             return Answer { status: "eligible", route, row: Some(self.table.id(row).to_owned()) };
         }
-        let decision = self.decide(&facts, &[], moment.at, &Availability::default());
+        let availability = Availability { surge: moment.surge, ..Availability::default() };
+        let decision = self.decide(&facts, &[], moment.at, &availability);
         let row = match &decision.status {
             Status::Ineligible { because } | Status::NotAssessed { why: because } => Some(because.clone()),
             _ => decision.rule.clone(),

@@ -2,6 +2,7 @@
 
 use super::boxes::{Box, Point};
 use super::hours::{next_opening, weekday_name};
+use super::language::{Step, StepForm};
 use super::route::{DutyState, Moment, Way};
 use super::row_set::RowSet;
 use super::{Availability, Compiled};
@@ -26,6 +27,8 @@ pub struct ExampleCall {
     pub facts: BTreeMap<String, String>,
     /// When, in the policy's zone, as `2025-11-04T18:00:00`.
     pub at: String,
+    /// Surge mode is on.
+    pub surge: bool,
     /// Programs that are taken to be full or away.
     pub away: Vec<ProgramId>,
     /// `ordinary`, or the program that takes it first.
@@ -43,6 +46,7 @@ pub(super) struct Shows<'a> {
     /// Rows in effect, and the first date on which they are.
     pub effective: &'a RowSet,
     pub date: Date,
+    pub surge: bool,
     pub program: usize,
     pub accompanied: bool,
     pub row: usize,
@@ -60,9 +64,9 @@ impl Compiled {
         let others =
             || self.programs.iter().filter(|program| program.id.as_str() != route).map(|program| program.id.clone());
         let answers = |away: &[ProgramId]| {
-            let availability = Availability { unstaffed: away.to_vec(), ..Availability::default() };
+            let availability = Availability { unstaffed: away.to_vec(), surge: shows.surge, ..Availability::default() };
             let verdict = self.verdict(&self.table.code(&facts), &self.moment(at, &availability));
-            matches!(verdict.way, Way::Go { row, program, .. } if row == shows.row && program == shows.program)
+            matches!(verdict.way, Way::Go { row, step, program } if row == shows.row && self.offers(row, step, program, shows.program))
         };
         let mut away = Vec::new();
         let mut confirmed = answers(&away);
@@ -77,6 +81,9 @@ impl Compiled {
         }
         let local = self.time_zone.to_datetime(at);
         let mut text = format!("{}, {}", self.who_and_what(&point, shows.named), self.when(local));
+        if shows.surge {
+            text += ", in surge mode";
+        }
         if !open {
             text += ", were it open";
         }
@@ -90,12 +97,22 @@ impl Compiled {
         ExampleCall {
             facts: point.facts,
             at: local.to_string(),
+            surge: shows.surge,
             away,
             route: route.to_owned(),
             row: Some(row.to_owned()),
             confirmed,
             text,
         }
+    }
+
+    /// Whether a program is offered a call that goes to the first of a step: it is the first, of a tandem with it, or
+    /// whom it refers to.
+    fn offers(&self, row: usize, step: usize, first: usize, wanted: usize) -> bool {
+        let steps = self.steps_of(row, step);
+        let tandem = steps.first().is_some_and(|step| step.form == StepForm::AllOf && step.programs.contains(&wanted));
+        let referred = |step: &Step| step.form == StepForm::ReferredBy(first) && step.programs.contains(&wanted);
+        first == wanted || tandem || steps.iter().any(referred)
     }
 
     /// Calls back everybody who need not be away for the answer to stay.
@@ -115,7 +132,8 @@ impl Compiled {
             moment.effective == *shows.effective
                 && duty.is_some_and(|duty| duty.state == DutyState::Open && duty.accompanied == shows.accompanied)
         };
-        let serving = |at: &Timestamp| serves(&self.moment(*at, &Availability::default()));
+        let availability = Availability { surge: shows.surge, ..Availability::default() };
+        let serving = |at: &Timestamp| serves(&self.moment(*at, &availability));
         let instant = |day: i64, hour: i8| {
             let date = shows.date.checked_add(day.days()).ok()?;
             self.time_zone.to_timestamp(date.at(hour, 0, 0, 0)).ok()
@@ -132,7 +150,7 @@ impl Compiled {
         for _ in 0..OPENINGS_MAX {
             let local = self.time_zone.to_datetime(at);
             let wanted = |date: Date| program.staffed_on(date) && program.accompanied_on(date) == shows.accompanied;
-            match next_opening(&program.shifts, at, local, &self.time_zone, &self.holidays, wanted) {
+            match next_opening(&program.shifts, at, local, &self.time_zone, &self.holidays, shows.surge, wanted) {
                 Some(opening) if serving(&opening) => return (opening, true),
                 Some(opening) => at = opening,
                 None => break,

@@ -7,11 +7,11 @@ use super::Compiled;
 use super::boxes::{Box, TooHard};
 use super::compile::rank;
 use super::language::{Row, RowKind};
-use super::ordered::View;
+use super::ordered::{Party, View};
 use super::prove::{Stretch, TOO_HARD};
 use super::row_set::RowSet;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Something about a row that its author should know; the policy runs all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -73,6 +73,9 @@ impl Compiled {
         let mut used: BTreeSet<usize> = BTreeSet::new();
         for (place, row) in self.table.rows.iter().enumerate().filter(|(_, row)| row.line > 0) {
             used.extend(self.chain(place).into_iter().flatten());
+            if let RowKind::Rule { follow_up, .. } = &row.kind {
+                used.extend(follow_up.iter().filter_map(|due| due.by));
+            }
             let finding = |fact: Option<String>, (code, text): (&'static str, String)| Finding {
                 row: row.id.clone(),
                 fact,
@@ -88,7 +91,7 @@ impl Compiled {
             }
         }
         for (_, program) in self.programs.iter().enumerate().filter(|(place, _)| !used.contains(place)) {
-            let text = "no rule and no exclusion sends to this program".to_owned();
+            let text = "no rule and no exclusion sends to this program, and no follow-up is its".to_owned();
             let row = program.id.to_string();
             findings.push(Finding { row, fact: None, code: "unused-program", text, line: None });
         }
@@ -107,7 +110,9 @@ impl Compiled {
         };
         let natures = crate::facts::natures().iter().map(|nature| nature.name.clone());
         let mut gaps = Gaps { natures: natures.filter(|nature| !named("nature", nature)).collect(), ..Gaps::default() };
-        for (code, implied) in self.sources.call_types.iter() {
+        // A code may have a row for each version of its vendor's table.
+        let by_code: BTreeMap<String, _> = self.sources.call_types.iter().collect();
+        for (code, implied) in by_code {
             let by_itself = named("call_type", code.trim_end_matches('*'));
             match &implied.nature {
                 None if !by_itself => gaps.call_types_to_nothing.push(code),
@@ -136,12 +141,19 @@ impl Finder<'_> {
         let view = &self.view;
         let asked = view.with_known(view.row(row).to_vec(), &view.ask(row), false);
         let mut hiding: BTreeSet<usize> = BTreeSet::new();
-        for program in view.policy.chain(row).into_iter().flatten() {
-            let targets = view.takeable(asked.clone(), program);
+        for party in view.parties(row).iter().filter(|party| party.referred_by.is_none()) {
+            let targets = view.takeable_by(asked.clone(), party);
             for accompanied in [true, false] {
-                let comes = |stretch: &&Stretch| stretch.effective.contains(row) && stretch.can(program, accompanied);
-                for stretch in self.stretches.iter().filter(comes) {
-                    let covers = self.before(row, program, accompanied, &stretch.effective);
+                let can = |stretch: &Stretch| {
+                    let mut programs = party.programs.iter();
+                    if accompanied {
+                        programs.all(|program| stretch.can(*program, true))
+                    } else {
+                        programs.any(|program| stretch.can(*program, false))
+                    }
+                };
+                for stretch in self.stretches.iter().filter(|stretch| stretch.effective.contains(row) && can(stretch)) {
+                    let covers = self.before(row, party, accompanied, &stretch.effective);
                     for target in &targets {
                         match view.space.covered_by(target, &covers.boxes)? {
                             None => return Ok(None),
@@ -168,13 +180,9 @@ impl Finder<'_> {
     fn answered_without(&self, row: usize) -> Vec<&Box> {
         let table = &self.view.policy.table;
         let sends_all = |other: &usize| {
-            let chain = self.view.policy.chain(*other);
-            self.view
-                .policy
-                .chain(row)
-                .iter()
-                .flatten()
-                .all(|program| chain.iter().flatten().any(|other| other == program))
+            let alone = self.view.parties(*other).into_iter().filter(|party| party.programs.len() == 1);
+            let sent: BTreeSet<usize> = alone.flat_map(|party| party.programs).collect();
+            self.view.policy.chain(row).iter().flatten().all(|program| sent.contains(program))
         };
         let mut barring = table.bars_all.or(&table.bars_all_but);
         if !self.with_officer(row) {
@@ -194,7 +202,7 @@ impl Finder<'_> {
 
     /// What comes before a rule for one program whatever the roster: exclusions, and the rules of a higher rank (or of its
     /// own and named first) that would have found the same program.
-    fn before(&self, row: usize, program: usize, accompanied: bool, effective: &RowSet) -> Covers<'_> {
+    fn before(&self, row: usize, party: &Party, accompanied: bool, effective: &RowSet) -> Covers<'_> {
         let table = &self.view.policy.table;
         let mut barring = table.bars_all.or(&table.bars_all_but);
         if !accompanied {
@@ -205,7 +213,10 @@ impl Finder<'_> {
         for other in barring.and(effective).iter() {
             covers.add(other, self.view.row(other));
         }
-        let sends = |other: &usize| self.view.policy.chain(*other).iter().flatten().any(|place| *place == program);
+        let sends = |other: &usize| {
+            let mut parties = self.view.parties(*other).into_iter().filter(|other| other.referred_by.is_none());
+            parties.any(|other| other.programs.iter().all(|program| party.programs.contains(program)))
+        };
         // Rows stand by rank, then by id: what stands first is asked first.
         for other in same_shadow.and(effective).iter().take_while(|other| *other < row).filter(sends) {
             covers.add(other, self.view.row(other));
@@ -229,13 +240,11 @@ impl Finder<'_> {
     fn exclusion(&self, row: usize) -> Result<Found, TooHard> {
         let table = &self.view.policy.table;
         let own = self.view.row(row);
-        let Some(effective) = table.rows.get(row).map(|row| row.effective) else {
+        let Some(exclusion) = table.rows.get(row) else {
             return Ok(None);
         };
-        let rules = table
-            .rules
-            .iter()
-            .filter(|rule| table.rows.get(*rule).is_some_and(|rule| rule.effective.overlaps(&effective)));
+        let rules =
+            table.rules.iter().filter(|rule| table.rows.get(*rule).is_some_and(|rule| rule.counts_with(exclusion)));
         let to_co_response = table.bars_all_but.contains(row);
         let meets = |rule: usize| {
             let boxes = self.view.row(rule);
@@ -325,7 +334,7 @@ impl Finder<'_> {
             *other != row
                 && table.shadow.contains(*other) == shadow
                 && rank_of(*other) >= rank_of(row)
-                && view.policy.chain(*other) == chain
+                && table.rows.get(*other).zip(table.rows.get(row)).is_some_and(|(one, other)| one.sends_like(other))
                 && own_ask.iter().all(|fact| view.ask(*other).contains(fact))
         };
         let same: Vec<usize> = table.rules.iter().filter(alike).collect();

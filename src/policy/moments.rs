@@ -3,6 +3,7 @@
 //! Hours repeat by the week, but for dates on which something changes, holidays and the change of clocks; so the days around
 //! each of these and three plain weeks hold every state. Between one beginning or end of a shift and the next nothing changes.
 
+use super::hours::Shift;
 use super::route::{Duty, Moment};
 use super::row_set::RowSet;
 use super::{Availability, Compiled};
@@ -22,8 +23,10 @@ type State = Vec<(RowSet, Vec<Duty>)>;
 pub(super) fn states(policies: &[&Compiled]) -> Vec<Vec<Moment>> {
     let mut seen: Vec<State> = Vec::new();
     let mut found = Vec::new();
-    for at in instants(policies) {
-        let moments: Vec<Moment> = policies.iter().map(|policy| policy.moment(at, &Availability::default())).collect();
+    let surges: &[bool] = if policies.iter().any(|policy| knows_surge(policy)) { &[false, true] } else { &[false] };
+    for (at, surge) in instants(policies).into_iter().flat_map(|at| surges.iter().map(move |surge| (at, *surge))) {
+        let availability = Availability { surge, ..Availability::default() };
+        let moments: Vec<Moment> = policies.iter().map(|policy| policy.moment(at, &availability)).collect();
         let state: State = moments
             .iter()
             .map(|moment| {
@@ -40,6 +43,17 @@ pub(super) fn states(policies: &[&Compiled]) -> Vec<Vec<Moment>> {
     found
 }
 
+/// True where surge mode changes which rows or hours count.
+fn knows_surge(policy: &Compiled) -> bool {
+    policy.table.rows.iter().any(|row| row.surge.is_some()) || shifts(policy).any(|shift| shift.surge.is_some())
+}
+
+/// Hours of programs and of those who decide for them.
+fn shifts(policy: &Compiled) -> impl Iterator<Item = &Shift> {
+    let programs = policy.programs.iter().flat_map(|program| &program.shifts);
+    programs.chain(policy.deciders.iter().flat_map(|decider| &decider.shifts))
+}
+
 /// Every beginning and end of a shift, and every midnight, on the days that matter.
 fn instants(policies: &[&Compiled]) -> BTreeSet<Timestamp> {
     let mut instants = BTreeSet::new();
@@ -47,7 +61,7 @@ fn instants(policies: &[&Compiled]) -> BTreeSet<Timestamp> {
         for date in days(policies) {
             let midnight = policy.time_zone.to_timestamp(date.at(0, 0, 0, 0));
             instants.extend(midnight);
-            for shift in policy.programs.iter().flat_map(|program| &program.shifts) {
+            for shift in shifts(policy) {
                 if shift.begins_on(date, &policy.holidays)
                     && let Some((start, end)) = shift.span(date, &policy.time_zone)
                 {
@@ -63,10 +77,8 @@ fn days(policies: &[&Compiled]) -> BTreeSet<Date> {
     let mut cuts: BTreeSet<Date> = BTreeSet::new();
     for policy in policies {
         let rows = policy.table.rows.iter().map(|row| row.effective);
-        let programs = policy.programs.iter();
-        let crews = programs.clone().flat_map(|program| program.crew.iter().map(|crew| crew.effective));
-        let shifts = programs.flat_map(|program| program.shifts.iter().map(|shift| shift.effective));
-        for effective in rows.chain(crews).chain(shifts) {
+        let crews = policy.programs.iter().flat_map(|program| program.crew.iter().map(|crew| crew.effective));
+        for effective in rows.chain(crews).chain(shifts(policy).map(|shift| shift.effective)) {
             cuts.extend(effective.from);
             cuts.extend(effective.to.and_then(|to| to.tomorrow().ok()));
         }

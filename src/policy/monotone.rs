@@ -81,6 +81,7 @@ impl Compiled {
         Moment {
             at: self.time_zone.to_timestamp(local).unwrap_or_default(),
             local,
+            surge: stretch.surge,
             effective: stretch.effective,
             programs: (0..self.programs.len()).map(duty).collect(),
         }
@@ -149,7 +150,9 @@ impl Compiled {
         named.insert(fact.to_owned());
         let accompanied = moment.programs.get(program).is_some_and(|duty| duty.accompanied);
         let (effective, date) = (&moment.effective, moment.local.date());
-        let mut example = self.example(call, &Shows { effective, date, program, accompanied, row, named: &named });
+        let surge = moment.surge;
+        let mut example =
+            self.example(call, &Shows { effective, date, surge, program, accompanied, row, named: &named });
         let low = self.space.fixed(&self.table, &self.space.everything(), rise.fact, rise.low);
         let before = low.and_then(|low| self.space.point(&low).facts.remove(fact)).unwrap_or_default();
         let fact = fact.replace('_', " ");

@@ -6,8 +6,8 @@
 use super::Compiled;
 use super::boxes::{Box, Space, TooHard};
 use super::compile::rank;
-use super::language::{Bars, RowKind};
-use super::route::{DutyState, Moment};
+use super::language::{Bars, RowKind, Step, StepForm};
+use super::route::{Duty, DutyState, Moment};
 use super::row_set::RowSet;
 
 /// One policy's rows in a space.
@@ -26,6 +26,14 @@ pub(super) struct Entry {
     pub program: Option<usize>,
     /// The row that answers, `None` for "no rule".
     pub row: Option<usize>,
+}
+
+/// Programs that come together for a row.
+pub(super) struct Party {
+    /// All of them, the one that leads first.
+    pub programs: Vec<usize>,
+    /// Who must have been asked before, where they are only referred to.
+    pub referred_by: Option<usize>,
 }
 
 impl<'a> View<'a> {
@@ -54,6 +62,26 @@ impl<'a> View<'a> {
             Some(area) => boxes.iter().flat_map(|own| self.space.within(self.side, own, area)).collect(),
             None => boxes,
         }
+    }
+
+    /// Who may come for a row: each program of a step, all of a tandem, and those that a call may be referred to.
+    pub(super) fn parties(&self, row: usize) -> Vec<Party> {
+        let steps: Vec<Step> = self.policy.steps_of(row, 0);
+        let party = |programs: Vec<usize>, referred_by| Party { programs, referred_by };
+        let each = |step: Step| match step.form {
+            StepForm::AllOf => vec![party(step.programs, None)],
+            StepForm::AnyOf => step.programs.into_iter().map(|program| party(vec![program], None)).collect(),
+            StepForm::ReferredBy(by) => {
+                step.programs.into_iter().map(|program| party(vec![program], Some(by))).collect::<Vec<_>>()
+            }
+        };
+        steps.into_iter().flat_map(each).collect()
+    }
+
+    /// The calls that everybody of a party may take, and whoever refers to it.
+    pub(super) fn takeable_by(&self, boxes: Vec<Box>, party: &Party) -> Vec<Box> {
+        let programs = party.programs.iter().chain(&party.referred_by);
+        programs.fold(boxes, |boxes, program| self.takeable(boxes, *program))
     }
 
     /// Facts that a rule asks for.
@@ -171,13 +199,16 @@ impl<'a> View<'a> {
     }
 
     fn push_rule(&self, entries: &mut Vec<Entry>, moment: &Moment, row: usize) -> Result<(), TooHard> {
-        for program in self.policy.chain(row).into_iter().flatten() {
-            let Some(duty) = moment.programs.get(program).filter(|duty| duty.state == DutyState::Open) else {
+        for party in self.parties(row).iter().filter(|party| party.referred_by.is_none()) {
+            let duties: Vec<&Duty> =
+                party.programs.iter().filter_map(|program| moment.programs.get(*program)).collect();
+            if duties.len() < party.programs.len() || duties.iter().any(|duty| duty.state != DutyState::Open) {
                 continue;
-            };
-            for own in self.takeable(self.row(row).to_vec(), program) {
-                let own = if duty.accompanied { Some(own) } else { self.without_danger(own, &moment.effective)? };
-                self.push(entries, own.into_iter().collect(), Some(program), Some(row));
+            }
+            let alone = duties.iter().any(|duty| !duty.accompanied);
+            for own in self.takeable_by(self.row(row).to_vec(), party) {
+                let own = if alone { self.without_danger(own, &moment.effective)? } else { Some(own) };
+                self.push(entries, own.into_iter().collect(), party.programs.first().copied(), Some(row));
             }
         }
         Ok(())

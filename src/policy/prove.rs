@@ -8,7 +8,7 @@ use super::boxes::{Box, TooHard};
 use super::compile::rank;
 use super::example::{ExampleCall, Shows};
 use super::language::{Cell, Promise, Row, Safeguard, SendTarget};
-use super::ordered::View;
+use super::ordered::{Party, View};
 use super::row_set::RowSet;
 use super::{Compiled, PolicyFault};
 use jiff::civil::Date;
@@ -53,6 +53,7 @@ impl Proof {
 /// A stretch of dates on which the same rows are in effect and the same crews work.
 pub(super) struct Stretch {
     pub date: Date,
+    pub surge: bool,
     pub effective: RowSet,
     /// By program: whether a team may come without an officer, and with one.
     without_officer: Vec<bool>,
@@ -82,6 +83,26 @@ struct Prover<'a> {
     /// By row: the calls that it holds and for which a fact that it asks for is not known.
     unasked: Vec<Vec<Box>>,
     live: RowSet,
+}
+
+/// One program that comes in a party for a rule, with an officer or without.
+struct Comes<'a> {
+    party: &'a Party,
+    program: usize,
+    accompanied: bool,
+    row: usize,
+}
+
+impl Comes<'_> {
+    /// Whether it may so come in a stretch, and then whether everybody of the party may have an officer with them.
+    fn on(&self, stretch: &Stretch) -> Option<bool> {
+        if !stretch.effective.contains(self.row) || !stretch.can(self.program, self.accompanied) {
+            return None;
+        }
+        let mut others =
+            self.party.programs.iter().chain(&self.party.referred_by).filter(|other| **other != self.program);
+        Some(self.accompanied && others.all(|other| stretch.can(*other, true)))
+    }
 }
 
 impl Compiled {
@@ -142,10 +163,13 @@ impl Compiled {
         let before = dates.first().and_then(|date| date.yesterday().ok());
         dates.insert(before.unwrap_or(jiff::civil::date(2026, 1, 1)));
         let mut stretches: Vec<Stretch> = Vec::new();
-        for date in dates.into_iter().rev() {
+        let surges: &[bool] =
+            if self.table.rows.iter().any(|row| row.surge.is_some()) { &[false, true] } else { &[false] };
+        let each = dates.into_iter().rev().flat_map(|date| surges.iter().map(move |surge| (date, *surge)));
+        for (date, surge) in each {
             let mut effective = RowSet::EMPTY;
             for (place, row) in self.table.rows.iter().enumerate() {
-                if row.effective.holds(date) {
+                if row.counts(date, surge) {
                     effective.insert(place);
                 }
             }
@@ -159,7 +183,8 @@ impl Compiled {
                     })
                     .collect::<Vec<_>>()
             };
-            let stretch = Stretch { date, effective, without_officer: on_some(false), with_officer: on_some(true) };
+            let (without_officer, with_officer) = (on_some(false), on_some(true));
+            let stretch = Stretch { date, surge, effective, without_officer, with_officer };
             let known = stretches.iter().any(|known| {
                 known.effective == stretch.effective
                     && known.without_officer == stretch.without_officer
@@ -185,15 +210,14 @@ impl Compiled {
         let rules: Vec<(usize, &Row)> =
             table.rules.iter().filter_map(|place| Some((place, table.rows.get(place)?))).collect();
         let covers = self.space.rows(self.always_in_effect(&table.bars_all));
-        let chains: Vec<Vec<Vec<usize>>> = rules.iter().map(|(place, _)| self.chain(*place)).collect();
-        for (turn, ((place, rule), chain)) in rules.iter().zip(&chains).enumerate() {
-            for ((other_place, other), other_chain) in rules.iter().zip(&chains).skip(turn + 1) {
+        for (turn, (place, rule)) in rules.iter().enumerate() {
+            for (other_place, other) in rules.iter().skip(turn + 1) {
                 if rank(rule) != rank(other) {
                     break;
                 }
-                if chain == other_chain
+                if rule.sends_like(other)
                     || table.shadow.contains(*place) != table.shadow.contains(*other_place)
-                    || !rule.effective.overlaps(&other.effective)
+                    || !rule.counts_with(other)
                 {
                     continue;
                 }
@@ -228,7 +252,7 @@ impl Compiled {
         }
     }
 
-    /// Those of the rows that have no dates.
+    /// Those of the rows that count on every date and in every mode.
     pub(super) fn always_in_effect(&self, rows: &RowSet) -> RowSet {
         self.table.dated.iter().fold(*rows, |rows, dated| {
             let mut one = RowSet::EMPTY;
@@ -272,26 +296,41 @@ impl Prover<'_> {
             return Ok(None);
         }
         let always = view.policy.always_in_effect(&view.policy.table.all);
-        for program in view.policy.chain(row).into_iter().flatten() {
-            let targets = view.takeable(targets.clone(), program);
-            for accompanied in self.ways(claim, program) {
-                let covers = self.before(row, accompanied, &always);
-                // What is covered on every date needs no second look on each.
-                let mut open = Vec::new();
-                for target in &targets {
-                    if view.space.uncovered(target, &covers)?.is_some() {
-                        open.push(target);
+        for party in view.parties(row) {
+            let targets = view.takeable_by(targets.clone(), &party);
+            for program in &party.programs {
+                for accompanied in self.ways(claim, *program) {
+                    let comes = Comes { party: &party, program: *program, accompanied, row };
+                    if let Some((call, stretch)) = self.reached(&targets, &comes, &always)? {
+                        return Ok(Some(self.tell(claim, &call, *program, accompanied, row, stretch)));
                     }
                 }
-                let possible =
-                    |stretch: &&Stretch| stretch.effective.contains(row) && stretch.can(program, accompanied);
-                for stretch in self.stretches.iter().filter(possible).filter(|_| !open.is_empty()) {
-                    let covers = self.before(row, accompanied, &stretch.effective);
-                    for target in &open {
-                        if let Some(call) = view.space.uncovered(target, &covers)? {
-                            return Ok(Some(self.tell(claim, &call, program, accompanied, row, stretch)));
-                        }
-                    }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A call of the targets to which a program may come in this way, and when.
+    fn reached(&self, targets: &[Box], comes: &Comes<'_>, always: &RowSet) -> Result<Option<(Box, &Stretch)>, TooHard> {
+        // What is covered on every date needs no second look on each.
+        let covers = self.before(comes.row, comes.accompanied, always);
+        let mut open = Vec::new();
+        for target in targets {
+            if self.view.space.uncovered(target, &covers)?.is_some() {
+                open.push(target);
+            }
+        }
+        if open.is_empty() {
+            return Ok(None);
+        }
+        for stretch in &self.stretches {
+            let Some(all_accompanied) = comes.on(stretch) else {
+                continue;
+            };
+            let covers = self.before(comes.row, all_accompanied, &stretch.effective);
+            for target in &open {
+                if let Some(call) = self.view.space.uncovered(target, &covers)? {
+                    return Ok(Some((call, stretch)));
                 }
             }
         }
@@ -377,7 +416,8 @@ impl Prover<'_> {
     ) -> ExampleCall {
         let policy = self.view.policy;
         let named = claim.facts.union(&policy.facts_of_row(row)).cloned().collect();
-        let (effective, date) = (&stretch.effective, stretch.date);
-        policy.example(call, &Shows { effective, date, program, accompanied, row, named: &named })
+        let Stretch { effective, date, surge, .. } = stretch;
+        let shows = Shows { effective, date: *date, surge: *surge, program, accompanied, row, named: &named };
+        policy.example(call, &shows)
     }
 }

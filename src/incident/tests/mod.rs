@@ -46,6 +46,9 @@ fn plan_of(program: &str, kind: ProgramKind, accept_deadline_s: u32) -> LegPlan 
         attempts: 2,
         release: vec![ReleasedField::Nature, ReleasedField::Facts],
         call_back_within_min: None,
+        together: Vec::new(),
+        referred_by: None,
+        queue: None,
     }
 }
 
@@ -70,7 +73,7 @@ fn decision(status: Status) -> Decision {
         nearest_flip: None,
         steps: Vec::new(),
         automatic: false,
-        follow_up_h: Vec::new(),
+        follow_up: Vec::new(),
         gaps: Vec::new(),
         policy: PolicyIdentity { id: "p".to_owned(), revision: "1".to_owned(), digest: "00".to_owned() },
     }

@@ -1,5 +1,6 @@
 //! A layout file: how one sender's delimited text is cut, and what each column means.
 
+use crate::record::CodeSystem;
 use crate::wire::DecodeError;
 use encoding_rs::Encoding;
 use serde::Deserialize;
@@ -15,6 +16,8 @@ pub struct Layout {
     pub(super) header: bool,
     pub(super) time_formats: Vec<String>,
     pub(super) columns: Vec<Column>,
+    /// Whose call-type codes the rows carry, where no column says.
+    pub(super) call_types: Option<CodeSystem>,
     encoding: Option<&'static Encoding>,
 }
 
@@ -68,6 +71,8 @@ pub(super) enum Field {
     Closed,
     CallType,
     CallTypeText,
+    CallTypeVendor,
+    CallTypeVersion,
     FurtherCallType,
     CommonType,
     PriorityText,
@@ -109,6 +114,7 @@ struct File {
     encoding: Option<String>,
     #[serde(default)]
     time_formats: Vec<String>,
+    call_types: Option<CodeSystem>,
     column: Vec<toml::Spanned<FileColumn>>,
 }
 
@@ -146,7 +152,7 @@ impl Layout {
     /// `malformed-layout` with the line where it is not TOML, has an unknown key or field, or a column without place
     /// or meaning, or no column for the incident.
     pub fn parse(text: &str) -> Result<Self, DecodeError> {
-        let file: File = toml::from_str(text).map_err(|error| {
+        let mut file: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
             let words = error.message().lines().next().unwrap_or("not a layout");
             fault(line, words)
@@ -164,14 +170,15 @@ impl Layout {
             ),
         };
         let mut columns = Vec::new();
-        for column in file.column {
+        for column in std::mem::take(&mut file.column) {
             let line = line_of(text, column.span().start);
             columns.push(column.into_inner().checked(file.header).map_err(|detail| fault(line, detail))?);
         }
         if !columns.iter().any(|column| column.meaning == Meaning::Field(Field::Incident)) {
             return Err(fault(1, "no column has `field = \"incident\"`"));
         }
-        Ok(Self { delimiter, quote, header: file.header, time_formats: file.time_formats, columns, encoding })
+        let File { header, time_formats, call_types, .. } = file;
+        Ok(Self { delimiter, quote, header, time_formats, columns, call_types, encoding })
     }
 
     /// The encoding of the sender's files, where it is not UTF-8.

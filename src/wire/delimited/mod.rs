@@ -174,6 +174,9 @@ impl<'s> Rows<'s> {
             filling.cell(column, cell, &path);
         }
         filling.finish();
+        for system in [&self.layout.call_types, &self.sender.call_types].into_iter().flatten() {
+            record.nature.declare(system);
+        }
         if record.identity.incident.is_empty() {
             return Err(DecodeError::new("missing-field", line, "the column of the incident is empty"));
         }

@@ -72,6 +72,8 @@ impl<'r> Filling<'r> {
             Field::UpdatedAt => self.record.identity.updated_at = self.time(cell, path),
             Field::CallType => record.nature.call_type = text(),
             Field::CallTypeText => record.nature.call_type_text = text(),
+            Field::CallTypeVendor => record.nature.call_type_vendor = text(),
+            Field::CallTypeVersion => record.nature.call_type_version = text(),
             Field::FurtherCallType => record.nature.further_call_types.extend(text()),
             Field::CommonType => record.nature.common_type = text(),
             Field::PriorityText => record.nature.priority_text = text(),
