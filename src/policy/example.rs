@@ -2,7 +2,7 @@
 
 use super::boxes::{Box, Point};
 use super::hours::{next_opening, weekday_name};
-use super::language::{Step, StepForm};
+use super::language::StepForm;
 use super::route::{DutyState, Moment, Way};
 use super::row_set::RowSet;
 use super::{Availability, Compiled};
@@ -110,9 +110,18 @@ impl Compiled {
     /// whom it refers to.
     fn offers(&self, row: usize, step: usize, first: usize, wanted: usize) -> bool {
         let steps = self.steps_of(row, step);
-        let tandem = steps.first().is_some_and(|step| step.form == StepForm::AllOf && step.programs.contains(&wanted));
-        let referred = |step: &Step| step.form == StepForm::ReferredBy(first) && step.programs.contains(&wanted);
-        first == wanted || tandem || steps.iter().any(referred)
+        let mut asked = BTreeSet::from([first]);
+        asked.extend(
+            steps.first().filter(|step| step.form == StepForm::AllOf).into_iter().flat_map(|step| &step.programs),
+        );
+        for step in &steps {
+            if let StepForm::ReferredBy(by) = step.form
+                && asked.contains(&by)
+            {
+                asked.extend(&step.programs);
+            }
+        }
+        asked.contains(&wanted)
     }
 
     /// Calls back everybody who need not be away for the answer to stay.
