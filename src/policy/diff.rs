@@ -8,9 +8,9 @@
 use super::boxes::{Box, Side, Space, TooHard};
 use super::decision::{Route, Status};
 use super::example::facts_of;
-use super::moments::states;
 use super::ordered::{Entry, View};
 use super::route::{Moment, Way};
+use super::states::states;
 use super::{Availability, Compiled, Policy, area_zones};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};

@@ -22,6 +22,7 @@ mod prove;
 mod questions;
 mod route;
 mod row_set;
+mod states;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ pub use decision::{
 pub use diff::{Answer, Comparison, Move, MoveKind, MovedCall, Relation};
 pub use example::ExampleCall;
 pub use findings::{Finding, Gaps};
+pub use moments::Moments;
 pub use prove::Proof;
 pub use told::{PolicyTold, Told};
 

@@ -1,101 +1,47 @@
-//! Instants that between them show every state in which policies can be: rows in effect, and who is on duty.
-//!
-//! Hours repeat by the week, but for dates on which something changes, holidays and the change of clocks; so the days around
-//! each of these and three plain weeks hold every state. Between one beginning or end of a shift and the next nothing changes.
+//! Instants at which a policy behaves alike, so that a year of calls is decided once for each and not once a call.
 
-use super::hours::Shift;
-use super::route::{Duty, Moment};
+use super::route::{DutyState, Moment};
 use super::row_set::RowSet;
-use super::{Availability, Compiled};
-use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
-use std::collections::BTreeSet;
+use super::{Availability, Policy};
+use jiff::Timestamp;
 
-/// Days looked at before and after a date on which something changes: every weekday twice, so that a holiday hides none.
-const DAYS_AROUND: i64 = 16;
-/// Changes of the clocks looked at.
-const CLOCK_CHANGES: usize = 2;
-
-/// A state: by policy the rows in effect and what each program is up to.
-type State = Vec<(RowSet, Vec<Duty>)>;
-
-/// By state, the moment of each policy at the first instant that shows it. Rosters are full and nobody is busy.
-pub(super) fn states(policies: &[&Compiled]) -> Vec<Vec<Moment>> {
-    let mut seen: Vec<State> = Vec::new();
-    let mut found = Vec::new();
-    let surges: &[bool] = if policies.iter().any(|policy| knows_surge(policy)) { &[false, true] } else { &[false] };
-    for (at, surge) in instants(policies).into_iter().flat_map(|at| surges.iter().map(move |surge| (at, *surge))) {
-        let availability = Availability { surge, ..Availability::default() };
-        let moments: Vec<Moment> = policies.iter().map(|policy| policy.moment(at, &availability)).collect();
-        let state: State = moments
-            .iter()
-            .map(|moment| {
-                // The date on which a shift began matters only by the crew that it brings.
-                let duties = moment.programs.iter().map(|duty| Duty { shift_date: Date::ZERO, ..*duty });
-                (moment.effective, duties.collect())
-            })
-            .collect();
-        if !seen.contains(&state) {
-            seen.push(state);
-            found.push(moments);
-        }
-    }
-    found
+/// Many instants by the few situations that they fall into: rows in effect, and who is on duty.
+#[derive(Debug, Default)]
+pub struct Moments {
+    /// For each instant its situation.
+    pub of: Vec<u32>,
+    /// For each situation one instant of it.
+    pub examples: Vec<Timestamp>,
 }
 
-/// True where surge mode changes which rows or hours count.
-fn knows_surge(policy: &Compiled) -> bool {
-    policy.table.rows.iter().any(|row| row.surge.is_some()) || shifts(policy).any(|shift| shift.surge.is_some())
+type Situation = (RowSet, Vec<(DutyState, bool)>);
+
+impl Policy {
+    /// The situations that these instants (seconds since 1970 UTC) fall into, with every program staffed and free. Hours
+    /// and dates of a policy are whole minutes, and so are the offsets of time zones since 1972.
+    #[must_use]
+    pub fn moments(&self, seconds: &[i64]) -> Moments {
+        let mut moments = Moments::default();
+        let mut situations: Vec<Situation> = Vec::new();
+        let mut known: std::collections::HashMap<i64, u32> = std::collections::HashMap::new();
+        for second in seconds {
+            let minute = second.div_euclid(60);
+            let number = *known.entry(minute).or_insert_with(|| {
+                let at = Timestamp::from_second(minute.saturating_mul(60)).unwrap_or(Timestamp::UNIX_EPOCH);
+                let situation = situation(&self.compiled.moment(at, &Availability::default()));
+                let place = situations.iter().position(|before| *before == situation).unwrap_or_else(|| {
+                    situations.push(situation);
+                    moments.examples.push(at);
+                    situations.len() - 1
+                });
+                u32::try_from(place).unwrap_or(u32::MAX)
+            });
+            moments.of.push(number);
+        }
+        moments
+    }
 }
 
-/// Hours of programs and of those who decide for them.
-fn shifts(policy: &Compiled) -> impl Iterator<Item = &Shift> {
-    let programs = policy.programs.iter().flat_map(|program| &program.shifts);
-    programs.chain(policy.deciders.iter().flat_map(|decider| &decider.shifts))
-}
-
-/// Every beginning and end of a shift, and every midnight, on the days that matter.
-fn instants(policies: &[&Compiled]) -> BTreeSet<Timestamp> {
-    let mut instants = BTreeSet::new();
-    for policy in policies {
-        for date in days(policies) {
-            let midnight = policy.time_zone.to_timestamp(date.at(0, 0, 0, 0));
-            instants.extend(midnight);
-            for shift in shifts(policy) {
-                if shift.begins_on(date, &policy.holidays)
-                    && let Some((start, end)) = shift.span(date, &policy.time_zone)
-                {
-                    instants.extend([start, end]);
-                }
-            }
-        }
-    }
-    instants
-}
-
-fn days(policies: &[&Compiled]) -> BTreeSet<Date> {
-    let mut cuts: BTreeSet<Date> = BTreeSet::new();
-    for policy in policies {
-        let rows = policy.table.rows.iter().map(|row| row.effective);
-        let crews = policy.programs.iter().flat_map(|program| program.crew.iter().map(|crew| crew.effective));
-        for effective in rows.chain(crews).chain(shifts(policy).map(|shift| shift.effective)) {
-            cuts.extend(effective.from);
-            cuts.extend(effective.to.and_then(|to| to.tomorrow().ok()));
-        }
-    }
-    let first = cuts.first().copied().unwrap_or(jiff::civil::date(2026, 1, 1));
-    cuts.insert(first);
-    let mut days = BTreeSet::new();
-    let mut around = |date: Date, span: i64| {
-        days.extend((-span..=span).filter_map(|offset| date.checked_add(offset.days()).ok()));
-    };
-    for policy in policies {
-        policy.holidays.iter().for_each(|holiday| around(*holiday, 1));
-        if let Ok(from) = policy.time_zone.to_timestamp(first.at(0, 0, 0, 0)) {
-            let changes = policy.time_zone.following(from).take(CLOCK_CHANGES);
-            changes.for_each(|change| around(policy.time_zone.to_datetime(change.timestamp()).date(), 1));
-        }
-    }
-    cuts.iter().for_each(|cut| around(*cut, DAYS_AROUND));
-    days
+fn situation(moment: &Moment) -> Situation {
+    (moment.effective, moment.programs.iter().map(|duty| (duty.state, duty.accompanied)).collect())
 }
