@@ -364,9 +364,9 @@ impl Sides {
         let accepting =
             |(place, column)| *table.accepts(place, column, call.codes.get(place).copied().unwrap_or(0), &call);
         let accepted: Vec<RowSet> = table.columns.iter().enumerate().map(accepting).collect();
-        self.met = self.met.or(&accepted.iter().fold(moment.effective, |rows, accepted| rows.and(accepted)));
+        self.met = self.met.or(&accepted.iter().fold(*moment.effective, |rows, accepted| rows.and(accepted)));
         for missing in 0..accepted.len() {
-            let all = accepted.iter().enumerate().fold(moment.effective, |rows, (place, accepted)| {
+            let all = accepted.iter().enumerate().fold(*moment.effective, |rows, (place, accepted)| {
                 if place == missing { rows.without(accepted) } else { rows.and(accepted) }
             });
             self.missed.extend(all.iter().map(|row| (row, missing)));

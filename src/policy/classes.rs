@@ -134,10 +134,10 @@ fn values(columns: &[Option<&Column>]) -> Vec<(Vec<u16>, String)> {
                 texts.extend([*least].iter().chain(cuts).map(ToString::to_string));
                 texts.extend((column.name == AGE).then(|| EXAMPLE_AGE.to_string()));
             }
-            Coding::Codes(own) => patterns.extend(own.iter().cloned()),
+            Coding::Codes { patterns: own, .. } => patterns.extend(own.iter().cloned()),
         }
     }
-    if columns.iter().flatten().any(|column| matches!(column.coding, Coding::Codes(_))) {
+    if columns.iter().flatten().any(|column| matches!(column.coding, Coding::Codes { .. })) {
         texts.extend((0..patterns.len()).filter_map(|place| code_of_class(&patterns, place)));
         texts.push("~".to_owned());
     }

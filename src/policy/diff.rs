@@ -8,8 +8,8 @@
 use super::boxes::{Box, Side, Space, TooHard};
 use super::decision::{Route, Status};
 use super::example::facts_of;
-use super::ordered::{Entry, View};
-use super::route::{Moment, Way};
+use super::ordered::{Entry, Scene, View};
+use super::route::Way;
 use super::states::states;
 use super::{Availability, Compiled, Policy, area_zones};
 use serde::Serialize;
@@ -67,9 +67,9 @@ pub struct MovedCall {
     /// When, in A's zone.
     pub at: String,
     /// What A says: status, route and row.
-    pub before: Answer,
+    pub before: CallAnswer,
     /// What B says.
-    pub after: Answer,
+    pub after: CallAnswer,
     /// Both tables were asked about exactly this call and answered so.
     pub confirmed: bool,
     /// The sentence.
@@ -78,7 +78,7 @@ pub struct MovedCall {
 
 /// One policy's answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct CallAnswer {
     /// Name of the status.
     pub status: &'static str,
     /// `ordinary`, or the program that takes it first.
@@ -131,8 +131,8 @@ pub(super) fn compare(a: &Compiled, b: &Compiled) -> Comparison {
         Differ { views: [view(a, 0), view(b, 1)], found: BTreeMap::new(), unproved: BTreeSet::new(), tries: 0 };
     let states = states(&[a, b]);
     let mut seen: HashSet<(Vec<Entry>, Vec<Entry>)> = HashSet::new();
-    for moments in &states {
-        let [in_a, in_b] = moments.as_slice() else {
+    for scenes in &states {
+        let [in_a, in_b] = scenes.as_slice() else {
             continue;
         };
         let [view_a, view_b] = differ.views;
@@ -178,7 +178,7 @@ impl Differ<'_> {
     }
 
     /// Every pair of entries that might move a call in one state.
-    fn state(&mut self, moments: [&Moment; 2], a: &[Entry], b: &[Entry]) {
+    fn state(&mut self, scenes: [&Scene; 2], a: &[Entry], b: &[Entry]) {
         let [view_a, view_b] = self.views;
         let alike = |one: &Entry, other: &Entry| {
             one.space == other.space && Self::program(&view_a, one) == Self::program(&view_b, other)
@@ -208,7 +208,7 @@ impl Differ<'_> {
                     a.iter().take(place).chain(b.iter().take(other_place)).map(|entry| &entry.space).collect();
                 match view_a.space.uncovered(&target, &covers) {
                     Ok(None) => {}
-                    Ok(Some(call)) => self.tell(kind, &call, moments, [one, other]),
+                    Ok(Some(call)) => self.tell(kind, &call, scenes, [one, other]),
                     Err(TooHard) => drop(self.unproved.insert(kind)),
                 }
             }
@@ -217,13 +217,13 @@ impl Differ<'_> {
             let changed =
                 entries.iter().enumerate().filter(|(place, entry)| !kept.contains(place) && entry.program.is_some());
             for (_, entry) in changed {
-                self.less_known(&view, entry, moments);
+                self.less_known(&view, entry, scenes);
             }
         }
     }
 
     /// A changed row also changes what must be asked: the same call with one fact less known may wait for an answer.
-    fn less_known(&mut self, view: &View<'_>, entry: &Entry, moments: [&Moment; 2]) {
+    fn less_known(&mut self, view: &View<'_>, entry: &Entry, scenes: [&Scene; 2]) {
         let point = view.space.point(&entry.space);
         for fact in &point.restricted {
             if self.found.contains_key(&MoveKind::StatusOnly) || self.tries > STATUS_TRIES_MAX {
@@ -231,26 +231,26 @@ impl Differ<'_> {
             }
             let mut point = point.clone();
             if point.facts.remove(fact).is_some() {
-                self.ask(MoveKind::StatusOnly, point, moments, &BTreeSet::new());
+                self.ask(MoveKind::StatusOnly, point, scenes, &BTreeSet::new());
             }
         }
     }
 
-    fn tell(&mut self, kind: MoveKind, call: &Box, moments: [&Moment; 2], entries: [&Entry; 2]) {
+    fn tell(&mut self, kind: MoveKind, call: &Box, scenes: [&Scene; 2], entries: [&Entry; 2]) {
         let mut named = BTreeSet::new();
         for (view, entry) in self.views.iter().zip(entries) {
             named.extend(entry.row.into_iter().flat_map(|row| view.policy.facts_of_row(row)));
         }
         let point = self.views[0].space.point(call);
-        self.ask(kind, point, moments, &named);
+        self.ask(kind, point, scenes, &named);
     }
 
     /// Asks both tables about a call and keeps it where it shows the kind of move.
-    fn ask(&mut self, kind: MoveKind, point: super::boxes::Point, moments: [&Moment; 2], named: &BTreeSet<String>) {
+    fn ask(&mut self, kind: MoveKind, point: super::boxes::Point, scenes: [&Scene; 2], named: &BTreeSet<String>) {
         let [a, b] = self.views.map(|view| view.policy);
-        let [in_a, in_b] = moments;
-        let (before, after) = (a.answer(&point.facts, in_a), b.answer(&point.facts, in_b));
-        let ordinary = |answer: &Answer| answer.route == "ordinary";
+        let [in_a, in_b] = scenes;
+        let (before, after) = (a.call_answer(&point.facts, in_a), b.call_answer(&point.facts, in_b));
+        let ordinary = |answer: &CallAnswer| answer.route == "ordinary";
         let confirmed = match kind {
             MoveKind::OrdinaryToProgram => ordinary(&before) && !ordinary(&after),
             MoveKind::ProgramToOrdinary => !ordinary(&before) && ordinary(&after),
@@ -271,7 +271,7 @@ impl Differ<'_> {
     }
 }
 
-impl Answer {
+impl CallAnswer {
     fn spoken(&self) -> String {
         match (&self.row, self.route.as_str()) {
             (Some(row), "ordinary") => format!("ordinary ({}: {row})", self.status),
@@ -284,22 +284,23 @@ impl Answer {
 
 impl Compiled {
     /// The answer to a call at a moment, the policy's mode left aside.
-    fn answer(&self, known: &BTreeMap<String, String>, moment: &Moment) -> Answer {
+    fn call_answer(&self, known: &BTreeMap<String, String>, scene: &Scene) -> CallAnswer {
         let facts = facts_of(known);
         let call = self.table.code(&facts);
-        if let Way::Go { row, program, .. } = self.verdict(&call, moment).way
+        let availability = Availability { surge: scene.surge, ..Availability::default() };
+        let moment = self.moment(scene.at, &availability);
+        if let Way::Go { row, program, .. } = self.verdict(&call, &moment).way
             && call.strangers == 0
         {
             let route = self.programs.get(program).map_or_else(String::new, |program| program.id.to_string());
-            return Answer { status: "eligible", route, row: Some(self.table.id(row).to_owned()) };
+            return CallAnswer { status: "eligible", route, row: Some(self.table.id(row).to_owned()) };
         }
-        let availability = Availability { surge: moment.surge, ..Availability::default() };
-        let decision = self.decide(&facts, &[], moment.at, &availability);
+        let decision = self.decide(&facts, &[], scene.at, &availability);
         let row = match &decision.status {
             Status::Ineligible { because } | Status::NotAssessed { why: because } => Some(because.clone()),
             _ => decision.rule.clone(),
         };
-        Answer { status: decision.status.name(), route: Route::Ordinary.name().to_owned(), row }
+        CallAnswer { status: decision.status.name(), route: Route::Ordinary.name().to_owned(), row }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::boxes::{Box, Point};
 use super::hours::{next_opening, weekday_name};
 use super::language::StepForm;
-use super::route::{DutyState, Moment, Way};
+use super::ordered::Scene;
+use super::route::{DutyState, Way};
 use super::row_set::RowSet;
 use super::{Availability, Compiled};
 use crate::facts::{Facts, Source, UNKNOWN};
@@ -136,13 +137,12 @@ impl Compiled {
 
     /// An instant at which the program is open in the way wanted and the same rows are in effect; false where there is none.
     fn time_for(&self, shows: &Shows<'_>) -> (Timestamp, bool) {
-        let serves = |moment: &Moment| {
-            let duty = moment.programs.get(shows.program);
-            moment.effective == *shows.effective
+        let serves = |scene: &Scene| {
+            let duty = scene.duties.get(shows.program);
+            scene.effective == *shows.effective
                 && duty.is_some_and(|duty| duty.state == DutyState::Open && duty.accompanied == shows.accompanied)
         };
-        let availability = Availability { surge: shows.surge, ..Availability::default() };
-        let serving = |at: &Timestamp| serves(&self.moment(*at, &availability));
+        let serving = |at: &Timestamp| serves(&Scene::of(self, *at, shows.surge));
         let instant = |day: i64, hour: i8| {
             let date = shows.date.checked_add(day.days()).ok()?;
             self.time_zone.to_timestamp(date.at(hour, 0, 0, 0)).ok()
@@ -157,9 +157,9 @@ impl Compiled {
             return (fallback, false);
         };
         for _ in 0..OPENINGS_MAX {
-            let local = self.time_zone.to_datetime(at);
+            let today = self.time_zone.to_datetime(at).date();
             let wanted = |date: Date| program.staffed_on(date) && program.accompanied_on(date) == shows.accompanied;
-            match next_opening(&program.shifts, at, local, &self.time_zone, &self.holidays, shows.surge, wanted) {
+            match next_opening(&program.shifts, at, today, &self.time_zone, &self.holidays, shows.surge, wanted) {
                 Some(opening) if serving(&opening) => return (opening, true),
                 Some(opening) => at = opening,
                 None => break,

@@ -8,9 +8,9 @@ use super::Compiled;
 use super::boxes::{Box, TooHard};
 use super::example::{ExampleCall, Shows};
 use super::language::MONOTONE;
-use super::ordered::{Entry, View};
+use super::ordered::{Entry, Scene, View};
 use super::prove::{Proof, Stretch};
-use super::route::{Duty, DutyState, Moment};
+use super::route::{Duty, DutyState};
 use std::collections::BTreeSet;
 
 /// One rise of one fact: its place in the vocabulary, the class before and the class after.
@@ -52,10 +52,10 @@ impl Compiled {
         for stretch in stretches {
             // On the first date of a stretch the crew of the day before may still be out.
             for officers_first in [false, true] {
-                let moment = self.all_on_duty(stretch, officers_first);
-                let entries = view.entries(&moment)?;
+                let scene = self.all_on_duty(stretch, officers_first);
+                let entries = view.entries(&scene)?;
                 for rise in rises {
-                    if let Some(found) = self.opened(&view, &entries, &moment, *rise, meant)? {
+                    if let Some(found) = self.opened(&view, &entries, &scene, *rise, meant)? {
                         return Ok(Some(found));
                     }
                 }
@@ -68,7 +68,7 @@ impl Compiled {
         Ok(None)
     }
 
-    fn all_on_duty(&self, stretch: &Stretch, officers_first: bool) -> Moment {
+    fn all_on_duty(&self, stretch: &Stretch, officers_first: bool) -> Scene {
         let local = stretch.date.at(12, 0, 0, 0);
         let duty = |program: usize| {
             let staffed = stretch.can(program, true) || stretch.can(program, false);
@@ -78,12 +78,12 @@ impl Compiled {
                 accompanied: stretch.can(program, officers_first) == officers_first,
             }
         };
-        Moment {
+        Scene {
             at: self.time_zone.to_timestamp(local).unwrap_or_default(),
             local,
             surge: stretch.surge,
             effective: stretch.effective,
-            programs: (0..self.programs.len()).map(duty).collect(),
+            duties: (0..self.programs.len()).map(duty).collect(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Compiled {
         &self,
         view: &View<'_>,
         entries: &[Entry],
-        moment: &Moment,
+        scene: &Scene,
         rise: Rise,
         meant: &BTreeSet<&str>,
     ) -> Result<Option<ExampleCall>, TooHard> {
@@ -102,7 +102,7 @@ impl Compiled {
             entries.iter().map(|entry| fixed(entry).map(freed)).collect()
         };
         let (low, high) = (at(rise.low), at(rise.high));
-        let unaccompanied = |program: usize| moment.programs.get(program).is_some_and(|duty| !duty.accompanied);
+        let unaccompanied = |program: usize| scene.duties.get(program).is_some_and(|duty| !duty.accompanied);
         for (place, entry) in entries.iter().enumerate() {
             let Some(program) = entry.program.filter(|program| unaccompanied(*program)) else {
                 continue;
@@ -129,7 +129,7 @@ impl Compiled {
                     && let Some(call) = view.space.fixed(&self.table, &call, rise.fact, rise.high)
                 {
                     let because = ordinary.row.map_or("no rule takes it", |row| self.table.id(row));
-                    return Ok(Some(self.tell_rise(&call, program, row, moment, rise, because)));
+                    return Ok(Some(self.tell_rise(&call, program, row, scene, rise, because)));
                 }
             }
         }
@@ -141,16 +141,16 @@ impl Compiled {
         call: &Box,
         program: usize,
         row: usize,
-        moment: &Moment,
+        scene: &Scene,
         rise: Rise,
         because: &str,
     ) -> ExampleCall {
         let mut named = self.facts_of_row(row);
         let fact = self.sources.vocabulary.facts().get(rise.fact).map_or("", |fact| &fact.name);
         named.insert(fact.to_owned());
-        let accompanied = moment.programs.get(program).is_some_and(|duty| duty.accompanied);
-        let (effective, date) = (&moment.effective, moment.local.date());
-        let surge = moment.surge;
+        let accompanied = scene.duties.get(program).is_some_and(|duty| duty.accompanied);
+        let (effective, date) = (&scene.effective, scene.local.date());
+        let surge = scene.surge;
         let mut example =
             self.example(call, &Shows { effective, date, surge, program, accompanied, row, named: &named });
         let low = self.space.fixed(&self.table, &self.space.everything(), rise.fact, rise.low);

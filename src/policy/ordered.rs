@@ -3,12 +3,14 @@
 //! The list is made of the compiled rows and of who is on duty, in the order in which `route` asks them, so that two
 //! policies, or one policy on two calls, can be compared for all calls at once.
 
-use super::Compiled;
 use super::boxes::{Box, Space, TooHard};
 use super::compile::rank;
 use super::language::{Bars, RowKind, Step, StepForm};
-use super::route::{Duty, DutyState, Moment};
+use super::route::{Duty, DutyState};
 use super::row_set::RowSet;
+use super::{Availability, Compiled};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 /// One policy's rows in a space.
 #[derive(Clone, Copy)]
@@ -28,12 +30,33 @@ pub(super) struct Entry {
     pub row: Option<usize>,
 }
 
+/// What an instant settles, whatever the call: rows in effect, and what every program is up to.
+#[derive(Debug, Clone)]
+pub(super) struct Scene {
+    pub at: Timestamp,
+    pub local: DateTime,
+    pub surge: bool,
+    pub effective: RowSet,
+    /// By program.
+    pub duties: Vec<Duty>,
+}
+
 /// Programs that come together for a row.
 pub(super) struct Party {
     /// All of them, the one that leads first.
     pub programs: Vec<usize>,
     /// Who must have been asked before, where they are only referred to.
     pub referred_by: Option<usize>,
+}
+
+impl Scene {
+    /// As the table that runs sees the instant, everybody on duty free.
+    pub(super) fn of(policy: &Compiled, at: Timestamp, surge: bool) -> Self {
+        let availability = Availability { surge, ..Availability::default() };
+        let moment = policy.moment(at, &availability);
+        let duties = (0..policy.programs.len()).filter_map(|program| moment.duty(program)).collect();
+        Self { at, local: policy.time_zone.to_datetime(at), surge, effective: *moment.effective, duties }
+    }
 }
 
 impl<'a> View<'a> {
@@ -148,14 +171,14 @@ impl<'a> View<'a> {
     }
 
     /// The whole list at an instant, everybody on duty free.
-    pub(super) fn entries(&self, moment: &Moment) -> Result<Vec<Entry>, TooHard> {
+    pub(super) fn entries(&self, scene: &Scene) -> Result<Vec<Entry>, TooHard> {
         let table = &self.policy.table;
         let mut entries = Vec::new();
-        let effective = &moment.effective;
+        let effective = &scene.effective;
         for row in table.bars_all.and(effective).iter() {
             self.push(&mut entries, self.row(row).to_vec(), None, Some(row));
         }
-        self.push_elsewhere(&mut entries, moment);
+        self.push_elsewhere(&mut entries, scene);
         let live: Vec<usize> = table.rules.without(&table.shadow).and(effective).iter().collect();
         let rank_of = |row: &usize| table.rows.get(*row).map(rank);
         for group in live.chunk_by(|one, other| rank_of(one) == rank_of(other)) {
@@ -163,7 +186,7 @@ impl<'a> View<'a> {
                 self.push(&mut entries, self.unasked(*row), None, Some(*row));
             }
             for row in group {
-                self.push_rule(&mut entries, moment, *row)?;
+                self.push_rule(&mut entries, scene, *row)?;
             }
         }
         self.push(&mut entries, vec![self.space.everything()], None, None);
@@ -176,19 +199,19 @@ impl<'a> View<'a> {
 
     /// Exclusions that send to a co-response: the first that holds for certain decides, unless one with another aim might
     /// hold; where none holds for certain and one might, the call waits.
-    fn push_elsewhere(&self, entries: &mut Vec<Entry>, moment: &Moment) {
-        let rows: Vec<usize> = self.policy.table.bars_all_but.and(&moment.effective).iter().collect();
+    fn push_elsewhere(&self, entries: &mut Vec<Entry>, scene: &Scene) {
+        let rows: Vec<usize> = self.policy.table.bars_all_but.and(&scene.effective).iter().collect();
         for row in &rows {
             let hard = self.hard(*row);
             let target = self.co_response(*row);
             for other in rows.iter().filter(|other| self.co_response(**other) != target) {
                 self.push(entries, self.space.meet_all(&hard, &self.soft(*other)), None, Some(*other));
             }
-            let duty = target.and_then(|target| moment.programs.get(target));
+            let duty = target.and_then(|target| scene.duties.get(target));
             if let Some(target) = target
                 && duty.is_some_and(|duty| duty.state == DutyState::Open && duty.accompanied)
             {
-                let wanted = self.space.meet_all(&hard, &self.rules_but_for(*row, &moment.effective));
+                let wanted = self.space.meet_all(&hard, &self.rules_but_for(*row, &scene.effective));
                 self.push(entries, self.takeable(wanted, target), Some(target), Some(*row));
             }
             self.push(entries, hard, None, Some(*row));
@@ -198,16 +221,15 @@ impl<'a> View<'a> {
         }
     }
 
-    fn push_rule(&self, entries: &mut Vec<Entry>, moment: &Moment, row: usize) -> Result<(), TooHard> {
+    fn push_rule(&self, entries: &mut Vec<Entry>, scene: &Scene, row: usize) -> Result<(), TooHard> {
         for party in self.parties(row).iter().filter(|party| party.referred_by.is_none()) {
-            let duties: Vec<&Duty> =
-                party.programs.iter().filter_map(|program| moment.programs.get(*program)).collect();
+            let duties: Vec<&Duty> = party.programs.iter().filter_map(|program| scene.duties.get(*program)).collect();
             if duties.len() < party.programs.len() || duties.iter().any(|duty| duty.state != DutyState::Open) {
                 continue;
             }
             let alone = duties.iter().any(|duty| !duty.accompanied);
             for own in self.takeable_by(self.row(row).to_vec(), party) {
-                let own = if alone { self.without_danger(own, &moment.effective)? } else { Some(own) };
+                let own = if alone { self.without_danger(own, &scene.effective)? } else { Some(own) };
                 self.push(entries, own.into_iter().collect(), party.programs.first().copied(), Some(row));
             }
         }

@@ -3,10 +3,11 @@
 //! Hours repeat by the week, but for dates on which something changes, holidays and the change of clocks; so the days around
 //! each of these and three plain weeks hold every state. Between one beginning or end of a shift and the next nothing changes.
 
+use super::Compiled;
 use super::hours::Shift;
-use super::route::{Duty, Moment};
+use super::ordered::Scene;
+use super::route::Duty;
 use super::row_set::RowSet;
-use super::{Availability, Compiled};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use std::collections::BTreeSet;
@@ -19,25 +20,24 @@ const CLOCK_CHANGES: usize = 2;
 /// A state: by policy the rows in effect and what each program is up to.
 type State = Vec<(RowSet, Vec<Duty>)>;
 
-/// By state, the moment of each policy at the first instant that shows it. Rosters are full and nobody is busy.
-pub(super) fn states(policies: &[&Compiled]) -> Vec<Vec<Moment>> {
+/// By state, the scene of each policy at the first instant that shows it. Rosters are full and nobody is busy.
+pub(super) fn states(policies: &[&Compiled]) -> Vec<Vec<Scene>> {
     let mut seen: Vec<State> = Vec::new();
     let mut found = Vec::new();
     let surges: &[bool] = if policies.iter().any(|policy| knows_surge(policy)) { &[false, true] } else { &[false] };
     for (at, surge) in instants(policies).into_iter().flat_map(|at| surges.iter().map(move |surge| (at, *surge))) {
-        let availability = Availability { surge, ..Availability::default() };
-        let moments: Vec<Moment> = policies.iter().map(|policy| policy.moment(at, &availability)).collect();
-        let state: State = moments
+        let scenes: Vec<Scene> = policies.iter().map(|policy| Scene::of(policy, at, surge)).collect();
+        let state: State = scenes
             .iter()
-            .map(|moment| {
+            .map(|scene| {
                 // The date on which a shift began matters only by the crew that it brings.
-                let duties = moment.programs.iter().map(|duty| Duty { shift_date: Date::ZERO, ..*duty });
-                (moment.effective, duties.collect())
+                let duties = scene.duties.iter().map(|duty| Duty { shift_date: Date::ZERO, ..*duty });
+                (scene.effective, duties.collect())
             })
             .collect();
         if !seen.contains(&state) {
             seen.push(state);
-            found.push(moments);
+            found.push(scenes);
         }
     }
     found

@@ -4,6 +4,7 @@ use super::*;
 use crate::policy::diff::{MoveKind, Relation, compare};
 use crate::policy::example::facts_of;
 use crate::policy::language::{Promise, SendTarget, read};
+use crate::policy::ordered::Scene;
 use crate::policy::route::Way;
 use proptest::prelude::*;
 
@@ -162,9 +163,11 @@ proptest! {
         let mut decides: BTreeSet<usize> = BTreeSet::new();
         let mut opened: BTreeSet<&str> = BTreeSet::new();
         for date in DATES {
-            let full = policy.moment(at(date), &Availability::default());
-            let entries = policy.view().entries(&full).unwrap();
-            let rosters: Vec<_> = (0..8).map(|bits| policy.moment(at(date), &away(bits))).collect();
+            let free = Availability::default();
+            let full = policy.moment(at(date), &free).with_duties();
+            let entries = policy.view().entries(&Scene::of(&policy, at(date), false)).unwrap();
+            let gone: Vec<_> = (0..8).map(away).collect();
+            let rosters: Vec<_> = gone.iter().map(|gone| policy.moment(at(date), gone).with_duties()).collect();
             let mut ordinary: BTreeSet<BTreeMap<String, String>> = BTreeSet::new();
             let mut alone: BTreeSet<BTreeMap<String, String>> = BTreeSet::new();
             for point in points() {
@@ -175,7 +178,7 @@ proptest! {
                 prop_assert_eq!(found.map(|(_, program)| program), first.program, "{:?} on {} {}", point, date, text);
                 match found {
                     None => drop(ordinary.insert(point.clone())),
-                    Some((_, program)) if !full.programs[program].accompanied => drop(alone.insert(point.clone())),
+                    Some((_, program)) if !full.duty(program).unwrap().accompanied => drop(alone.insert(point.clone())),
                     Some(_) => {}
                 }
                 let meant = claim.iter().any(|own| policy.space.meet(own, &at_point).is_some());
@@ -185,7 +188,7 @@ proptest! {
                     let known = &policy.programs[program];
                     broken |= meant && targets.iter().any(|target| match target {
                         SendTarget::Any => true,
-                        SendTarget::Unaccompanied => !moment.programs[program].accompanied,
+                        SendTarget::Unaccompanied => !moment.duty(program).unwrap().accompanied,
                         SendTarget::Kind(kind) => known.kind == *kind,
                         SendTarget::Program(place) => *place == program,
                     });
@@ -239,7 +242,8 @@ proptest! {
             }
             let without = Compiled::build(without, String::new()).unwrap();
             for (date, bits) in DATES.into_iter().flat_map(|date| [0, 1, 2, 4].map(|bits| (date, bits))) {
-                let (with, less) = (policy.moment(at(date), &away(bits)), without.moment(at(date), &away(bits)));
+                let gone = away(bits);
+                let (with, less) = (policy.moment(at(date), &gone), without.moment(at(date), &gone));
                 for point in points() {
                     let facts = facts_of(&point);
                     let one = go(policy.verdict(&policy.table.code(&facts), &with).way);
@@ -267,7 +271,8 @@ proptest! {
         let told = compare(&a, &b);
         let mut found: BTreeSet<MoveKind> = BTreeSet::new();
         for time in TIMES {
-            let moments = [a.moment(at(time), &Availability::default()), b.moment(at(time), &Availability::default())];
+            let free = Availability::default();
+            let moments = [a.moment(at(time), &free), b.moment(at(time), &free)];
             for (point, priority) in points().into_iter().flat_map(|point| [None, Some("3"), Some("7")].map(|priority| (point.clone(), priority))) {
                 let mut point = point;
                 point.extend(priority.map(|priority| ("priority".to_owned(), priority.to_owned())));
