@@ -313,17 +313,20 @@ fn write_shares(title: &str, shares: &BTreeMap<String, Share>, out: &mut dyn Wri
     )
 }
 
-/// The week as three pictures: a line a day, a letter an hour, darker for more.
+/// What is counted of an hour.
+type OfHour = fn(&Hour) -> u64;
+
+/// The week as pictures: a line a day, a letter an hour, darker for more.
 fn write_week(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const HOURS: &str = "0     6     12    18    ";
-    let pictures: [(&str, fn(&Hour) -> u64); 4] = [
+    let pictures: [(&str, OfHour); 4] = [
         ("all calls", |hour| hour.calls),
         ("to a program", |hour| hour.taken),
         ("need an answer", |hour| hour.waiting),
         ("program closed", |hour| hour.out_of_hours),
     ];
-    let most = |of: fn(&Hour) -> u64| counts.hours.iter().flatten().map(of).max().unwrap_or(0);
+    let most = |of: OfHour| counts.hours.iter().flatten().map(of).max().unwrap_or(0);
     let shown: Vec<_> = pictures.into_iter().filter(|(_, of)| most(*of) > 0).collect();
     writeln!(out, "the week in the policy's time zone, a letter an hour:\n")?;
     let titles: Vec<String> =
