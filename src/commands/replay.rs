@@ -4,7 +4,9 @@ use super::decide::load;
 use super::import::of_store;
 use super::{BadInput, Ending, Verdict};
 use crate::facts::FactError;
-use crate::history::{Assumption, Columns, Counts, Hour, Moves, Outcome, Replay, Share, Store, compare, replay};
+use crate::history::{
+    Assumption, Columns, Counts, Hour, Moves, Outcome, Replay, ReplayError, Share, Store, compare, replay,
+};
 use crate::policy::Policy;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -152,11 +154,20 @@ fn decided(columns: &Columns, policy: &Policy, assumptions: &[Assumption]) -> Re
     bar.finish_and_clear();
     replayed.map_err(|error| {
         let help = match &error {
-            FactError::UnknownFact { nearest: Some(near), .. } => format!("did you mean `{near}`?"),
-            FactError::UnknownValue { valid, .. } if !valid.is_empty() => format!("one of: {}", valid.join(", ")),
+            ReplayError::Assumption(FactError::UnknownFact { nearest: Some(near), .. }) => {
+                format!("did you mean `{near}`?")
+            }
+            ReplayError::Assumption(FactError::UnknownValue { valid, .. }) if !valid.is_empty() => {
+                format!("one of: {}", valid.join(", "))
+            }
+            ReplayError::Columns(_) => "import fewer agencies into one store".to_owned(),
             _ => "schemas/policy/LANGUAGE.md lists the facts and their values".to_owned(),
         };
-        BadInput::new(format!("`--assume`: {error}")).help(help)
+        match &error {
+            ReplayError::Assumption(_) => BadInput::new(format!("`--assume`: {error}")),
+            ReplayError::Columns(_) => BadInput::new(format!("the store cannot be replayed: {error}")),
+        }
+        .help(help)
     })
 }
 
