@@ -127,11 +127,11 @@ pub fn replay(
 /// What is told of calls alike; the whole decision is made only where the answer alone does not say enough.
 fn situation(policy: &Policy, known: &Profile, answer: Answer<'_>, at: Timestamp, assumed: u64) -> Situation {
     let available = Availability::default();
-    let Answer { status, because, program, rule } = answer;
+    let Answer { status, because, toward, rule, .. } = answer;
     let mut situation = Situation {
         outcome: Outcome {
             status: status.name(),
-            route: program.map_or_else(|| "ordinary".to_owned(), ToString::to_string),
+            route: toward.map_or_else(|| "ordinary".to_owned(), ToString::to_string),
             row: because.or(rule).unwrap_or("no-rule").to_owned(),
         },
         asks: Vec::new(),
@@ -139,11 +139,6 @@ fn situation(policy: &Policy, known: &Profile, answer: Answer<'_>, at: Timestamp
         gaps: known.gaps.clone(),
         assumed,
     };
-    if status == StatusKind::ShadowEligible
-        && let Some(program) = policy.route_in_shadow(&known.facts, at, &available)
-    {
-        situation.outcome.route = program.to_string();
-    }
     let said = because.or(rule).is_some() && because != Some("value-out-of-domain");
     if status == StatusKind::NeedsAnswer || !said {
         let decision = policy.decide(&known.facts, &known.gaps, at, &available);

@@ -480,10 +480,11 @@ impl Counts {
     fn add(&mut self, call: &Coded, decided: Decided<'_>) {
         let Decided { outcome: Outcome { kind, because, row, program }, hour, .. } = decided;
         let bump = |count: Option<&mut u64>| count.map_or((), |count| *count += 1);
+        let goes = program.filter(|_| kind == StatusKind::Eligible);
         let kind = kind as usize;
         self.calls += 1;
         bump(self.kinds.get_mut(kind));
-        bump(Some(match program.and_then(|place| self.programs.get_mut(place)) {
+        bump(Some(match goes.and_then(|place| self.programs.get_mut(place)) {
             Some(program) => program,
             None => &mut self.ordinary,
         }));

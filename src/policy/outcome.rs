@@ -4,7 +4,7 @@ use super::compile::{Coded, Table, unsettled};
 use super::decision::Gap;
 use super::route::{Can, Moment, Verdict, Way};
 use super::row_set::RowSet;
-use super::{Availability, Compiled, Mode, Policy};
+use super::{Availability, Compiled, Mode};
 use crate::facts::Facts;
 use crate::record::ProgramId;
 use jiff::Timestamp;
@@ -69,6 +69,8 @@ pub struct Answer<'a> {
     pub because: Option<&'a str>,
     /// The program that it goes to first; `None` is the ordinary route.
     pub program: Option<&'a ProgramId>,
+    /// The same, and for a `shadow-eligible` the program that would take it if it were offered.
+    pub toward: Option<&'a ProgramId>,
     /// The rule that decides, or would decide.
     pub rule: Option<&'a str>,
 }
@@ -81,21 +83,8 @@ pub(super) struct Outcome<'a> {
     pub because: &'a str,
     /// The row that the status speaks of.
     pub row: Option<usize>,
-    /// The program that the call goes to.
+    /// The program that the call goes to, or would if it were not in shadow.
     pub program: Option<usize>,
-}
-
-impl Policy {
-    /// The program that a call of status `shadow-eligible` would go to if the rule or the policy were not in shadow.
-    #[must_use]
-    pub fn route_in_shadow(&self, facts: &Facts, at: Timestamp, availability: &Availability) -> Option<&ProgramId> {
-        let policy = &self.compiled;
-        let call = policy.table.code(facts);
-        let moment = policy.moment(at, availability);
-        let live = policy.verdict(&call, &moment).program();
-        let place = live.or_else(|| policy.shadow_verdict(&call, &moment).program())?;
-        policy.programs.get(place).map(|program| &program.id)
-    }
 }
 
 impl Compiled {
@@ -109,7 +98,13 @@ impl Compiled {
     ) -> Answer<'a> {
         let call = self.table.code(facts);
         if let Some(why) = unassessed(&self.table, facts, &call, gaps) {
-            return Answer { status: StatusKind::NotAssessed, because: Some(why), program: None, rule: None };
+            return Answer {
+                status: StatusKind::NotAssessed,
+                because: Some(why),
+                program: None,
+                toward: None,
+                rule: None,
+            };
         }
         let moment = self.moment(at, availability);
         let verdict = self.verdict(&call, &moment);
@@ -119,10 +114,12 @@ impl Compiled {
 
     pub(super) fn told<'a>(&'a self, outcome: Outcome<'a>) -> Answer<'a> {
         let rule = outcome.row.filter(|row| self.table.rules.contains(*row));
+        let toward = outcome.program.and_then(|place| self.programs.get(place)).map(|program| &program.id);
         Answer {
             status: outcome.kind,
             because: Some(outcome.because).filter(|because| !because.is_empty()),
-            program: outcome.program.and_then(|place| self.programs.get(place)).map(|program| &program.id),
+            program: toward.filter(|_| outcome.kind == StatusKind::Eligible),
+            toward,
             rule: rule.map(|rule| self.table.id(rule)),
         }
     }
@@ -156,7 +153,9 @@ impl Compiled {
             (Way::Excluded(row), None) => ineligible(self.table.id(row), Some(row)),
             (Way::Unsure, None) => ineligible("no-rule", None),
             (Way::NoRule, None) => match self.shadow_rule(call, moment) {
-                Some(row) => outcome(StatusKind::ShadowEligible, Some(row)),
+                Some((row, program)) => {
+                    Outcome { program: Some(program), ..outcome(StatusKind::ShadowEligible, Some(row)) }
+                }
                 None => ineligible("no-rule", None),
             },
             (Way::Ask(row), _) => outcome(StatusKind::NeedsAnswer, Some(row)),
@@ -167,20 +166,21 @@ impl Compiled {
                 Can::Absent(_) => ineligible("missing-field", Some(row)),
                 _ => outcome(StatusKind::EligibleNoUnit, Some(row)),
             },
-            (Way::Go { row, .. }, _) if self.mode == Mode::Shadow => outcome(StatusKind::ShadowEligible, Some(row)),
             (Way::Go { row, program, .. }, _) => {
-                Outcome { program: Some(program), ..outcome(StatusKind::Eligible, Some(row)) }
+                let in_shadow = self.mode == Mode::Shadow;
+                let kind = if in_shadow { StatusKind::ShadowEligible } else { StatusKind::Eligible };
+                Outcome { program: Some(program), ..outcome(kind, Some(row)) }
             }
         }
     }
 
-    /// The rule in shadow that would take a call that no live rule takes.
-    fn shadow_rule(&self, call: &Coded, moment: &Moment<'_>) -> Option<usize> {
+    /// The rule in shadow that would take a call that no live rule takes, and the program it sends to.
+    fn shadow_rule(&self, call: &Coded, moment: &Moment<'_>) -> Option<(usize, usize)> {
         if self.table.shadow == RowSet::EMPTY {
             return None;
         }
         match self.shadow_verdict(call, moment).way {
-            Way::Go { row, .. } => Some(row),
+            Way::Go { row, program, .. } => Some((row, program)),
             _ => None,
         }
     }
