@@ -18,7 +18,6 @@ mod hours;
 mod language;
 mod local_time;
 mod outcome;
-mod moments;
 mod monotone;
 mod ordered;
 mod prove;
@@ -42,7 +41,6 @@ pub use decision::{
 pub use diff::{CallAnswer, Comparison, Move, MoveKind, MovedCall, Relation};
 pub use example::ExampleCall;
 pub use findings::{Finding, Gaps};
-pub use moments::Moments;
 pub use outcome::{Answer, StatusKind};
 pub use prove::Proof;
 pub use told::{PolicyTold, Told};
