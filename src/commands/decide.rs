@@ -126,7 +126,7 @@ fn code_system(text: &str) -> CodeSystem {
     CodeSystem { vendor: vendor.to_owned(), version: version.map(str::to_owned) }
 }
 
-fn load(folder: &Path) -> Result<Policy, BadInput> {
+pub(super) fn load(folder: &Path) -> Result<Policy, BadInput> {
     let files = read_policy_folder(folder)?;
     let loaded = Candidate::read(&files).and_then(Candidate::into_policy);
     loaded.map_err(|faults| {

@@ -9,6 +9,7 @@ mod decision;
 mod told;
 mod hours;
 mod language;
+mod moments;
 mod prove;
 mod questions;
 mod route;
@@ -21,6 +22,7 @@ pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
     Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
+pub use moments::Moments;
 pub use prove::{Finding, Proof};
 pub use told::{PolicyTold, Told};
 

@@ -346,6 +346,9 @@ impl Compiled {
         let mut used: BTreeSet<usize> = BTreeSet::new();
         for (place, row) in table.rows.iter().enumerate().filter(|(_, row)| row.line > 0) {
             used.extend(self.chain(place).into_iter().flatten());
+            if let RowKind::Rule { follow_up, .. } = &row.kind {
+                used.extend(follow_up.iter().filter_map(|due| due.by));
+            }
             let found = if table.rules.contains(place) {
                 self.rule_finding(place, &stretches)
             } else {
@@ -357,7 +360,7 @@ impl Compiled {
         }
         for (place, program) in self.programs.iter().enumerate() {
             if !used.contains(&place) {
-                let text = "no rule and no exclusion sends to this program".to_owned();
+                let text = "no rule and no exclusion sends to this program, and no follow-up is its".to_owned();
                 findings.push(Finding { row: program.id.to_string(), code: "unused-program", text, line: None });
             }
         }

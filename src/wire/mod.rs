@@ -10,7 +10,7 @@ mod delimited;
 #[cfg(test)]
 mod tests;
 
-pub use delimited::{Layout, Rows, decode_rows};
+pub use delimited::{FileRow, Layout, Rows, decode_rows};
 pub use eido::{Emitter, encode_eido};
 
 use crate::record::{AgencyId, CallRecord, CodeSystem, Format, RecordIdentity, SourceId};
