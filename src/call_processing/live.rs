@@ -7,7 +7,7 @@ use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Command, Event, Incident, LegState, Outgoing, Phase};
+use crate::incident::{Command, Event, Incident, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
 use crate::record::{CallRecord, IncidentId, ProgramId, TimePoint};
@@ -571,6 +571,5 @@ impl Slot {
 
 /// The programs that hold or have been offered this incident.
 fn held_by(incident: &Incident) -> Vec<ProgramId> {
-    let holds = |state: LegState| state == LegState::Offered || state.owns();
-    incident.legs.iter().filter(|leg| holds(leg.state)).map(|leg| leg.plan.program.clone()).collect()
+    incident.legs.iter().filter(|leg| leg.state.holds()).map(|leg| leg.plan.program.clone()).collect()
 }

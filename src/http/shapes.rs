@@ -76,16 +76,19 @@ const STATUSES: &[&str] = &[
 const PHASES: &[&str] = &["assessed", "ordinary", "offered", "with-team", "closed"];
 const LEG_STATES: &[&str] = &[
     "offered",
+    "agreed",
     "accepted",
     "en-route",
     "on-scene",
     "with-person",
+    "accompanying",
     "declined",
     "timed-out",
     "unreachable",
     "withdrawn",
     "stood-back",
     "returned",
+    "handed-on",
     "cleared",
 ];
 const DISPOSITIONS: &[&str] = &[
@@ -273,8 +276,8 @@ pub const SHAPES: &[Shape] = &[
         members: &[
             always(
                 "status",
-                Holds::OneOf(&["en-route", "on-scene", "with-person", "cleared", "returned"]),
-                "`returned` hands the call back to the centre",
+                Holds::OneOf(&["en-route", "on-scene", "with-person", "cleared", "returned", "handed-on"]),
+                "`returned` hands the call back to the centre, `handed-on` a phone team's on to the next team",
             ),
             maybe("disposition", Holds::OneOf(DISPOSITIONS), "What came of it, with `cleared` only"),
             maybe("why", Holds::Text, "A kebab-case reason, with `returned` only"),

@@ -2,6 +2,7 @@
 
 mod choices;
 mod golden;
+mod forms;
 mod handover;
 mod sequences;
 mod team;
@@ -54,6 +55,23 @@ fn plan_of(program: &str, kind: ProgramKind, accept_deadline_s: u32) -> LegPlan 
 
 fn plan(program: &str) -> LegPlan {
     plan_of(program, ProgramKind::Community, 120)
+}
+
+/// Two programs that must both accept; the first leads.
+fn tandem(lead: LegPlan, other: LegPlan) -> RouteStep {
+    let together = vec![lead.program.clone(), other.program.clone()];
+    RouteStep { legs: [lead, other].map(|plan| LegPlan { together: together.clone(), ..plan }).into() }
+}
+
+/// A tandem of a team and an officer, then a phone line, then a team, and whom that team refers to.
+fn tandem_line_and_referral() -> Vec<RouteStep> {
+    let one = |plan: LegPlan| RouteStep { legs: vec![plan] };
+    vec![
+        tandem(plan("a"), plan_of("officer", ProgramKind::PoliceCommunity, 60)),
+        one(plan_of("line", ProgramKind::Phone, 60)),
+        one(plan("b")),
+        one(LegPlan { referred_by: Some(ProgramId::new("b")), ..plan("elsewhere") }),
+    ]
 }
 
 /// One step for each group; a group of several is a broadcast.
