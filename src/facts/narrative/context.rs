@@ -219,6 +219,10 @@ fn scan(cues: &[CueWord], words: &Words, spans: &[Vec<Span>], reach: Reach) -> (
 impl Scan<'_> {
     fn step(&mut self, word: usize, here: &[Span]) {
         self.part(word);
+        if self.words.is_definite(word) {
+            // `not holding the knife`: there is a knife.
+            self.active.retain(|active| matches!(active.sense, Sense::Historical | Sense::Hypothetical));
+        }
         let has_cue = here.iter().any(|span| matches!(span.mark, Mark::Cue(_)));
         if has_cue {
             return self.cues_at(word, here);
@@ -371,6 +375,7 @@ impl Scan<'_> {
         let label_at = |word: usize| {
             self.spans.get(word).into_iter().flatten().find_map(|span| match span.mark {
                 Mark::Cue(cue) if self.is_label(cue) => Some(span.end),
+                Mark::Label => Some(span.end),
                 _ => None,
             })
         };

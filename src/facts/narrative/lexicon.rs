@@ -69,6 +69,8 @@ pub(super) enum Mark {
     Or,
     /// What a form's label is answered with.
     Answer(Sense),
+    /// A form's label that is no cue itself.
+    Label,
     /// A verb or preposition that puts a thing into somebody's hand.
     Carrier,
     /// Looks like a cue and is none.
@@ -164,9 +166,17 @@ fn rows<const N: usize>(bytes: &'static [u8], columns: [&str; N]) -> impl Iterat
     read_rows(bytes, columns, N, &mut Vec::new()).into_iter()
 }
 
-/// Every form of a pattern: forms are parted by `;`, the words that may stand in one place by `|`; an empty one may be left out.
+static GROUPS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    rows(include_bytes!("data/groups.csv"), ["group", "words"])
+        .map(|CsvRow { cells: [group, words], .. }| (group, words))
+        .collect()
+});
+
+/// Every form of a pattern: forms are parted by `;`, the words that may stand in one place by `|`; an empty one may be left
+/// out, and `{who}` stands for the words of a group (`data/groups.csv`).
 fn forms(pattern: &str) -> Vec<String> {
     let mut all = Vec::new();
+    let pattern = GROUPS.iter().fold(pattern.to_owned(), |text, (group, words)| text.replace(group, words));
     for form in pattern.split(';').map(str::trim).filter(|form| !form.is_empty()) {
         let mut texts = vec![String::new()];
         for place in form.split_whitespace() {
@@ -178,6 +188,12 @@ fn forms(pattern: &str) -> Vec<String> {
         all.append(&mut texts);
     }
     all
+}
+
+/// Every phrase of the product's tables, folded, for the tables' own tests.
+#[cfg(test)]
+pub(super) fn built_in_marks() -> Vec<(String, Mark)> {
+    built_in_phrases().phrases.into_iter().map(|(text, phrase)| (text, phrase.mark)).collect()
 }
 
 /// The phrases of the product's own tables, folded, and its cues.
@@ -219,6 +235,7 @@ pub(super) fn mark_of(role: &str, sense: &str) -> Option<Mark> {
         "through-clause" => Mark::Through { wide: true },
         "or" => Mark::Or,
         "carrier" => Mark::Carrier,
+        "label" => Mark::Label,
         "stop" => Mark::Stop,
         _ => return None,
     })

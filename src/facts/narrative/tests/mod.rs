@@ -7,7 +7,7 @@ mod shorthand;
 
 use super::super::{Vocabulary, Zones};
 use super::context::{self, Reach};
-use super::lexicon::{self, Lexicon};
+use super::lexicon::{self, Lexicon, Mark};
 use super::{Narratives, Shorthand};
 use std::collections::BTreeMap;
 
@@ -49,6 +49,28 @@ fn the_tables_are_whole_and_speak_the_vocabulary() {
             assert!(definition.danger_of(value) > 0, "{}: {fact}={value} raises nothing", cue.term);
         }
     }
+}
+
+/// A phrase that is a label in one row and none in another would be half answered by `Weapons: none`; one that is a cue and
+/// ignored would be hidden; one that is two triggers would be read as the first.
+#[test]
+fn no_phrase_contradicts_itself() {
+    let lexicon = Lexicon::built_in();
+    let mut seen: BTreeMap<(String, &str), String> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (text, mark) in lexicon::built_in_marks() {
+        let (kind, name) = match mark {
+            Mark::Cue(cue) => ("cue", format!("cue, label {}", lexicon.cues[cue].label)),
+            Mark::Ignore => ("cue", "ignored".to_owned()),
+            Mark::Trigger { sense, wide } => ("trigger", format!("{sense:?}, wide {wide}")),
+            _ => continue,
+        };
+        let before = seen.insert((text.clone(), kind), name.clone());
+        if before.as_ref().is_some_and(|before| *before != name) {
+            wrong.push(format!("`{text}`: {name} and {}", before.unwrap_or_default()));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]

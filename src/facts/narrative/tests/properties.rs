@@ -193,6 +193,13 @@ proptest! {
     }
 
     #[test]
+    fn no_words_before_it_clear_who_has_a_weapon(before in dispatch_text()) {
+        for affirmed in ["male has a knife", "he is holding a gun", "il a un couteau dans la main, a frappé sa mère"] {
+            prop_assert!(super::level(&format!("{before} {affirmed}"), "weapon").is_some(), "`{}`", affirmed);
+        }
+    }
+
+    #[test]
     fn a_snapshot_that_repeats_itself_changes_nothing(one in any_text(), other in any_text()) {
         let first = gathered(&Facts::default(), &[&one]);
         let second = gathered(&first, &[&one, &other]);
