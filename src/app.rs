@@ -1,15 +1,19 @@
 //! The composition root: one function builds the adapter; `serve`, `demo` and the tests start the same one.
 
+mod reload;
+
+pub use reload::{FAULTS_SHOWN, loadable, told};
+
 use crate::access::Access;
 use crate::call_processing::Desk;
 use crate::clock::Clock;
-use crate::configuration::{Configuration, read_policy_folder};
+use crate::configuration::{Configuration, read_policy_folder as read_policy};
 use crate::handoff::{HttpClient, Outbox, Outcomes};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
 use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, UnavailableJournal};
-use crate::policy::{Policy, PolicyFiles};
+use crate::policy::PolicyFiles;
 use crate::record::IncidentId;
 use crate::{pages, telemetry};
 use axum::Router;
@@ -18,7 +22,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
 /// Copies from the pass-through that are assessed at once.
@@ -30,8 +34,9 @@ pub struct Application {
     addresses: BTreeMap<&'static str, SocketAddr>,
     stop: watch::Sender<bool>,
     doors: Mutex<JoinSet<()>>,
+    reload: Arc<Notify>,
     // Aborted when dropped.
-    _background: JoinSet<()>,
+    background: JoinSet<()>,
 }
 
 impl Application {
@@ -42,10 +47,17 @@ impl Application {
     /// cannot be used is no error: the CAD must get its records all the same, so the adapter starts without, takes no
     /// record it cannot keep, and `/readyz` says why.
     pub async fn start(configuration: &Configuration, clock: Clock) -> Result<Self, BadInput> {
-        Self::start_with(configuration, read_policy_folder(&configuration.policy.folder), clock).await
+        let mut application = Self::start_with(configuration, read_policy(&configuration.policy.folder), clock).await?;
+        let watch = reload::Watch {
+            desk: Arc::clone(&application.desk),
+            settings: configuration.policy.clone(),
+            asked: Arc::clone(&application.reload),
+        };
+        application.background.spawn(watch.run());
+        Ok(application)
     }
 
-    /// As [`Application::start`], with the files of the policy at hand.
+    /// As [`Application::start`], with the files of the policy at hand; no folder is watched.
     ///
     /// # Errors
     /// As [`Application::start`].
@@ -56,13 +68,17 @@ impl Application {
     ) -> Result<Self, BadInput> {
         let metrics = telemetry::install().map_err(|fault| bad("metrics", &fault))?;
         let access = Arc::new(Access::new(&configuration.access).map_err(|fault| bad("access", &fault))?);
-        let policy = compiled(policy);
         let (stop, stopping) = watch::channel(false);
         let mut background = JoinSet::new();
 
         let journal = opened(EmbeddedJournal::open(&configuration.journal));
-        let desk = Desk::open(clock.clone(), journal, policy, configuration.sender_profiles()?).await;
+        let reading = reload::Reading::of(policy);
+        let desk = Desk::open(clock.clone(), journal, reading.loaded(), configuration.sender_profiles()?).await;
         let desk = Arc::new(desk.map_err(|fault| bad("the journal", &fault))?);
+        if reading.policy(&desk).is_some() {
+            desk.note_policy(None);
+            telemetry::policy_loaded(clock.now().as_second());
+        }
         note_start(&desk).await;
 
         let client =
@@ -123,7 +139,12 @@ impl Application {
                 }
             });
         }
-        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), _background: background })
+        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background })
+    }
+
+    /// Reads the policy's folder again soon, whether or not it is due (SIGHUP).
+    pub fn reload_policy(&self) {
+        self.reload.notify_one();
     }
 
     /// The live incidents.
@@ -179,17 +200,6 @@ impl Outcomes for ToDesk {
             self.report(incident.clone(), Command::EffectUndeliverable { key: key.to_owned(), why: why.to_owned() }),
         )
     }
-}
-
-/// The policy, or none where it cannot be used: every call then takes the ordinary route, and says so.
-fn compiled(files: Result<PolicyFiles, BadInput>) -> Option<Arc<Policy>> {
-    let why = match files.map(|files| Policy::compile(&files)) {
-        Ok(Ok(policy)) => return Some(Arc::new(policy)),
-        Ok(Err(faults)) => faults.to_string(),
-        Err(input) => input.to_string(),
-    };
-    tracing::error!(%why, "no policy is in force: every call takes the ordinary route; run `fourth check` on the folder");
-    None
 }
 
 /// The journal, or one that takes nothing: records still pass through to the CAD.

@@ -3,13 +3,17 @@
 mod live;
 mod finding;
 mod counting;
+mod policy_in_force;
 mod recovery;
 mod timers;
+mod unmapped;
 mod views;
 #[cfg(test)]
 mod tests;
 
 pub use live::Desk;
+pub use policy_in_force::RefusedPolicy;
+pub use unmapped::{UnmappedCallType, UnmappedCallTypes};
 pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 
 use crate::clock::monotonic_now;
@@ -66,7 +70,11 @@ impl Desk {
             telemetry::repair_counted(record.format.name(), &repair.kind);
         }
         telemetry::call_received(started.elapsed());
-        Ok(done.answer(Some(&record)))
+        let answer = done.answer(Some(&record));
+        if !answer.repeat {
+            self.note_unmapped(self.policy().as_deref(), &record);
+        }
+        Ok(answer)
     }
 
     /// A call-taker answered a question; re-assessed on what is known now.

@@ -2,6 +2,7 @@
 
 use crate::input::BadInput;
 use crate::policy::PolicyFiles;
+use crate::record::CodeSystem;
 use crate::telemetry::LogSettings;
 use crate::wire::{Layout, SenderProfile};
 use crate::{access, handoff, http, journal, pages};
@@ -51,6 +52,20 @@ pub struct Configuration {
 pub struct PolicySettings {
     /// The policy's folder; relative to the configuration file.
     pub folder: PathBuf,
+    /// How often the folder is looked at for a new revision, milliseconds; 0 leaves it to SIGHUP.
+    #[serde(default = "watch_ms")]
+    pub watch_ms: u64,
+    /// How long the folder must hold still before it is read for good, milliseconds.
+    #[serde(default = "settle_ms")]
+    pub settle_ms: u64,
+}
+
+fn watch_ms() -> u64 {
+    5_000
+}
+
+fn settle_ms() -> u64 {
+    500
 }
 
 /// Where the doors are: one listener each, so that a flood at one leaves the others alone (invariant I12).
@@ -82,6 +97,9 @@ pub struct SenderSettings {
     /// Layout file of its delimited text; relative to the configuration file.
     #[serde(default)]
     pub layout: Option<PathBuf>,
+    /// Whose call-type codes it sends, where its records do not say: rows of `call_types.csv` may be pinned to them.
+    #[serde(default)]
+    pub call_types: Option<CodeSystem>,
 }
 
 impl Configuration {
@@ -144,8 +162,13 @@ impl Configuration {
                     .help("use an IANA name such as `America/Vancouver`")
             })?;
             let layout = sender.layout.as_deref().map(read_layout).transpose()?;
-            let profile =
-                SenderProfile { agency: sender.agency.clone(), element: sender.element.clone(), time_zone, layout };
+            let profile = SenderProfile {
+                agency: sender.agency.clone(),
+                element: sender.element.clone(),
+                time_zone,
+                layout,
+                call_types: sender.call_types.clone(),
+            };
             if profiles.insert(sender.name.clone(), profile).is_some() {
                 return Err(BadInput::new(format!("two senders are named `{}`", sender.name)));
             }
@@ -157,6 +180,10 @@ impl Configuration {
     #[must_use]
     pub fn summary(&self) -> Vec<(String, String)> {
         let line = |what: &str, how: String| (what.to_owned(), how);
+        let reload = match self.policy.watch_ms {
+            0 => "at SIGHUP".to_owned(),
+            watch_ms => format!("every {watch_ms} ms where the folder has changed, and at SIGHUP"),
+        };
         let mut lines = vec![
             line("intake", format!("http://{}", self.listen.intake)),
             line("teams", format!("http://{}", self.listen.teams)),
@@ -164,6 +191,7 @@ impl Configuration {
             line("operations", format!("http://{}", self.listen.operations)),
             line("journal", self.journal.path.display().to_string()),
             line("policy folder", self.policy.folder.display().to_string()),
+            line("policy reload", reload),
         ];
         lines.extend(
             self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))),

@@ -23,6 +23,7 @@ pub mod journal;
 pub mod call_processing;
 pub mod handoff;
 pub mod measures;
+pub mod history;
 pub mod access;
 pub mod http;
 pub mod pages;

@@ -43,6 +43,7 @@ pub const SECONDS_BUCKETS: &[f64] = &[
 ];
 
 const CALLS_DECIDED: &str = "fourth_calls_decided_total";
+const CALL_TYPES_UNMAPPED: &str = "fourth_call_types_unmapped_total";
 const DECIDE_SECONDS: &str = "fourth_decide_seconds";
 const RECEIVE_SECONDS: &str = "fourth_receive_seconds";
 const REPAIRS: &str = "fourth_repairs_total";
@@ -53,6 +54,9 @@ const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
 const JOURNAL_ENTRIES: &str = "fourth_journal_entries_total";
+const POLICY_LOADS: &str = "fourth_policy_loads_total";
+const POLICY_REFUSED: &str = "fourth_policy_refused";
+const POLICY_LOADED_AT: &str = "fourth_policy_loaded_at_seconds";
 const CONNECTIONS_OPEN: &str = "fourth_connections_open";
 const CONNECTIONS_REFUSED: &str = "fourth_connections_refused_total";
 const CONNECTIONS_ENDED: &str = "fourth_connections_ended_total";
@@ -80,6 +84,7 @@ const fn seconds(name: &'static str, labels: &'static [&'static str], help: &'st
 /// Every metric of the product.
 pub const METRICS: &[Metric] = &[
     counts(CALLS_DECIDED, &["status"], "Decisions made, by status"),
+    counts(CALL_TYPES_UNMAPPED, &["why"], "Call types of records that the policy's table says nothing of, by why"),
     seconds(DECIDE_SECONDS, &[], "Time spent deciding one call"),
     seconds(RECEIVE_SECONDS, &[], "Time from the whole record to its durable answer"),
     counts(REPAIRS, &["format", "kind"], "Things a decoder mended, by format and kind"),
@@ -90,6 +95,16 @@ pub const METRICS: &[Metric] = &[
     level(OUTBOX_DEPTH, &[], "Effects not yet delivered or given up"),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
     counts(JOURNAL_ENTRIES, &[], "Entries appended to the journal"),
+    counts(POLICY_LOADS, &["outcome"], "Policies found in the folder, by what became of them"),
+    level(
+        POLICY_REFUSED,
+        &[],
+        "1 where the folder holds a policy that may not be loaded, so that an older one is in force",
+    ),
+    Metric {
+        unit: Unit::Seconds,
+        ..level(POLICY_LOADED_AT, &[], "When the policy in force was loaded, seconds since 1970; 0 where none is")
+    },
     level(CONNECTIONS_OPEN, &["door"], "Connections open now"),
     counts(CONNECTIONS_REFUSED, &["door", "why"], "Connections refused at the door"),
     counts(CONNECTIONS_ENDED, &["door", "why"], "Connections ended, by why"),
@@ -201,6 +216,11 @@ pub fn call_decided(status: &'static str, spent: Duration) {
     histogram!(DECIDE_SECONDS).record(spent);
 }
 
+/// A record carried a call type that the policy's table says nothing of; never the code itself, which is input.
+pub fn call_type_unmapped(why: &'static str) {
+    counter!(CALL_TYPES_UNMAPPED, "why" => why).increment(1);
+}
+
 /// One record went from bytes to a durable answer.
 pub fn call_received(spent: Duration) {
     histogram!(RECEIVE_SECONDS).record(spent);
@@ -240,6 +260,21 @@ pub fn outbox_depth(count: usize) {
 pub fn journal_appended(entries: u64, spent: Duration) {
     counter!(JOURNAL_ENTRIES).increment(entries);
     histogram!(JOURNAL_APPEND_SECONDS).record(spent);
+}
+
+/// Something became of a policy found in the folder (`loaded`, `refused`, `unreadable`).
+pub fn policy_load(outcome: &'static str) {
+    counter!(POLICY_LOADS, "outcome" => outcome).increment(1);
+}
+
+/// Whether what lies in the policy's folder may not be loaded.
+pub fn policy_refused(refused: bool) {
+    gauge!(POLICY_REFUSED).set(f64::from(u8::from(refused)));
+}
+
+/// A policy came into force at this second since 1970.
+pub fn policy_loaded(second: i64) {
+    gauge!(POLICY_LOADED_AT).set(u32::try_from(second).map_or(0.0, f64::from));
 }
 
 /// A connection was let in at a door.

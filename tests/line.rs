@@ -224,6 +224,51 @@ async fn a_second_adapter_on_one_journal_takes_nothing_and_sigterm_ends_in_order
     assert!(verified.contains("\"entries\""), "{verified}");
 }
 
+#[tokio::test]
+async fn a_policy_is_changed_while_the_adapter_runs_and_a_faulty_one_leaves_the_last_good_one() {
+    let place = Place::new(|policy| policy, "");
+    let text = std::fs::read_to_string(place.configuration()).unwrap();
+    let by_signal = text.replace("folder = \"policy\"", "folder = \"policy\"\nwatch_ms = 0\nsettle_ms = 5");
+    std::fs::write(place.configuration(), by_signal).unwrap();
+    let served = Served::start(&place);
+    let policy = async || get(&place, OPERATIONS, "/readyz").await.json()["policy"].clone();
+    let first = policy().await;
+    assert_eq!((&first["ready"], &first["refused"]), (&json!(true), &json!(null)), "{first}");
+    let file = place.folder.path().join("policy/policy.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    let line = good.lines().find(|line| line.starts_with("revision")).unwrap();
+    std::fs::write(&file, good.replace(line, "revision = \"the next\"")).unwrap();
+    served.hang_up();
+    let second = eventually("the next revision is in force", PATIENCE, async || {
+        let now = policy().await;
+        (now["revision"] == "the next").then_some(now)
+    })
+    .await;
+    assert_ne!(second["digest"], first["digest"]);
+    let id = "urn:emergency:uid:incidentid:reload:kamloops.example";
+    let decision = post(&place, "/v1/calls", eido(id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).await.json();
+    assert_eq!(decision["policy"]["digest"], second["digest"], "what is decided names what decided it");
+    std::fs::write(&file, good.replace("weapon = \"not(none)\"", "weapn = \"not(none)\"")).unwrap();
+    served.hang_up();
+    let refused = eventually("the faulty one is refused", PATIENCE, async || {
+        let now = policy().await;
+        (!now["refused"].is_null()).then_some(now)
+    })
+    .await;
+    assert_eq!((&refused["ready"], &refused["digest"]), (&json!(true), &second["digest"]), "the last good one stays");
+    assert!(refused["refused"]["faults"].to_string().contains("weapn"), "{refused}");
+    let metrics = get(&place, OPERATIONS, "/metrics").await.body;
+    let metrics = String::from_utf8(metrics.to_vec()).unwrap();
+    for expected in [
+        "fourth_policy_refused 1",
+        "fourth_policy_loads_total{outcome=\"loaded\"} 1",
+        "fourth_policy_loads_total{outcome=\"refused\"} 1",
+    ] {
+        assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");
+    }
+    assert!(served.terminate().success());
+}
+
 /// Show 7 of the first issue.
 #[tokio::test]
 async fn an_idle_adapter_stays_below_forty_mebibytes() {

@@ -145,6 +145,11 @@ impl Served {
         self.0.id()
     }
 
+    /// SIGHUP: the policy's folder is read again.
+    pub fn hang_up(&self) {
+        assert!(Command::new("kill").args(["-HUP", &self.0.id().to_string()]).status().unwrap().success());
+    }
+
     /// SIGTERM; gives the exit status.
     pub fn terminate(mut self) -> std::process::ExitStatus {
         assert!(Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap().success());

@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("access", &["record", "facts"]),
     ("handoff", &["record", "wire", "facts", "policy", "incident", "journal", "access", "clock", "telemetry"]),
     ("measures", &["record", "policy", "incident", "journal"]),
+    ("history", &["record", "facts", "policy", "measures"]),
     (
         "http",
         &[
@@ -73,7 +74,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("quick_xml", &["wire"]),
     ("encoding_rs", &["wire"]),
     ("csv", &["wire", "facts"]),
-    ("rusqlite", &["journal"]),
+    ("rusqlite", &["journal", "history"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("getrandom", &["clock"]),

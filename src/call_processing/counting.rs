@@ -19,6 +19,7 @@ pub(super) fn count(events: &[Event], decide_ns: u64) {
             Event::StoodBack { .. } => telemetry::leg_counted("stood-back"),
             Event::Cleared { .. } => telemetry::leg_counted("cleared"),
             Event::ReturnedToOrdinary { .. } => telemetry::leg_counted("returned"),
+            Event::HandedOn { .. } => telemetry::leg_counted("handed-on"),
             Event::RecordReceived(_)
             | Event::AnswerGiven { .. }
             | Event::Chosen { .. }

@@ -2,9 +2,11 @@
 
 use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
+use super::policy_in_force::RefusedPolicy;
+use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
-use crate::incident::{Command, Event, Incident, LegState, Outgoing, Phase};
+use crate::incident::{Command, Event, Incident, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
 use crate::record::{CallRecord, IncidentId, ProgramId, TimePoint};
@@ -37,13 +39,15 @@ pub struct Desk {
 pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) journal: Arc<dyn Journal>,
-    policy: ArcSwapOption<Policy>,
+    pub(super) policy: ArcSwapOption<Policy>,
+    pub(super) refused_policy: Mutex<Option<Arc<RefusedPolicy>>>,
     senders: BTreeMap<String, Arc<SenderProfile>>,
     pub(super) live: Mutex<Live>,
     sink: OnceLock<Sink>,
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    pub(super) unmapped: Mutex<unmapped::Met>,
     /// True once the desk is closed; held for reading by every piece of work.
     closed: RwLock<bool>,
 }
@@ -128,12 +132,14 @@ impl Desk {
             clock,
             journal,
             policy: ArcSwapOption::from(policy),
+            refused_policy: Mutex::default(),
             senders,
             live: Mutex::default(),
             sink: OnceLock::new(),
             entries: broadcast::Sender::new(SUBSCRIBER_LAG_MAX),
             deadlines: Mutex::default(),
             deadline_moved: Notify::new(),
+            unmapped: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -153,17 +159,6 @@ impl Desk {
     #[must_use]
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.inner.journal
-    }
-
-    /// The policy in force, if any.
-    #[must_use]
-    pub fn policy(&self) -> Option<Arc<Policy>> {
-        self.inner.policy.load_full()
-    }
-
-    /// Swaps the policy in whole: a call sees exactly one revision.
-    pub fn put_policy(&self, policy: Arc<Policy>) {
-        self.inner.policy.store(Some(policy));
     }
 
     /// Every entry appended from now on. A subscriber that lags more than 4,096 entries is told so and reads the journal.
@@ -570,6 +565,5 @@ impl Slot {
 
 /// The programs that hold or have been offered this incident.
 fn held_by(incident: &Incident) -> Vec<ProgramId> {
-    let holds = |state: LegState| state == LegState::Offered || state.owns();
-    incident.legs.iter().filter(|leg| holds(leg.state)).map(|leg| leg.plan.program.clone()).collect()
+    incident.legs.iter().filter(|leg| leg.state.holds()).map(|leg| leg.plan.program.clone()).collect()
 }

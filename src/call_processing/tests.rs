@@ -4,7 +4,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::configuration::read_policy_folder;
 use crate::incident::{Act, CadNotice, Owner, Phase, Refusal};
-use crate::journal::{EmbeddedJournal, Journal, JournalError, Settings, UnavailableJournal};
+use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Settings, UnavailableJournal};
 use crate::policy::Status;
 use crate::record::ProgramId;
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ fn profile() -> SenderProfile {
         element: "cad.kamloops.example".into(),
         time_zone: jiff::tz::TimeZone::get("America/Vancouver").unwrap(),
         layout: None,
+        call_types: None,
     }
 }
 
@@ -278,4 +279,70 @@ async fn many_at_once_make_one_incident_each_and_two_teams_never_own_one() {
         })
         .count();
     assert_eq!(accepted, 1);
+}
+
+/// A policy that nobody could take for [`policy`]: another mode, and a program of another name.
+fn other_policy() -> Arc<Policy> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");
+    let mut files = read_policy_folder(&folder).unwrap();
+    files.files.remove("cases.toml");
+    let text = String::from_utf8(files.files.remove("policy.toml").unwrap()).unwrap();
+    assert!(text.contains("mode = \"advise\"") && text.contains("cso-north"));
+    let text = text.replace("mode = \"advise\"", "mode = \"shadow\"").replace("cso-north", "cso-elsewhere");
+    files.files.insert("policy.toml".to_owned(), text.into_bytes());
+    Arc::new(Policy::compile(&files).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_among_many_calls_gives_each_the_whole_of_one_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let revisions = [desk.policy().unwrap(), other_policy()];
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..4 {
+        let desk = desk.clone();
+        tasks.spawn(async move {
+            for number in 0..25 {
+                let name = format!("reload-{task}-{number}");
+                let answer = desk.receive(record(&name, EVENING, "none"), None, "default").await.unwrap();
+                // A question answered is a decision too.
+                desk.answer(&answer.incident, "consent", "given", by()).await.unwrap();
+            }
+        });
+    }
+    let mut turns = revisions.iter().rev().cycle();
+    let mut loads = 0;
+    while tasks.try_join_next().is_none_or(|done| done.is_ok()) && !tasks.is_empty() {
+        desk.put_policy(Arc::clone(turns.next().unwrap())).await.unwrap();
+        loads += 1;
+    }
+    let entries = desk.journal().read_after(0, 100_000).await.unwrap();
+    let (mut received, mut decided, mut noted) = (None, [0, 0], Vec::new());
+    for entry in &entries {
+        match &entry.stored {
+            crate::journal::Stored::Incident(crate::incident::Event::RecordReceived(event)) => {
+                received = Some((entry.subject.clone(), entry.at, event.mode));
+            }
+            crate::journal::Stored::Incident(crate::incident::Event::Assessed { decision, facts, .. }) => {
+                let place = revisions.iter().position(|policy| *policy.identity() == decision.policy);
+                let policy = &revisions[place.expect("one of the two, whole")];
+                decided[place.unwrap()] += 1;
+                let again = policy.decide(facts, &decision.gaps, entry.at, &Availability::default());
+                assert_eq!(again, **decision, "the decision is that revision's own (invariant I9)");
+                if let Some((subject, at, mode)) = received.take() {
+                    assert_eq!((subject, at), (entry.subject.clone(), entry.at), "one record is one append");
+                    assert_eq!(mode, policy.mode(), "the whole line of one record sees one revision");
+                }
+            }
+            crate::journal::Stored::Adapter(AdapterEvent::PolicyLoaded { digest, replaces, .. }) => {
+                noted.push((replaces.clone().unwrap(), digest.clone()));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(decided.iter().sum::<i32>(), 200);
+    assert_eq!(noted.len(), loads);
+    let digests = revisions.map(|policy| policy.identity().digest.clone());
+    assert_eq!(noted[0], (digests[0].clone(), digests[1].clone()));
+    assert!(noted.windows(2).all(|pair| pair[0].1 == pair[1].0), "each load names the one it replaces");
 }

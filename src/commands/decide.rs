@@ -5,7 +5,7 @@ use crate::clock::{Clock, monotonic_now};
 use crate::configuration::read_policy_folder;
 use crate::facts::Facts;
 use crate::policy::{Availability, Candidate, Decision, Policy, Told};
-use crate::record::{CallRecord, Format, TimePoints};
+use crate::record::{CallRecord, CodeSystem, Format, TimePoints};
 use crate::wire::{RECORD_BYTES_MAX, SenderProfile, decode};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -35,6 +35,9 @@ pub struct Args {
     /// Time zone of local times in the files; the policy's where left out.
     #[arg(long, value_name = "TIME_ZONE")]
     pub zone: Option<String>,
+    /// Whose call-type codes the files carry, where they do not say (`MPDS/13.3`).
+    #[arg(long, value_name = "VENDOR/VERSION")]
+    pub call_types: Option<String>,
     /// Call records.
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
@@ -94,7 +97,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
             BadInput::new(format!("no time zone is named `{name}`")).help("an IANA name, as `America/Vancouver`")
         })?,
     };
-    let sender = SenderProfile { agency: "unnamed".to_owned(), element: "file".to_owned(), time_zone, layout: None };
+    let sender = SenderProfile {
+        agency: "unnamed".to_owned(),
+        element: "file".to_owned(),
+        time_zone,
+        layout: None,
+        call_types: args.call_types.as_deref().map(code_system),
+    };
     let mut unreadable: Option<BadInput> = None;
     for file in &args.files {
         let decided = record(file, format, &sender).and_then(|record| decide(&policy, record, &answers, at));
@@ -111,7 +120,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     unreadable.map_or(Ok(Verdict::Good), Err)
 }
 
-fn load(folder: &Path) -> Result<Policy, BadInput> {
+/// `MPDS/13.3`, or `MPDS` alone.
+fn code_system(text: &str) -> CodeSystem {
+    let (vendor, version) = text.split_once('/').map_or((text, None), |(vendor, version)| (vendor, Some(version)));
+    CodeSystem { vendor: vendor.to_owned(), version: version.map(str::to_owned) }
+}
+
+pub(super) fn load(folder: &Path) -> Result<Policy, BadInput> {
     let files = read_policy_folder(folder)?;
     let loaded = Candidate::read(&files).and_then(Candidate::into_policy);
     loaded.map_err(|faults| {
@@ -371,8 +386,13 @@ send = ["team"]
             Some("did you mean `weapon`?")
         );
         let nowhere = Path::new("/nowhere");
-        let sender =
-            SenderProfile { agency: String::new(), element: String::new(), time_zone: TimeZone::UTC, layout: None };
+        let sender = SenderProfile {
+            agency: String::new(),
+            element: String::new(),
+            time_zone: TimeZone::UTC,
+            layout: None,
+            call_types: None,
+        };
         assert!(record(nowhere, None, &sender).unwrap_err().message.contains("/nowhere"));
     }
 }

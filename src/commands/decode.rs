@@ -8,9 +8,9 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes in one file of many delimited rows, at most.
-const ROWS_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub(super) const ROWS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes in one layout file, at most.
-const LAYOUT_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const LAYOUT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Which files, and what the decoder must know of their sender.
 #[derive(Debug, Clone, clap::Args)]
@@ -82,10 +82,10 @@ pub fn sender_profile(zone: &str, layout: Option<&Path>) -> Result<SenderProfile
         BadInput::new(format!("`{zone}` is not a time zone")).help("give an IANA name such as `America/Vancouver`")
     })?;
     let layout = layout.map(read_layout).transpose()?;
-    Ok(SenderProfile { agency: "local".to_owned(), element: "file".to_owned(), time_zone, layout })
+    Ok(SenderProfile { agency: "local".to_owned(), element: "file".to_owned(), time_zone, layout, call_types: None })
 }
 
-fn read_layout(path: &Path) -> Result<Layout, BadInput> {
+pub(super) fn read_layout(path: &Path) -> Result<Layout, BadInput> {
     let bytes = read(path, LAYOUT_BYTES_MAX)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| BadInput::new(format!("`{}` is not UTF-8", path.display())))?;
     Layout::parse(text).map_err(|error| {
@@ -95,7 +95,7 @@ fn read_layout(path: &Path) -> Result<Layout, BadInput> {
 }
 
 /// Reads a file of at most `bytes_max` bytes.
-fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, BadInput> {
+pub(super) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, BadInput> {
     let fault = |error: &dyn std::fmt::Display| BadInput::new(format!("`{}` cannot be read: {error}", path.display()));
     let file = std::fs::File::open(path).map_err(|error| fault(&error))?;
     let mut bytes = Vec::new();

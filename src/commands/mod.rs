@@ -5,7 +5,9 @@ pub mod decide;
 pub mod decode;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod import;
 pub mod journal;
+pub mod replay;
 pub mod report;
 pub mod serve;
 
@@ -51,6 +53,10 @@ enum Command {
     Decode(decode::Args),
     /// Verify the chain, or show the life of one incident.
     Journal(journal::Args),
+    /// Other people's CAD exports into a store of past calls.
+    Import(import::Args),
+    /// What a policy would have done with past calls.
+    Replay(replay::Args),
     /// The evaluator's tables, computed from the journal.
     Report(report::Args),
 }
@@ -68,6 +74,8 @@ pub fn run() -> ExitCode {
         Command::Decide(args) => decide::run(args, &mut out),
         Command::Decode(args) => decode::run(args, &mut out),
         Command::Journal(args) => journal::run(args, &mut out),
+        Command::Import(args) => import::run(args, &mut out),
+        Command::Replay(args) => replay::run(args, &mut out),
         Command::Report(args) => report::run(args, &mut out),
     };
     match ending.and_then(|verdict| Ok(out.flush().map(|()| verdict)?)) {

@@ -31,7 +31,8 @@ impl Facts {
     }
 
     fn put(&mut self, fact: &Fact, value: String, source: Source, overruled: Option<String>) {
-        let entry = self.0.entry(fact.name.to_string()).or_insert_with(|| Entry::of(Known { value: String::new(), source }));
+        let entry =
+            self.0.entry(fact.name.to_string()).or_insert_with(|| Entry::of(Known { value: String::new(), source }));
         // What was heard stays heard, whoever speaks next.
         (entry.known, entry.overruled) = (Known { value, source }, overruled);
     }

@@ -11,7 +11,7 @@ mod structured;
 mod vocabulary;
 mod zones;
 
-pub use call_types::{CallTypes, Implied};
+pub use call_types::{CallTypes, Implied, Pin, Unmapped};
 pub use csv_rows::FileFault;
 pub use narrative::{Narratives, Shorthand};
 pub use natures::{Nature, natures};

@@ -1,6 +1,6 @@
 //! Fields of a record as facts: call types, priority, place, people, call-back, cautions, stated answers.
 
-use super::call_types::Implied;
+use super::call_types::{Implied, Pin, Unmapped};
 use super::natures::{caution_words, eido_meaning, nature, place_setting};
 use super::vocabulary::canonical_code;
 use super::zones::Placed;
@@ -12,7 +12,7 @@ use crate::record::{CallRecord, Location, Person};
 pub struct Unlearnt {
     /// The fact concerned.
     pub fact: String,
-    /// Kebab-case reason (`call-type-not-in-table`, `location-outside-every-zone`, `value-out-of-domain`, …).
+    /// Kebab-case reason (`call-type-not-in-table`, `call-type-version-mismatch`, `location-outside-every-zone`, `value-out-of-domain`, …).
     pub why: &'static str,
 }
 
@@ -63,36 +63,34 @@ impl Gathering<'_> {
     }
 
     fn call_types(&mut self, record: &CallRecord) {
-        let fields = &record.nature;
-        let own = fields.call_type.as_deref().or(fields.call_type_text.as_deref());
+        let (fields, table) = (&record.nature, &self.sources.call_types);
+        let pin = Pin::of(fields);
         let common = fields.common_type.as_deref().map(|code| eido_meaning(code).map(Implied::from));
         let mut meanings: Vec<Implied> = Vec::new();
-        let mut unmapped = matches!(common, Some(None));
+        let mut unmapped = matches!(common, Some(None)).then_some(Unmapped::NotInTable);
         meanings.extend(common.flatten());
-        if let Some(code) = own {
-            let table = &self.sources.call_types;
-            let text = fields.call_type_text.as_deref();
-            match table.look_up(code).or_else(|| text.and_then(|text| table.look_up(text))) {
-                Some(meaning) => {
-                    // The agency's own table stands in for a common code that the registry does not know.
-                    unmapped = false;
-                    // Of equal danger the agency's own word is the more exact.
-                    meanings.insert(0, meaning.clone());
-                }
-                None if !meanings.is_empty() => self.gap("call_type", "call-type-not-in-table"),
-                None => unmapped = true,
+        let own = table.own(fields, &pin);
+        match own {
+            None => {}
+            Some((_, Ok(meaning))) => {
+                // The agency's own table stands in for a common code that the registry does not know.
+                unmapped = None;
+                // Of equal danger the agency's own word is the more exact.
+                meanings.insert(0, meaning.clone());
             }
+            Some((_, Err(why))) if !meanings.is_empty() => self.gap("call_type", why.name()),
+            Some((_, Err(why))) => unmapped = Some(why),
         }
         for code in &fields.further_call_types {
-            match self.sources.call_types.look_up(code) {
-                Some(meaning) => meanings.push(meaning.clone()),
-                None => unmapped = true,
+            match table.look_up(code, &pin) {
+                Ok(meaning) => meanings.push(meaning.clone()),
+                Err(why) => unmapped = unmapped.max(Some(why)),
             }
         }
         self.implied(&meanings);
-        let call_type = own.and_then(canonical_code);
-        if unmapped {
-            self.gap("nature", "call-type-not-in-table");
+        let call_type = own.and_then(|(code, _)| canonical_code(code));
+        if let Some(why) = unmapped {
+            self.gap("nature", why.name());
             // A nature that was answered for another call type does not vouch for this one.
             let changed = call_type.as_deref() != self.before.value("call_type");
             if changed && self.before.source("nature") == Some(Source::Answer) {
@@ -351,7 +349,7 @@ fn caller(record: &CallRecord) -> Option<&'static str> {
 mod tests {
     use super::super::{CallTypes, Narratives, Vocabulary, Zones};
     use super::*;
-    use crate::record::{AgencyId, Caution, Format, Point, RecordIdentity, SourceId};
+    use crate::record::{AgencyId, Caution, CodeSystem, Format, Point, RecordIdentity, SourceId};
     use std::collections::BTreeMap;
 
     fn sources() -> FactSources {
@@ -410,6 +408,27 @@ mod tests {
             whys(&sources().gather(&record(Some("MISC")), &Facts::default()).1)[0],
             ("nature", "call-type-says-nothing")
         );
+    }
+
+    #[test]
+    fn a_call_type_of_another_version_is_not_read_as_if_it_were_of_this_one() {
+        let mut pinned = sources();
+        let table = "code,vendor,version,nature\n25A01,MPDS,13.3,welfare-check\n";
+        pinned.call_types = CallTypes::read(table.as_bytes(), &pinned.vocabulary).0;
+        let mut call = record(Some("25A01"));
+        call.nature.declare(&CodeSystem { vendor: "mpds".to_owned(), version: Some("13.3".to_owned()) });
+        assert_eq!(pinned.gather(&call, &Facts::default()).0.value("nature"), Some("welfare-check"));
+        call.nature.call_type_version = Some("14".to_owned());
+        let (facts, gaps) = pinned.gather(&call, &Facts::default());
+        assert_eq!((facts.value("nature"), whys(&gaps)[0]), (None, ("nature", "call-type-version-mismatch")));
+        call.nature.common_type = Some("WELFARE".to_owned());
+        let (facts, gaps) = pinned.gather(&call, &Facts::default());
+        assert_eq!(facts.value("nature"), Some("welfare-check"), "the common code says it");
+        assert_eq!(whys(&gaps)[0], ("call_type", "call-type-version-mismatch"));
+        let mut other = record(Some("25A01"));
+        other.nature.call_type_vendor = Some("APCO".to_owned());
+        other.nature.declare(&CodeSystem { vendor: "MPDS".to_owned(), version: Some("13.3".to_owned()) });
+        assert_eq!(other.nature.call_type_version, None, "another vendor's version is not this one's");
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub(super) fn name(notice: &CadNotice) -> &'static str {
     match notice {
         CadNotice::TeamAccepted { .. } => "team-accepted",
         CadNotice::TeamMoved { .. } => "team-moved",
+        CadNotice::HandedOn { .. } => "handed-on",
         CadNotice::OrdinaryRoute { .. } => "ordinary-route",
         CadNotice::Backup { .. } => "backup",
         CadNotice::Cleared { .. } => "cleared",
@@ -59,7 +60,7 @@ fn update(record: &CallRecord, notice: &CadNotice, now: Timestamp) -> CallRecord
                 .dispositions
                 .push(DispositionNote { common_code: Some(apco_code.clone()), text: Some(disposition.clone()) });
         }
-        CadNotice::OrdinaryRoute { .. } | CadNotice::Backup { .. } => (),
+        CadNotice::HandedOn { .. } | CadNotice::OrdinaryRoute { .. } | CadNotice::Backup { .. } => (),
     }
     update.notes.push(Note { at: Some(now), text: words(notice) });
     update
@@ -70,6 +71,9 @@ fn words(notice: &CadNotice) -> String {
     match notice {
         CadNotice::TeamAccepted { program } => format!("FOURTH: {program} has accepted this call and responds"),
         CadNotice::TeamMoved { program, status } => format!("FOURTH: {program} is {}", point(*status)),
+        CadNotice::HandedOn { program } => {
+            format!("FOURTH: {program} hands this call on; it is the PSAP's while the next team is asked")
+        }
         CadNotice::OrdinaryRoute { why } => {
             format!("FOURTH: ordinary route, send police, fire or EMS as usual ({why})")
         }

@@ -130,7 +130,10 @@ impl Inner {
         let key = HeaderValue::from_str(&outgoing.effect.key).map_err(|_| "key-not-sendable")?;
         let mut headers = vec![(HeaderName::from_static(webhook::KEY_HEADER), key)];
         let (kind, destination, url, secret, body) = match &outgoing.effect.act {
-            Act::Offer { leg, plan, .. } | Act::Withdraw { leg, plan, .. } | Act::StandBack { leg, plan, .. } => {
+            Act::Offer { leg, plan, .. }
+            | Act::Withdraw { leg, plan, .. }
+            | Act::StandBack { leg, plan, .. }
+            | Act::Proceed { leg, plan } => {
                 let to = self.settings.destination(&plan.channel, &plan.program).ok_or("no-such-channel")?;
                 headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
                 let body = match webhook::body(outgoing, &self.settings) {
@@ -197,7 +200,7 @@ impl Inner {
                     ..recall
                 }
             }
-            Act::Withdraw { .. } | Act::StandBack { .. } => recall,
+            Act::Withdraw { .. } | Act::StandBack { .. } | Act::Proceed { .. } => recall,
             Act::TellCad(_) => Effort {
                 until: for_s(settings.cad_retry_for_s),
                 backoff_max: millis(settings.cad_backoff_max_ms),

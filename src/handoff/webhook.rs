@@ -7,6 +7,8 @@
 use super::settings::{ChannelKind, Secret, Settings};
 use crate::access::{Released, release};
 use crate::incident::{Act, Outgoing};
+use crate::policy::QueuePlace;
+use crate::record::ProgramId;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -35,6 +37,15 @@ struct Message<'a> {
     deadline: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_back_within_min: Option<u32>,
+    /// A tandem: who must all accept; the first leads.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    together: &'a [ProgramId],
+    /// A referral: who declined the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referred_by: Option<&'a ProgramId>,
+    /// Where the call stands in the order of the team's queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<&'a QueuePlace>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -56,12 +67,13 @@ pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Ve
         Act::Offer { leg, plan, .. } => ("offer", leg, plan),
         Act::Withdraw { leg, plan, .. } => ("withdraw", leg, plan),
         Act::StandBack { leg, plan, .. } => ("stand-back", leg, plan),
+        Act::Proceed { leg, plan } => ("proceed", leg, plan),
         Act::TellCad(_) => return None,
     };
     let (deadline, why) = match &outgoing.effect.act {
         Act::Offer { deadline, .. } => (Some(*deadline), None),
         Act::Withdraw { why, .. } | Act::StandBack { why, .. } => (None, Some(why.as_str())),
-        Act::TellCad(_) => (None, None),
+        Act::Proceed { .. } | Act::TellCad(_) => (None, None),
     };
     let offer = deadline.is_some();
     let facts: BTreeMap<&str, &str> = outgoing.facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
@@ -79,6 +91,9 @@ pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Ve
         },
         deadline,
         call_back_within_min: plan.call_back_within_min.filter(|_| offer),
+        together: &plan.together,
+        referred_by: plan.referred_by.as_ref().filter(|_| offer),
+        queue: plan.queue.as_ref().filter(|_| offer),
         why,
         reasons: reasons.into_iter().flatten().map(|one| Because { code: &one.code, text: &one.text }).collect(),
         // Taking an offer back needs nothing about the caller.

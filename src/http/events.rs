@@ -202,7 +202,7 @@ fn more_of(event: &Event) -> Value {
         Event::Offered { leg, plan, deadline } => {
             json!({ "leg": leg, "program": plan.program, "deadline": deadline })
         }
-        Event::Accepted { leg, .. } | Event::TimedOut { leg } => json!({ "leg": leg }),
+        Event::Accepted { leg, .. } | Event::HandedOn { leg, .. } | Event::TimedOut { leg } => json!({ "leg": leg }),
         Event::Declined { leg, cause, .. } => json!({ "leg": leg, "cause": cause }),
         Event::Withdrawn { leg, why } | Event::StoodBack { leg, why } => json!({ "leg": leg, "why": why }),
         Event::AnsweredLate { leg, answer } => json!({ "leg": leg, "answer": answer }),

@@ -170,6 +170,7 @@ fn handler(handler: Handler) -> MethodRouter<State> {
         Handler::Alive => get(operations::alive),
         Handler::Ready => get(operations::ready),
         Handler::Metrics => get(operations::metrics),
+        Handler::Unmapped => get(operations::unmapped),
         Handler::Description => get(|| async { ([(header::CONTENT_TYPE, "application/yaml")], DESCRIPTION) }),
     }
 }

@@ -27,6 +27,7 @@ pub enum Handler {
     Alive,
     Ready,
     Metrics,
+    Unmapped,
     Description,
 }
 
@@ -215,6 +216,15 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         action: Some(Action::SeeOperations),
         ..open(Handler::Metrics, "/metrics", "Metrics for Prometheus", Gives::Text("text/plain"))
+    },
+    Operation {
+        action: Some(Action::SeeOperations),
+        ..open(
+            Handler::Unmapped,
+            "/v1/call-types/unmapped",
+            "Call types that the policy's table said nothing of since the start, the most frequent first",
+            Gives::Shape("UnmappedCallTypes"),
+        )
     },
     open(Handler::Description, "/v1/openapi.yaml", "This description", Gives::Text("application/yaml")),
 ];

@@ -1,13 +1,16 @@
-//! Health, readiness and metrics.
+//! Health, readiness, metrics, and what the policy does not know.
 
 use super::State;
 use super::layers::json;
+use crate::call_processing::RefusedPolicy;
+use crate::policy::PolicyIdentity;
 use crate::telemetry;
 use axum::extract;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json as object;
+use std::sync::Arc;
 
 type Shared = extract::State<State>;
 
@@ -22,7 +25,8 @@ pub(super) async fn ready(state: Shared) -> Response {
     let policy = state.desk.policy();
     let readiness = Readiness::of(&Signs {
         journal: state.desk.journal().ready(),
-        policy: policy.as_ref().map_or("", |policy| policy.identity().revision.as_str()),
+        policy: policy.as_ref().map(|policy| policy.identity()),
+        refused: state.desk.refused_policy(),
         undelivered,
         undelivered_max: state.undelivered_max,
         stopping: *state.shutdown.borrow(),
@@ -39,10 +43,16 @@ pub(super) async fn metrics(state: Shared) -> Response {
     (kind, state.metrics.render()).into_response()
 }
 
+/// `GET /v1/call-types/unmapped`: what to add to `call_types.csv`.
+pub(super) async fn unmapped(state: Shared) -> Response {
+    json(StatusCode::OK, &state.desk.unmapped_call_types())
+}
+
 /// What readiness is judged by.
 struct Signs<'a> {
     journal: bool,
-    policy: &'a str,
+    policy: Option<&'a PolicyIdentity>,
+    refused: Option<Arc<RefusedPolicy>>,
     undelivered: usize,
     undelivered_max: usize,
     stopping: bool,
@@ -66,6 +76,9 @@ struct Part {
 struct Policy<'a> {
     ready: bool,
     revision: &'a str,
+    digest: &'a str,
+    /// What lies in the folder instead and may not be loaded: the policy in force is older than its author thinks.
+    refused: Option<Arc<RefusedPolicy>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,12 +90,18 @@ struct Outbox {
 
 impl<'a> Readiness<'a> {
     fn of(signs: &Signs<'a>) -> Self {
-        let policy = !signs.policy.is_empty();
+        let policy = signs.policy.is_some();
+        let refused = signs.refused.clone();
         let outbox = signs.undelivered <= signs.undelivered_max;
         Self {
             ready: signs.journal && policy && outbox && !signs.stopping,
             journal: Part { ready: signs.journal },
-            policy: Policy { ready: policy, revision: signs.policy },
+            policy: Policy {
+                ready: policy,
+                revision: signs.policy.map_or("", |policy| &policy.revision),
+                digest: signs.policy.map_or("", |policy| &policy.digest),
+                refused,
+            },
             outbox: Outbox { ready: outbox, undelivered: signs.undelivered, undelivered_max: signs.undelivered_max },
             stopping: signs.stopping,
         }
@@ -93,18 +112,30 @@ impl<'a> Readiness<'a> {
 mod tests {
     use super::*;
 
-    fn signs() -> Signs<'static> {
-        Signs { journal: true, policy: "2026-1", undelivered: 3, undelivered_max: 3, stopping: false }
+    fn signs(policy: &PolicyIdentity) -> Signs<'_> {
+        Signs {
+            journal: true,
+            policy: Some(policy),
+            refused: None,
+            undelivered: 3,
+            undelivered_max: 3,
+            stopping: false,
+        }
+    }
+
+    fn policy() -> PolicyIdentity {
+        PolicyIdentity { id: "test".to_owned(), revision: "2026-1".to_owned(), digest: "ab".to_owned() }
     }
 
     #[test]
     fn ready_only_where_every_part_is() {
-        assert!(Readiness::of(&signs()).ready);
+        let policy = policy();
+        assert!(Readiness::of(&signs(&policy)).ready);
         for bad in [
-            Signs { journal: false, ..signs() },
-            Signs { policy: "", ..signs() },
-            Signs { undelivered: 4, ..signs() },
-            Signs { stopping: true, ..signs() },
+            Signs { journal: false, ..signs(&policy) },
+            Signs { policy: None, ..signs(&policy) },
+            Signs { undelivered: 4, ..signs(&policy) },
+            Signs { stopping: true, ..signs(&policy) },
         ] {
             assert!(!Readiness::of(&bad).ready);
         }
@@ -112,9 +143,26 @@ mod tests {
 
     #[test]
     fn readiness_names_the_part_that_is_not() {
-        let sent = serde_json::to_value(Readiness::of(&Signs { undelivered: 9, ..signs() })).unwrap();
+        let sent = serde_json::to_value(Readiness::of(&Signs { undelivered: 9, ..signs(&policy()) })).unwrap();
         assert_eq!(sent["journal"]["ready"], true);
         assert_eq!(sent["outbox"], object!({ "ready": false, "undelivered": 9, "undelivered_max": 3 }));
+        crate::http::shapes::tests::assert_fits(&sent, "Readiness");
+    }
+
+    #[test]
+    fn a_refused_policy_is_shown_and_the_last_good_one_keeps_the_adapter_ready() {
+        let refused = RefusedPolicy {
+            digest: Some("cd".to_owned()),
+            since: "2026-05-01T20:00:00Z".parse().unwrap(),
+            faults: vec!["policy.toml line 7, `rule`: no program is named `cso`".to_owned()],
+            faults_total: 1,
+        };
+        let policy = policy();
+        let sent = serde_json::to_value(Readiness::of(&Signs { refused: Some(Arc::new(refused)), ..signs(&policy) }));
+        let sent = sent.unwrap();
+        assert_eq!((&sent["ready"], &sent["policy"]["digest"]), (&object!(true), &object!("ab")));
+        assert_eq!(sent["policy"]["refused"]["digest"], "cd");
+        assert_eq!(sent["policy"]["refused"]["faults"][0], "policy.toml line 7, `rule`: no program is named `cso`");
         crate::http::shapes::tests::assert_fits(&sent, "Readiness");
     }
 

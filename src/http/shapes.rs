@@ -76,16 +76,19 @@ const STATUSES: &[&str] = &[
 const PHASES: &[&str] = &["assessed", "ordinary", "offered", "with-team", "closed"];
 const LEG_STATES: &[&str] = &[
     "offered",
+    "agreed",
     "accepted",
     "en-route",
     "on-scene",
     "with-person",
+    "accompanying",
     "declined",
     "timed-out",
     "unreachable",
     "withdrawn",
     "stood-back",
     "returned",
+    "handed-on",
     "cleared",
 ];
 const DISPOSITIONS: &[&str] = &[
@@ -117,7 +120,11 @@ pub const SHAPES: &[Shape] = &[
             or_null("format", Holds::OneOf(&["eido-json", "cad-export-xml", "delimited"]), "The format recognised"),
             always("repairs", Holds::ListOf("Repair"), "What the decoder mended"),
             always("unknown_fields", Holds::Texts, "Paths of unknown fields, kept in the raw bytes"),
-            always("facts", Holds::Any, "By name of the fact: its `value` and its `source`"),
+            always(
+                "facts",
+                Holds::Any,
+                "By name of the fact: its `value`, its `source`, and `heard`: the narrative's cues, as terms of the lexicon",
+            ),
             always("status", Holds::OneOf(STATUSES), "One status from the closed set"),
             or_null("because", Holds::Text, "The row of an `ineligible`, the reason of a `not-assessed`"),
             always("route", Holds::Text, "`ordinary`, or the program that comes first"),
@@ -129,7 +136,11 @@ pub const SHAPES: &[Shape] = &[
             or_null("nearest_flip", Holds::Any, "The smallest change of facts that would change the route"),
             always("steps", Holds::Any, "The legs of the route in the order they are tried"),
             always("automatic", Holds::Boolean, "May be offered without a call-taker's key"),
-            always("follow_up_h", Holds::Any, "Hours after contact at which a follow-up is owed"),
+            always(
+                "follow_up",
+                Holds::Any,
+                "Follow-ups owed: hours after contact from which and within which, and by whom",
+            ),
             always("gaps", Holds::Any, "What could not be learnt"),
             always("policy", Holds::Shape("Policy"), "The exact policy that decided"),
             always("decide_ns", Holds::Integer, "Nanoseconds spent deciding"),
@@ -269,8 +280,8 @@ pub const SHAPES: &[Shape] = &[
         members: &[
             always(
                 "status",
-                Holds::OneOf(&["en-route", "on-scene", "with-person", "cleared", "returned"]),
-                "`returned` hands the call back to the centre",
+                Holds::OneOf(&["en-route", "on-scene", "with-person", "cleared", "returned", "handed-on"]),
+                "`returned` hands the call back to the centre, `handed-on` a phone team's on to the next team",
             ),
             maybe("disposition", Holds::OneOf(DISPOSITIONS), "What came of it, with `cleared` only"),
             maybe("why", Holds::Text, "A kebab-case reason, with `returned` only"),
@@ -289,9 +300,32 @@ pub const SHAPES: &[Shape] = &[
         members: &[
             always("ready", Holds::Boolean, "It would"),
             always("journal", Holds::Any, "`ready`"),
-            always("policy", Holds::Any, "`ready` and `revision`"),
+            always(
+                "policy",
+                Holds::Any,
+                "`ready`, `revision`, `digest`, and `refused`: what lies in its folder and may not be loaded, with its faults",
+            ),
             always("outbox", Holds::Any, "`ready`, `undelivered` and `undelivered_max`"),
             always("stopping", Holds::Boolean, "The adapter was asked to stop"),
+        ],
+    },
+    Shape {
+        name: "UnmappedCallTypes",
+        about: "Call types that the policy's table said nothing of.",
+        open: false,
+        members: &[
+            always("codes", Holds::ListOf("UnmappedCallType"), "The most frequent first"),
+            always("records_not_listed", Holds::Integer, "Records whose code is not listed: too many, or no code"),
+        ],
+    },
+    Shape {
+        name: "UnmappedCallType",
+        about: "One such call type.",
+        open: false,
+        members: &[
+            always("code", Holds::Text, "As the agency wrote it"),
+            always("why", Holds::OneOf(&["call-type-not-in-table", "call-type-version-mismatch"]), "Why"),
+            always("records", Holds::Integer, "Records that carried it"),
         ],
     },
     Shape {

@@ -185,6 +185,7 @@ enum StatusName {
     WithPerson,
     Cleared,
     Returned,
+    HandedOn,
 }
 
 impl GivenStatus {
@@ -198,6 +199,7 @@ impl GivenStatus {
             (StatusName::Cleared, Some(disposition), None) => Ok(Command::ClearLeg { leg, disposition, by }),
             (StatusName::Cleared, None, None) => fault("`cleared` needs a disposition", "$.disposition"),
             (StatusName::Returned, None, Some(why)) if is_code(&why) => Ok(Command::ReturnLeg { leg, why, by }),
+            (StatusName::HandedOn, None, None) => Ok(Command::HandOnLeg { leg, by }),
             (StatusName::Returned, None, _) => {
                 fault("`returned` needs a reason of `a-z`, `0-9` and `-`, 64 at most, such as `needs-police`", "$.why")
             }
@@ -283,6 +285,8 @@ mod tests {
             let expected = Command::MoveLeg { leg: leg.clone(), status, by: by.clone() };
             assert_eq!(read(&format!("{{\"status\":\"{name}\"}}")).unwrap(), expected);
         }
+        let handed_on = read(r#"{"status":"handed-on"}"#).unwrap();
+        assert_eq!(handed_on, Command::HandOnLeg { leg: leg.clone(), by: by.clone() });
         let cleared = read(r#"{"status":"cleared","disposition":"could-not-locate"}"#).unwrap();
         let disposition = Disposition::CouldNotLocate;
         assert_eq!(cleared, Command::ClearLeg { leg: leg.clone(), disposition, by: by.clone() });

@@ -98,6 +98,13 @@ pub enum Command {
         /// Who.
         by: Actor,
     },
+    /// The owning phone team hands the call on to the next step of the chain.
+    HandOnLeg {
+        /// The leg.
+        leg: LegId,
+        /// Who.
+        by: Actor,
+    },
     /// Back-up. Never refused.
     Backup {
         /// The leg, where a team asks.

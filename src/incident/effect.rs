@@ -20,7 +20,7 @@ pub struct Effect {
 
 impl Effect {
     /// The key of an effect: the incident, the version of the event that made it, and what it does
-    /// (`offer`, `withdraw`, `stand-back`, `cad`). One event makes at most one effect.
+    /// (`offer`, `withdraw`, `stand-back`, `proceed`, `cad`). One event makes at most one effect of a kind.
     #[must_use]
     pub fn key_of(incident: &IncidentId, version: u64, what: &str) -> String {
         format!("{incident}.{version}.{what}")
@@ -58,6 +58,13 @@ pub enum Act {
         /// Why.
         why: String,
     },
+    /// Tell a team that had agreed first that its tandem is whole: go.
+    Proceed {
+        /// The leg.
+        leg: LegId,
+        /// How it was asked.
+        plan: LegPlan,
+    },
     /// Tell the CAD.
     TellCad(CadNotice),
 }
@@ -70,6 +77,7 @@ impl Act {
             Self::Offer { .. } => "offer",
             Self::Withdraw { .. } => "withdraw",
             Self::StandBack { .. } => "stand-back",
+            Self::Proceed { .. } => "proceed",
             Self::TellCad(_) => "cad",
         }
     }
@@ -90,6 +98,11 @@ pub enum CadNotice {
         program: ProgramId,
         /// `en-route`, `on-scene`, `with-person`, `cleared`.
         status: TimePoint,
+    },
+    /// A phone team handed the call on: the next team is being asked, and the PSAP owns the call meanwhile.
+    HandedOn {
+        /// The program.
+        program: ProgramId,
     },
     /// The call is on the ordinary route; send police, fire or EMS as usual.
     OrdinaryRoute {

@@ -70,7 +70,7 @@ pub enum Event {
         /// Kebab-case reason (`attempts-exhausted`, `refused-422`, `no-such-channel`, …).
         why: String,
     },
-    /// A team's acceptance: from here it owns the call.
+    /// A team's acceptance: from here it owns the call. Of a tandem the lead owns it from the second acceptance on.
     Accepted {
         /// The leg.
         leg: LegId,
@@ -111,6 +111,13 @@ pub enum Event {
         leg: LegId,
         /// Which of the three.
         status: TimePoint,
+        /// Who.
+        by: Actor,
+    },
+    /// A phone team that had the call handed it on to the next step of the chain; the PSAP owns it meanwhile.
+    HandedOn {
+        /// The leg.
+        leg: LegId,
         /// Who.
         by: Actor,
     },

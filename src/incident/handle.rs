@@ -2,8 +2,8 @@
 
 use super::event::{Actor, BackupService, DeclineCause, Disposition};
 use super::legs::{bar_refusal, barring, point_name};
-use super::{AssessmentCause, Command, Event, Incident, LegState, Owner, Phase, Refusal};
-use crate::policy::{Mode, Route, RouteStep, Status};
+use super::{Act, AssessmentCause, Command, Event, Incident, Leg, LegState, Owner, Phase, Refusal};
+use crate::policy::{Mode, ProgramKind, Route, RouteStep, Status};
 use crate::record::{LegId, TimePoint};
 use jiff::Timestamp;
 
@@ -60,6 +60,7 @@ fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
         | Command::MoveLeg { .. }
         | Command::ClearLeg { .. }
         | Command::ReturnLeg { .. }
+        | Command::HandOnLeg { .. }
         | Command::Backup { .. }
         | Command::ReportHazard { .. }
         | Command::EffectDelivered { .. }
@@ -75,11 +76,14 @@ fn may_be_answered_late(state: LegState) -> bool {
             true
         }
         LegState::Offered
+        | LegState::Agreed
         | LegState::Accepted
         | LegState::EnRoute
         | LegState::OnScene
         | LegState::WithPerson
+        | LegState::Accompanying
         | LegState::Returned
+        | LegState::HandedOn
         | LegState::Cleared => false,
     }
 }
@@ -103,15 +107,34 @@ impl Draft {
     }
 
     fn time_out(&mut self) {
-        let due: Vec<LegId> =
-            self.state.open_legs().filter(|leg| leg.deadline <= self.now).map(|leg| leg.id.clone()).collect();
+        let due = |leg: &&Leg| leg.state == LegState::Offered && leg.deadline <= self.now;
+        let due: Vec<LegId> = self.state.open_legs().filter(due).map(|leg| leg.id.clone()).collect();
         for leg in due {
             self.push(Event::TimedOut { leg });
+        }
+        self.part_tandems();
+    }
+
+    /// A tandem is whole or nothing: where one half will not come, the other is told that it need not.
+    fn part_tandems(&mut self) {
+        let alone = |leg: &&Leg| {
+            !leg.plan.together.is_empty() && self.state.partner(&leg.id).is_none_or(|partner| !partner.state.holds())
+        };
+        let alone: Vec<(LegId, String)> = self
+            .state
+            .open_legs()
+            .filter(alone)
+            .map(|leg| (leg.id.clone(), self.state.partner(&leg.id).map_or("gone", |partner| partner.state.name())))
+            .map(|(leg, why)| (leg, format!("partner-{why}")))
+            .collect();
+        for (leg, why) in alone {
+            self.push(Event::Withdrawn { leg, why });
         }
     }
 
     /// Where the last open leg of a step has ended, the next step is offered or the call comes back.
     fn settle(&mut self) {
+        self.part_tandems();
         if self.state.phase == Phase::Offered && self.state.open_legs().next().is_none() {
             self.offer_next();
         }
@@ -134,6 +157,7 @@ impl Draft {
             Command::MoveLeg { leg, status, by } => self.move_leg(leg, *status, by)?,
             Command::ClearLeg { leg, disposition, by } => self.clear(leg, *disposition, by)?,
             Command::ReturnLeg { leg, why, by: _ } => self.give_back(leg, why)?,
+            Command::HandOnLeg { leg, by } => self.hand_on(leg, by)?,
             Command::Backup { leg, service, team_requested, by } => {
                 self.backup(leg.as_ref(), *service, *team_requested, by);
             }
@@ -150,8 +174,9 @@ impl Draft {
                 }
             }
             Command::EffectUndeliverable { key, why } => {
-                if self.state.outstanding.contains_key(key) {
+                if let Some(effect) = self.state.outstanding.get(key).cloned() {
                     self.push(Event::Undeliverable { key: key.clone(), why: why.clone() });
+                    self.not_told_to_proceed(&effect.act);
                 }
             }
             Command::Tick => {}
@@ -269,14 +294,54 @@ impl Draft {
 
     fn accept(&mut self, id: &LegId, by: &Actor) -> Result<(), Refusal> {
         let leg = self.state.leg(id).ok_or(Refusal::NoSuchLeg)?;
-        if leg.state.owns() {
+        if leg.state.owns() || matches!(leg.state, LegState::Agreed | LegState::Accompanying) {
             return Ok(());
         }
         if leg.state != LegState::Offered {
             return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
         }
         self.push(Event::Accepted { leg: id.clone(), by: by.clone() });
-        self.withdraw_open("taken-by-other");
+        // The first half of a tandem takes nothing from anybody.
+        if self.state.owning_leg().is_some() {
+            self.withdraw_open("taken-by-other");
+        }
+        Ok(())
+    }
+
+    /// The team beside the owner goes, or will not come. Before the owner has arrived the tandem is no tandem, and the
+    /// call comes back; a team on scene sees more than the policy and keeps it.
+    fn part(&mut self, id: &LegId) {
+        let arrived = self.state.owning_leg().is_some_and(|lead| lead.state.has_arrived());
+        if arrived {
+            self.push(Event::Withdrawn { leg: id.clone(), why: "left".to_owned() });
+            return;
+        }
+        if let Some(lead) = self.state.owning_leg().map(|lead| lead.id.clone()) {
+            self.push(Event::StoodBack { leg: lead, why: "partner-left".to_owned() });
+        }
+        self.return_to_ordinary("partner-left", Some(id.clone()));
+    }
+
+    /// Half a tandem that could not be told to go is a team without its partner.
+    fn not_told_to_proceed(&mut self, act: &Act) {
+        let Act::Proceed { leg, .. } = act else { return };
+        let holds = self.state.leg(leg).is_some_and(|leg| leg.state.holds());
+        if holds && self.state.owning_leg().is_some_and(|lead| !lead.state.has_arrived()) {
+            self.take_back("tandem-not-told", "tandem-not-told");
+        }
+    }
+
+    fn hand_on(&mut self, id: &LegId, by: &Actor) -> Result<(), Refusal> {
+        if self.state.leg(id).is_some_and(|leg| leg.state == LegState::HandedOn) {
+            return Ok(());
+        }
+        let leg = self.state.owned(id, "handed-on")?;
+        if leg.plan.kind != ProgramKind::Phone {
+            // Who stands before the person does not pass on what it cannot do: it gives the call back.
+            let (stands, asked) = (leg.state.name().to_owned(), "handed-on".to_owned());
+            return Err(Refusal::OutOfOrder { stands, asked });
+        }
+        self.push(Event::HandedOn { leg: id.clone(), by: by.clone() });
         Ok(())
     }
 
@@ -290,7 +355,11 @@ impl Draft {
             self.return_to_ordinary("declined-after-acceptance", Some(id.clone()));
             return Ok(());
         }
-        if leg.state != LegState::Offered {
+        if leg.state == LegState::Accompanying {
+            self.part(id);
+            return Ok(());
+        }
+        if !matches!(leg.state, LegState::Offered | LegState::Agreed) {
             return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
         }
         self.push(Event::Declined { leg: id.clone(), cause, by: by.clone() });
@@ -305,7 +374,11 @@ impl Draft {
     fn move_leg(&mut self, id: &LegId, status: TimePoint, by: &Actor) -> Result<(), Refusal> {
         let leg = self.state.leg(id).ok_or(Refusal::NoSuchLeg)?;
         let reported = self.state.moved.contains(&(id.clone(), status));
-        if reported && (leg.state.owns() || leg.state == LegState::Cleared) {
+        if reported && (leg.state.holds() || leg.state == LegState::Cleared) {
+            return Ok(());
+        }
+        if leg.state == LegState::Accompanying && LegState::of_status(status).is_some() {
+            self.push(Event::TeamMoved { leg: id.clone(), status, by: by.clone() });
             return Ok(());
         }
         let leg = self.state.owned(id, point_name(status))?;
@@ -322,6 +395,10 @@ impl Draft {
         if self.state.leg(id).is_some_and(|leg| leg.state == LegState::Cleared) {
             return Ok(());
         }
+        if self.state.leg(id).is_some_and(|leg| leg.state == LegState::Accompanying) {
+            self.part(id);
+            return Ok(());
+        }
         self.state.owned(id, "cleared")?;
         self.push(Event::Cleared { leg: id.clone(), disposition, by: by.clone() });
         self.push(Event::Closed { why: "cleared".to_owned() });
@@ -330,6 +407,10 @@ impl Draft {
 
     fn give_back(&mut self, id: &LegId, why: &str) -> Result<(), Refusal> {
         if self.state.leg(id).is_some_and(|leg| leg.state == LegState::Returned) {
+            return Ok(());
+        }
+        if self.state.leg(id).is_some_and(|leg| leg.state == LegState::Accompanying) {
+            self.part(id);
             return Ok(());
         }
         self.state.owned(id, "returned")?;
@@ -363,6 +444,10 @@ impl Draft {
     }
 
     pub(super) fn return_to_ordinary(&mut self, why: &str, leg: Option<LegId>) {
+        let beside = self.state.accompanying_leg().map(|beside| beside.id.clone());
+        if let Some(beside) = beside.filter(|beside| Some(beside) != leg.as_ref()) {
+            self.push(Event::StoodBack { leg: beside, why: why.to_owned() });
+        }
         self.push(Event::ReturnedToOrdinary { why: why.to_owned(), leg });
     }
 }

@@ -10,16 +10,19 @@ impl LegState {
     pub fn name(self) -> &'static str {
         match self {
             Self::Offered => "offered",
+            Self::Agreed => "agreed",
             Self::Accepted => "accepted",
             Self::EnRoute => "en-route",
             Self::OnScene => "on-scene",
             Self::WithPerson => "with-person",
+            Self::Accompanying => "accompanying",
             Self::Declined => "declined",
             Self::TimedOut => "timed-out",
             Self::Unreachable => "unreachable",
             Self::Withdrawn => "withdrawn",
             Self::StoodBack => "stood-back",
             Self::Returned => "returned",
+            Self::HandedOn => "handed-on",
             Self::Cleared => "cleared",
         }
     }
@@ -30,14 +33,23 @@ impl LegState {
         match self {
             Self::Accepted | Self::EnRoute | Self::OnScene | Self::WithPerson => true,
             Self::Offered
+            | Self::Agreed
+            | Self::Accompanying
             | Self::Declined
             | Self::TimedOut
             | Self::Unreachable
             | Self::Withdrawn
             | Self::StoodBack
             | Self::Returned
+            | Self::HandedOn
             | Self::Cleared => false,
         }
+    }
+
+    /// True while the call is on this leg's hands: asked, agreed, owning it or beside the owner.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self.owns() || matches!(self, Self::Offered | Self::Agreed | Self::Accompanying)
     }
 
     /// How far along the way to the person an owning team is; `None` for every other state.
@@ -48,12 +60,15 @@ impl LegState {
             Self::OnScene => Some(2),
             Self::WithPerson => Some(3),
             Self::Offered
+            | Self::Agreed
+            | Self::Accompanying
             | Self::Declined
             | Self::TimedOut
             | Self::Unreachable
             | Self::Withdrawn
             | Self::StoodBack
             | Self::Returned
+            | Self::HandedOn
             | Self::Cleared => None,
         }
     }
@@ -131,12 +146,12 @@ impl Incident {
     /// The leg, where its team owns the call.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchLeg`], [`Refusal::OutOfOrder`] while it is still on offer, [`Refusal::NoLongerYours`] after.
+    /// [`Refusal::NoSuchLeg`], [`Refusal::OutOfOrder`] while it is still on offer or is beside the owner, [`Refusal::NoLongerYours`] after.
     pub(super) fn owned(&self, id: &LegId, asked: &str) -> Result<&Leg, Refusal> {
         let leg = self.leg(id).ok_or(Refusal::NoSuchLeg)?;
         if leg.state.owns() {
             Ok(leg)
-        } else if leg.state == LegState::Offered {
+        } else if leg.state.holds() {
             Err(Refusal::OutOfOrder { stands: leg.state.name().to_owned(), asked: asked.to_owned() })
         } else {
             Err(Refusal::NoLongerYours { why: self.ended_why(leg) })

@@ -12,7 +12,7 @@ use super::event::{Actor, AssessmentCause, BackupService, RecordReceived};
 use super::handle::Draft;
 use super::legs::{barring, bars};
 use super::transition::{element_key, ended_by_source};
-use super::{Event, Incident, Leg, Phase};
+use super::{Event, Incident, Leg, LegState, Phase};
 use crate::facts::Facts;
 use crate::policy::{Decision, LegPlan, Mode, RouteStep, Status};
 use crate::record::{LegId, Lifecycle, UnitStatus};
@@ -85,7 +85,13 @@ impl Draft {
 
     fn recall_team(&mut self, decision: &Decision) {
         let Some(leg) = self.state.owning_leg().cloned() else { return };
-        match self.state.against(decision, &leg) {
+        // Of a tandem, what is against either half is against both.
+        let beside = self.state.accompanying_leg().and_then(|beside| self.state.against(decision, beside));
+        let against = match (self.state.against(decision, &leg), beside) {
+            (danger @ Some(Against::Danger { .. }), _) | (danger, None) => danger,
+            (_, beside) => beside,
+        };
+        match against {
             Some(Against::Danger { row }) => {
                 self.take_back(&row, "hazard");
                 // The ordinary route brings police to the call; a team that is there already needs them for itself.
@@ -115,8 +121,10 @@ impl Draft {
                 if lifecycle != Lifecycle::Cancelled || leg.state.has_arrived() {
                     return;
                 }
-                let leg = leg.id.clone();
-                self.push(Event::StoodBack { leg, why: why.to_owned() });
+                let beside = self.state.accompanying_leg().map(|leg| leg.id.clone());
+                for leg in beside.into_iter().chain([leg.id.clone()]) {
+                    self.push(Event::StoodBack { leg, why: why.to_owned() });
+                }
             }
             Phase::Offered => self.withdraw_open(why),
             Phase::Assessed | Phase::Ordinary if recalled => return,
@@ -159,8 +167,11 @@ impl Draft {
     pub(super) fn first_offerable(&self, steps: &[RouteStep]) -> Option<Vec<LegPlan>> {
         let decision = self.state.decision.as_ref()?;
         steps.iter().find_map(|step| {
-            let plans: Vec<_> = step.legs.iter().filter(|plan| barring(decision, plan).is_none()).cloned().collect();
-            (!plans.is_empty()).then_some(plans)
+            let may = |plan: &&LegPlan| barring(decision, plan).is_none() && self.state.is_referred(plan);
+            let plans: Vec<_> = step.legs.iter().filter(may).cloned().collect();
+            // Half a tandem is not offered.
+            let whole = plans.iter().all(|plan| plan.together.is_empty() || plans.len() == plan.together.len());
+            (!plans.is_empty() && whole).then_some(plans)
         })
     }
 }
@@ -189,6 +200,12 @@ impl Incident {
             .exclusions
             .iter()
             .any(|exclusion| exclusion.for_want_of.is_empty() && !known.contains(exclusion.id.as_str()))
+    }
+
+    /// True but for a referral whose program has not declined the last time it was asked.
+    fn is_referred(&self, plan: &LegPlan) -> bool {
+        let Some(by) = &plan.referred_by else { return true };
+        self.legs.iter().rev().find(|leg| leg.plan.program == *by).is_some_and(|leg| leg.state == LegState::Declined)
     }
 
     /// What is new against any leg on offer; danger before doubt.

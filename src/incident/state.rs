@@ -40,6 +40,8 @@ pub enum Phase {
 pub enum LegState {
     /// On offer.
     Offered,
+    /// Of a tandem: this team has accepted, and its partner has not answered yet. The PSAP owns the call.
+    Agreed,
     /// Accepted: this team owns the call.
     Accepted,
     /// On the way.
@@ -48,6 +50,8 @@ pub enum LegState {
     OnScene,
     /// With the person.
     WithPerson,
+    /// Of a tandem: beside the team that leads and owns the call.
+    Accompanying,
     /// Declined by the team.
     Declined,
     /// The deadline passed.
@@ -60,6 +64,8 @@ pub enum LegState {
     StoodBack,
     /// Handed back by the team.
     Returned,
+    /// Handed on by a phone team to the next step of the chain.
+    HandedOn,
     /// Done.
     Cleared,
 }
@@ -173,9 +179,25 @@ impl Incident {
         self.legs.iter().find(|leg| leg.id == *id)
     }
 
-    /// The legs on offer now.
+    /// The legs on offer now, and those of a tandem whose partner has not answered yet.
     pub fn open_legs(&self) -> impl Iterator<Item = &Leg> + '_ {
-        self.legs.iter().filter(|leg| leg.state == LegState::Offered)
+        self.legs.iter().filter(|leg| matches!(leg.state, LegState::Offered | LegState::Agreed))
+    }
+
+    /// The other leg of a tandem: it was offered beside this one, the lead's first.
+    #[must_use]
+    pub fn partner(&self, id: &LegId) -> Option<&Leg> {
+        let place = self.legs.iter().position(|leg| leg.id == *id)?;
+        let leg = self.legs.get(place)?;
+        let leads = leg.plan.together.first()? == &leg.plan.program;
+        let partner = self.legs.get(if leads { place.checked_add(1)? } else { place.checked_sub(1)? })?;
+        (partner.plan.together == leg.plan.together).then_some(partner)
+    }
+
+    /// The leg beside the owning one, where a tandem has the call.
+    #[must_use]
+    pub fn accompanying_leg(&self) -> Option<&Leg> {
+        self.legs.iter().find(|leg| leg.state == LegState::Accompanying)
     }
 
     /// The leg whose team owns the call, if one does.
@@ -195,7 +217,8 @@ impl Incident {
         if self.phase != Phase::Offered {
             return None;
         }
-        let due = self.open_legs().map(|leg| leg.deadline).min();
+        let unanswered = self.open_legs().filter(|leg| leg.state == LegState::Offered);
+        let due = unanswered.map(|leg| leg.deadline).min();
         // An offered call without an open leg is one whose next step was not appended: overdue since the last deadline.
         Some(due.or_else(|| self.legs.last().map(|leg| leg.deadline)).unwrap_or(Timestamp::MIN))
     }

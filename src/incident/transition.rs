@@ -1,9 +1,9 @@
-//! The single transition function: one event changes the state and makes at most one effect, live and at recovery alike.
+//! The single transition function: one event changes the state and makes at most one effect of a kind, live and at recovery alike.
 
 use super::event::{BackupService, Disposition, RecordReceived};
 use super::{Act, CadNotice, Effect, Event, Incident, Leg, LegState, Owner, Phase};
 use crate::facts::Facts;
-use crate::policy::{Decision, LegPlan, Mode, RouteStep, Status};
+use crate::policy::{Decision, LegPlan, Mode, ProgramKind, RouteStep, Status};
 use crate::record::{LegId, Lifecycle, ProgramId, TimePoint};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -15,7 +15,12 @@ impl Incident {
     /// [`Incident::handle`]'s to say. Effects and their keys depend on the state and the event only.
     pub fn on(&mut self, event: &Event, at: Timestamp) -> Vec<Effect> {
         self.version = self.version.saturating_add(1);
-        self.apply(event, at).map(|act| self.issue(act)).into_iter().collect()
+        let act = self.apply(event, at);
+        let further = match event {
+            Event::Accepted { leg, by: _ } => self.go_ahead(leg),
+            _ => None,
+        };
+        act.into_iter().chain(further).map(|act| self.issue(act)).collect()
     }
 
     fn apply(&mut self, event: &Event, at: Timestamp) -> Option<Act> {
@@ -32,7 +37,8 @@ impl Incident {
             }
             Event::Undeliverable { key, why } => self.on_undeliverable(key, why),
             Event::Accepted { leg, by: _ } => self.on_accepted(leg, at),
-            Event::Declined { leg, cause: _, by: _ } => self.end_leg(leg, LegState::Declined),
+            Event::Declined { leg, cause: _, by: _ } => self.on_declined(leg),
+            Event::HandedOn { leg, by: _ } => self.on_handed_on(leg),
             Event::TimedOut { leg } => self.end_leg(leg, LegState::TimedOut),
             Event::Withdrawn { leg, why } => self.on_withdrawn(leg, why),
             Event::AnsweredLate { leg, answer } => self.on_answered_late(leg, answer),
@@ -150,17 +156,61 @@ impl Incident {
         match effect.act {
             // A team that was not reached may still be on its way into danger: the PSAP must call it.
             Act::StandBack { .. } => Some(ordinary_route("team-not-told-to-stand-back")),
-            Act::Offer { .. } | Act::Withdraw { .. } | Act::TellCad(_) => None,
+            Act::Offer { .. } | Act::Withdraw { .. } | Act::Proceed { .. } | Act::TellCad(_) => None,
         }
     }
 
     fn on_accepted(&mut self, leg: &LegId, at: Timestamp) -> Option<Act> {
-        let program = self.end_offer(leg, LegState::Accepted)?;
-        self.owner = Owner::Team(leg.clone());
+        let lead = if self.leg(leg)?.plan.together.is_empty() {
+            leg.clone()
+        } else {
+            self.end_offer(leg, LegState::Agreed)?;
+            let partner = self.partner(leg).filter(|partner| partner.state == LegState::Agreed)?.id.clone();
+            // Both have accepted: the one named first owns the call, the other comes beside it.
+            let plan = &self.leg(leg)?.plan;
+            let (lead, other) = if plan.together.first() == Some(&plan.program) {
+                (leg.clone(), partner)
+            } else {
+                (partner, leg.clone())
+            };
+            self.end_offer(&other, LegState::Accompanying);
+            lead
+        };
+        let program = self.end_offer(&lead, LegState::Accepted)?;
+        // A phone team may still hand the call on to the rest of the chain.
+        if self.leg(&lead)?.plan.kind != ProgramKind::Phone {
+            self.steps_left.clear();
+        }
+        self.owner = Owner::Team(lead);
         self.phase = Phase::WithTeam;
-        self.steps_left.clear();
         self.first(TimePoint::Accepted, at);
         Some(Act::TellCad(CadNotice::TeamAccepted { program }))
+    }
+
+    /// The team of a tandem that agreed first learns that the other has too.
+    fn go_ahead(&self, accepted: &LegId) -> Option<Act> {
+        let other =
+            self.partner(accepted).filter(|other| other.state.owns() || other.state == LegState::Accompanying)?;
+        Some(Act::Proceed { leg: other.id.clone(), plan: other.plan.clone() })
+    }
+
+    /// Who has declined is not asked on a further leg.
+    fn on_declined(&mut self, leg: &LegId) -> Option<Act> {
+        let program = self.end_offer(leg, LegState::Declined)?;
+        let asks = |plan: &LegPlan| plan.program == program || plan.together.contains(&program);
+        for step in &mut self.steps_left {
+            step.legs.retain(|plan| !asks(plan));
+        }
+        self.steps_left.retain(|step| !step.legs.is_empty());
+        None
+    }
+
+    /// The PSAP owns the call while the next step of the chain is asked.
+    fn on_handed_on(&mut self, leg: &LegId) -> Option<Act> {
+        let program = self.end_offer(leg, LegState::HandedOn)?;
+        self.owner = Owner::Psap;
+        self.phase = Phase::Offered;
+        Some(Act::TellCad(CadNotice::HandedOn { program }))
     }
 
     fn on_withdrawn(&mut self, leg: &LegId, why: &str) -> Option<Act> {
@@ -181,20 +231,30 @@ impl Incident {
     }
 
     fn on_moved(&mut self, leg: &LegId, status: TimePoint, at: Timestamp) -> Option<Act> {
-        let program = self.end_offer(leg, LegState::of_status(status)?)?;
+        let state = LegState::of_status(status)?;
         self.moved.insert((leg.clone(), status));
+        if self.leg(leg)?.state == LegState::Accompanying {
+            // The call's progress is its owner's.
+            return None;
+        }
+        let program = self.end_offer(leg, state)?;
         self.first(status, at);
         Some(Act::TellCad(CadNotice::TeamMoved { program, status }))
     }
 
     fn on_stood_back(&mut self, leg: &LegId, why: &str) -> Option<Act> {
         self.end_leg(leg, LegState::StoodBack);
-        self.hand_to_psap(Phase::Ordinary);
+        if self.owner == Owner::Team(leg.clone()) {
+            self.hand_to_psap(Phase::Ordinary);
+        }
         let leg = self.leg(leg)?;
         Some(Act::StandBack { leg: leg.id.clone(), plan: leg.plan.clone(), why: why.to_owned() })
     }
 
     fn on_cleared(&mut self, leg: &LegId, disposition: Disposition, at: Timestamp) -> Option<Act> {
+        if let Some(beside) = self.accompanying_leg().map(|leg| leg.id.clone()) {
+            self.end_leg(&beside, LegState::Cleared);
+        }
         let program = self.end_offer(leg, LegState::Cleared);
         self.hand_to_psap(Phase::Ordinary);
         self.first(TimePoint::Cleared, at);
@@ -207,7 +267,7 @@ impl Incident {
 
     fn on_returned(&mut self, leg: Option<&LegId>, why: &str) -> Act {
         if let Some(leg) = leg
-            && self.leg(leg).is_some_and(|leg| leg.state.owns())
+            && self.leg(leg).is_some_and(|leg| leg.state.owns() || leg.state == LegState::Accompanying)
         {
             self.end_leg(leg, LegState::Returned);
         }

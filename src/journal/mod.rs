@@ -121,6 +121,9 @@ pub enum AdapterEvent {
         revision: String,
         /// Digest over the folder.
         digest: String,
+        /// Digest of the policy that was in force until then, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<String>,
     },
 }
 

@@ -51,6 +51,8 @@ struct LegCourse {
     program: ProgramId,
     offer_key: String,
     offered: Timestamp,
+    /// A tandem's programs: half of one has accepted nothing.
+    together: Vec<ProgramId>,
     accepted: Option<Timestamp>,
     en_route: Option<Timestamp>,
     on_scene: Option<Timestamp>,
@@ -92,6 +94,7 @@ impl Course {
                     program: plan.program.clone(),
                     offer_key: Effect::key_of(incident, version, "offer"),
                     offered: at,
+                    together: plan.together.clone(),
                     accepted: None,
                     en_route: None,
                     on_scene: None,
@@ -113,6 +116,7 @@ impl Course {
             | Event::AnsweredLate { .. }
             | Event::BackupRequested { .. }
             | Event::HazardReported { .. }
+            | Event::HandedOn { .. }
             | Event::StoodBack { .. }
             | Event::ReturnedToOrdinary { .. } => {}
         }
@@ -133,7 +137,7 @@ impl Course {
     pub(super) fn standing(&self) -> Standing {
         let (status, rule) =
             self.decision.as_ref().map_or(("not-yet-assessed", None), |decided| (decided.status, decided.rule.clone()));
-        let accepted = self.legs.values().any(|leg| leg.accepted.is_some());
+        let accepted = self.legs.values().any(|leg| self.went(leg));
         let not_offered = self.legs.is_empty().then(|| self.why_not_offered());
         Standing { status, rule, not_offered, accepted }
     }
@@ -171,8 +175,17 @@ impl Course {
                 samples.push((interval, Sample::between(from, to)));
             }
         }
-        samples.extend(self.legs.values().flat_map(|leg| leg.samples(received)));
+        let went = self.legs.values().filter(|leg| self.went(leg));
+        samples.extend(went.flat_map(|leg| leg.samples(received)));
         samples
+    }
+
+    /// True where the leg's team has the call: it has accepted, and so has its partner, where it has one.
+    fn went(&self, leg: &LegCourse) -> bool {
+        let beside = |other: &LegCourse| {
+            other.together == leg.together && other.program != leg.program && other.accepted.is_some()
+        };
+        leg.accepted.is_some() && (leg.together.is_empty() || self.legs.values().any(beside))
     }
 }
 
@@ -217,9 +230,6 @@ impl LegCourse {
     /// A point counts as missing once a later one is recorded or the team has cleared; a team that was recalled on
     /// its way lacks nothing.
     fn samples(&self, received: Option<Timestamp>) -> Vec<(Interval, Sample)> {
-        if self.accepted.is_none() {
-            return Vec::new();
-        }
         let arrived = self.on_scene.or(self.cleared);
         let due = [
             (Interval::HandOver, Some(self.offered), self.accepted, self.accepted),

@@ -110,6 +110,8 @@ pub struct ProgramFigures {
     pub stood_back: u64,
     /// Handed back.
     pub returned: u64,
+    /// Handed on to the next team.
+    pub handed_on: u64,
     /// Cleared.
     pub cleared: u64,
 }
@@ -271,6 +273,7 @@ impl Figures {
             | Event::TimedOut { .. }
             | Event::Withdrawn { .. }
             | Event::StoodBack { .. }
+            | Event::HandedOn { .. }
             | Event::Cleared { .. }
             | Event::ReturnedToOrdinary { .. } => self.count_leg(event, course),
             Event::Delivered { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
@@ -312,6 +315,7 @@ impl Figures {
                 count(&mut self.clears, *disposition);
                 (leg, |program| &mut program.cleared)
             }
+            Event::HandedOn { leg, .. } => (leg, |program| &mut program.handed_on),
             Event::ReturnedToOrdinary { why, leg } => {
                 totals.returns += 1;
                 count(&mut self.returns, why.clone());

@@ -120,6 +120,7 @@ impl Figures {
             "withdrawn",
             "stood back",
             "returned",
+            "handed on",
             "cleared",
         ];
         let mut table = Table::new("Programs", &headers);
@@ -134,6 +135,7 @@ impl Figures {
                 figures.withdrawn.to_string(),
                 figures.stood_back.to_string(),
                 figures.returned.to_string(),
+                figures.handed_on.to_string(),
                 figures.cleared.to_string(),
             ]);
         }

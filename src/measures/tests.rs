@@ -89,6 +89,9 @@ fn plan(program: &str) -> LegPlan {
         attempts: 1,
         release: Vec::new(),
         call_back_within_min: None,
+        together: Vec::new(),
+        referred_by: None,
+        queue: None,
     }
 }
 

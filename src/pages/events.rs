@@ -175,6 +175,7 @@ pub fn event_name(event: &Event) -> &'static str {
         Event::TeamMoved { .. } => "team-moved",
         Event::BackupRequested { .. } => "backup-requested",
         Event::HazardReported { .. } => "hazard-reported",
+        Event::HandedOn { .. } => "handed-on",
         Event::StoodBack { .. } => "stood-back",
         Event::Cleared { .. } => "cleared",
         Event::ReturnedToOrdinary { .. } => "returned-to-ordinary",

@@ -109,6 +109,9 @@ pub fn plan(program: &str, title: &str) -> LegPlan {
         attempts: 2,
         release: vec![ReleasedField::Nature, ReleasedField::Address, ReleasedField::Facts],
         call_back_within_min: None,
+        together: Vec::new(),
+        referred_by: None,
+        queue: None,
     }
 }
 
@@ -169,7 +172,7 @@ pub fn decision(status: Status, route: &str) -> Decision {
             Vec::new()
         },
         automatic: false,
-        follow_up_h: Vec::new(),
+        follow_up: Vec::new(),
         gaps: Vec::new(),
         policy: PolicyIdentity {
             id: "kamloops".to_owned(),

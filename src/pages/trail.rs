@@ -116,6 +116,7 @@ fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Opt
             let names = [("fact", &*words.fact(fact)), ("value", &*words.value(fact, value))];
             (says("trail.hazard", &names), by(who))
         }
+        Event::HandedOn { leg, by: who } => (says("trail.handed-on", &[("team", &team(leg))]), by(who)),
         Event::StoodBack { leg, .. } => (says("trail.stood-back", &[("team", &team(leg))]), None),
         Event::Cleared { leg, disposition, by: who } => {
             let disposition = words.code("disposition", &kebab(disposition)).into_owned();

@@ -55,7 +55,7 @@ impl Space {
     /// `areas` are the zones that programs' areas name: they are told apart too.
     pub(super) fn of(table: &Table, areas: &[usize]) -> Result<Self, String> {
         let mut space = Self { dimensions: Vec::new(), rows: Vec::new(), unknown: Vec::new(), impossible: Vec::new() };
-        let claims = |fact: usize| table.safeguard_cells.iter().filter(move |cell| cell.fact == fact);
+        let claims = |fact: usize| table.further_cells.iter().filter(move |cell| cell.fact == fact);
         for (place, column) in table.columns.iter().enumerate() {
             if let Coding::Zones { named, .. } = &column.coding {
                 space.dimensions.push(Dimension::ZoneState);

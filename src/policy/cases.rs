@@ -2,7 +2,7 @@
 
 use super::language::{CASES_FILE, Item, Reader, Table};
 use super::{Availability, Compiled, Decision, Gap, PolicyFault, PolicyFiles, Route, Status, language};
-use crate::facts::{Facts, Source};
+use crate::facts::{Facts, Pin, Source, Unmapped};
 use crate::record::ProgramId;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -86,11 +86,12 @@ const STATUSES: [&str; 8] = [
     "eligible",
     "shadow-eligible",
 ];
-const CODES: [&str; 9] = [
+const CODES: [&str; 10] = [
     "can-take",
     "out-of-hours",
     "out-of-area",
     "no-unit",
+    "no-decider",
     "excluded",
     "no-rule",
     "needs-answer",
@@ -122,7 +123,8 @@ pub(super) fn read(policy: &Compiled, files: &PolicyFiles) -> Result<Vec<Case>, 
 }
 
 fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Case> {
-    reader.only(table, &["id", "at", "facts", "load", "unstaffed", "expect", "because"]);
+    let keys = ["id", "at", "facts", "vendor", "version", "load", "unstaffed", "surge", "expect", "because"];
+    reader.only(table, &keys);
     let id = reader.required_text(table, "id");
     let at = time(policy, reader, table, "at");
     if !table.has("at") {
@@ -130,6 +132,7 @@ fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Cas
     }
     let (facts, gaps) = facts(policy, reader, table);
     let programs: Vec<&str> = policy.programs.iter().map(|program| program.id.as_str()).collect();
+    let deciders: Vec<&str> = policy.deciders.iter().map(|decider| decider.id.as_str()).collect();
     let mut availability = Availability::default();
     if let Some(item) = reader.get(table, "load")
         && let Some(load) = reader.table(&item)
@@ -145,10 +148,14 @@ fn case(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<Cas
     for (program, item) in reader.texts(table, "unstaffed") {
         if programs.contains(&program.as_str()) {
             availability.unstaffed.push(ProgramId::new(program));
+        } else if deciders.contains(&program.as_str()) {
+            availability.deciders_away.insert(program);
         } else {
-            reader.not_among(item.line, &item.path, "program", &program, &programs);
+            let valid: Vec<&str> = programs.iter().chain(&deciders).copied().collect();
+            reader.not_among(item.line, &item.path, "program or decider", &program, &valid);
         }
     }
+    availability.surge = reader.optional_flag(table, "surge").unwrap_or(false);
     let expect = match reader.get(table, "expect") {
         None => {
             reader.fault(table.line, table.key("expect"), "`expect` is missing", None);
@@ -203,7 +210,10 @@ fn facts(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> (Facts, V
     }
     let mut gaps = Vec::new();
     if let Some((_, code)) = named.iter().find(|(name, _)| name == "call_type") {
-        let implied = policy.sources.call_types.look_up(code);
+        let vendor = reader.optional_text(table, "vendor");
+        let version = reader.optional_text(table, "version");
+        let found = policy.sources.call_types.look_up(code, &Pin::new(vendor.as_deref(), version.as_deref()));
+        let implied = found.ok();
         for (fact, value) in implied.into_iter().flat_map(|implied| &implied.facts) {
             facts = facts.with(fact, value, Source::CallType);
         }
@@ -213,8 +223,8 @@ fn facts(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> (Facts, V
         match implied.map(|implied| &implied.nature) {
             Some(Some(nature)) => facts = facts.with("nature", nature, Source::CallType),
             _ if named.iter().any(|(name, _)| name == "nature") => {}
-            says_nothing => {
-                let why = if says_nothing.is_some() { "call-type-says-nothing" } else { "call-type-not-in-table" };
+            _ => {
+                let why = found.err().map_or("call-type-says-nothing", Unmapped::name);
                 gaps.push(Gap { fact: "nature".to_owned(), why: why.to_owned() });
             }
         }

@@ -25,12 +25,12 @@ pub(super) struct Table {
     pub bars_all_but: RowSet,
     /// Built-in exclusions that bar the unaccompanied.
     pub bars_unaccompanied: RowSet,
-    /// Rows with effective dates.
+    /// Rows that do not always count: with effective dates, or for surge mode.
     pub dated: Vec<usize>,
     /// Column of the zone, where the policy uses it.
     pub zone_column: Option<usize>,
-    /// Cells of safeguards: their values are told apart too, so that proofs about them are exact.
-    pub safeguard_cells: Vec<Cell>,
+    /// Cells of safeguards and queues: their values are told apart too, so that what is said of them is exact.
+    pub further_cells: Vec<Cell>,
 }
 
 /// A call as codes: what the table can tell of it.
@@ -55,11 +55,12 @@ impl Table {
             return Err(format!("the policy has more than {ROWS_MAX} rows"));
         }
         let facts = written.sources.vocabulary.facts();
-        let safeguard_cells: Vec<Cell> =
-            written.safeguards.iter().flat_map(|safeguard| safeguard.when.iter().cloned()).collect();
-        let columns: Vec<Column> = used_facts(&rows, &safeguard_cells, &written.programs, facts)
+        let queues = written.programs.iter().flat_map(|program| &program.queue).flat_map(|entry| &entry.cells);
+        let further_cells: Vec<Cell> =
+            written.safeguards.iter().flat_map(|safeguard| &safeguard.when).chain(queues).cloned().collect();
+        let columns: Vec<Column> = used_facts(&rows, &further_cells, &written.programs, facts)
             .into_iter()
-            .filter_map(|place| Some(Column::build(place, facts.get(place)?, &rows, &safeguard_cells)))
+            .filter_map(|place| Some(Column::build(place, facts.get(place)?, &rows, &further_cells)))
             .collect();
         if columns.len() > COLUMNS_MAX {
             return Err(format!("the policy uses more than {COLUMNS_MAX} facts"));
@@ -81,9 +82,9 @@ impl Table {
             bars_all: select(&|kind| *kind == RowKind::Exclusion(Bars::All)),
             bars_all_but: select(&|kind| matches!(kind, RowKind::Exclusion(Bars::AllBut(_)))),
             bars_unaccompanied: select(&|kind| *kind == RowKind::Exclusion(Bars::Unaccompanied)),
-            dated: (0..rows.len()).filter(|row| rows.get(*row).is_some_and(|row| !row.effective.is_always())).collect(),
+            dated: (0..rows.len()).filter(|row| rows.get(*row).is_some_and(|row| !row.always_counts())).collect(),
             rows,
-            safeguard_cells,
+            further_cells,
         })
     }
 
@@ -146,6 +147,25 @@ impl Table {
         } else {
             column.accept.get(usize::from(code)).unwrap_or(NONE)
         }
+    }
+
+    /// Whether the call meets every one of these cells.
+    pub(super) fn meets(&self, call: &Coded, cells: &[Cell]) -> bool {
+        cells.iter().all(|cell| {
+            let Some((column, code)) = self.code_at(call, cell.fact) else {
+                return cell.accepts_unknown();
+            };
+            if code == 0 || !matches!(column.coding, Coding::Zones { .. }) {
+                return column.cell_accepts(cell, code);
+            }
+            // A call may be in several zones: a list accepts where one of them is named, `not(…)` where none is.
+            let mut zones = (0..column.names.len()).filter(|zone| call.zones.holds(*zone));
+            if cell.negated {
+                zones.all(|zone| cell.accepts_word(zone))
+            } else {
+                zones.any(|zone| cell.accepts_word(zone))
+            }
+        })
     }
 
     /// Rows that, if they hold, may hold only because something is unknown.

@@ -1,14 +1,18 @@
 //! From the table's answer to a decision with its reasons, options and steps.
 
 use super::compile::{Coded, unsettled};
-use super::decision::{ExclusionHit, Gap, LegPlan, Mode, ProgramOption, Reason, Route, RouteStep, Status};
+use super::decision::{
+    ExclusionHit, FollowUp, Gap, LegPlan, Mode, ProgramOption, QueuePlace, Reason, Route, RouteStep, Status,
+};
 use super::hours::{next_opening, spoken};
-use super::language::{Bars, Program, Row, RowKind};
+use super::language::{Bars, FollowUpDue, Program, Row, RowKind, Step, StepForm};
 use super::route::{Can, Duty, DutyState, Moment, Verdict, Way};
 use super::row_set::RowSet;
 use super::{Availability, Compiled, Decision};
 use crate::facts::Facts;
+use crate::record::ProgramId;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 
 /// One call at one instant, with everything that explaining it needs.
@@ -84,14 +88,32 @@ impl Compiled {
 
     pub(super) fn chain(&self, row: usize) -> Vec<Vec<usize>> {
         match self.table.rows.get(row).map(|row| &row.kind) {
-            Some(RowKind::Rule { send, .. }) => send.clone(),
+            Some(RowKind::Rule { send, .. }) => send.iter().map(|step| step.programs.clone()).collect(),
             Some(RowKind::Exclusion(Bars::AllBut(program))) => vec![vec![*program]],
             _ => Vec::new(),
         }
     }
 
+    /// The steps of a row from one of them on.
+    fn steps_of(&self, row: usize, from: usize) -> Vec<Step> {
+        match self.table.rows.get(row).map(|row| &row.kind) {
+            Some(RowKind::Rule { send, .. }) => send.get(from..).map(<[Step]>::to_vec).unwrap_or_default(),
+            Some(RowKind::Exclusion(Bars::AllBut(program))) => vec![Step::one(*program)],
+            _ => Vec::new(),
+        }
+    }
+
     /// How a program is asked, leg by leg.
-    pub(super) fn plans(&self, program: &Program, duty_date: jiff::civil::Date) -> Vec<LegPlan> {
+    fn plans(&self, program: &Program, duty_date: Date, step: &Step, call: Option<&Coded>) -> Vec<LegPlan> {
+        let ids = |places: &[usize]| {
+            places.iter().filter_map(|place| Some(self.programs.get(*place)?.id.clone())).collect::<Vec<ProgramId>>()
+        };
+        let together = if step.form == StepForm::AllOf { ids(&step.programs) } else { Vec::new() };
+        let referred_by = match step.form {
+            StepForm::ReferredBy(place) => ids(&[place]).pop(),
+            StepForm::AnyOf | StepForm::AllOf => None,
+        };
+        let queue = call.and_then(|call| self.queue_place(program, call));
         let plan = |leg: &super::language::Leg| LegPlan {
             program: program.id.clone(),
             title: program.title.clone(),
@@ -101,19 +123,62 @@ impl Compiled {
             attempts: leg.attempts,
             release: program.release.clone(),
             call_back_within_min: program.call_back_within_min,
+            together: together.clone(),
+            referred_by: referred_by.clone(),
+            queue: queue.clone(),
         };
         program.legs.iter().map(plan).collect()
     }
 
-    /// Steps for groups of programs: each program's legs in turn, a broadcast's first legs together.
-    pub(super) fn steps(&self, groups: Vec<Vec<(&Program, jiff::civil::Date)>>) -> Vec<RouteStep> {
+    /// Where a call stands in the order of a program's queue.
+    fn queue_place(&self, program: &Program, call: &Coded) -> Option<QueuePlace> {
+        if program.queue.is_empty() {
+            return None;
+        }
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let of = number(program.queue.len() + 1);
+        let found = program.queue.iter().zip(1..).find(|(entry, _)| self.table.meets(call, &entry.cells));
+        Some(match found {
+            Some((entry, place)) => QueuePlace { place, of, because: Some(entry.because.clone()) },
+            None => QueuePlace { place: of, of, because: None },
+        })
+    }
+
+    /// The steps of a chain as they are tried: each program's legs in turn, a broadcast's first legs together. `able`
+    /// gives the programs that can take the call and the dates on which their shifts began. A tandem of which one
+    /// cannot take it is no step; a referral is one only where whoever refers is asked.
+    pub(super) fn steps<'a>(
+        &'a self,
+        chain: Vec<Step>,
+        call: Option<&Coded>,
+        able: impl Fn(usize) -> Option<(&'a Program, Date)>,
+    ) -> Vec<RouteStep> {
         let mut steps = Vec::new();
-        for group in groups {
-            let plans: Vec<Vec<LegPlan>> = group.into_iter().map(|(program, date)| self.plans(program, date)).collect();
+        let mut asked: BTreeSet<usize> = BTreeSet::new();
+        for step in chain {
+            let group: Vec<usize> = step.programs.iter().copied().filter(|place| able(*place).is_some()).collect();
+            let stands = match step.form {
+                StepForm::AnyOf => true,
+                StepForm::AllOf => group.len() == step.programs.len(),
+                StepForm::ReferredBy(program) => asked.contains(&program),
+            };
+            if !stands {
+                continue;
+            }
+            asked.extend(&group);
+            let plans: Vec<Vec<LegPlan>> = group
+                .iter()
+                .filter_map(|place| able(*place))
+                .map(|(program, date)| self.plans(program, date, &step, call))
+                .collect();
             let longest = plans.iter().map(Vec::len).max().unwrap_or(0);
             for turn in 0..longest {
-                let legs = plans.iter().filter_map(|plan| plan.get(turn).cloned()).collect();
-                steps.push(RouteStep { legs });
+                // A tandem is asked whole in every turn: who has no further leg is asked on the last one again.
+                let leg = |plan: &Vec<LegPlan>| match step.form {
+                    StepForm::AllOf => plan.get(turn).or_else(|| plan.last()).cloned(),
+                    StepForm::AnyOf | StepForm::ReferredBy(_) => plan.get(turn).cloned(),
+                };
+                steps.push(RouteStep { legs: plans.iter().filter_map(leg).collect() });
             }
         }
         steps
@@ -158,6 +223,9 @@ impl Assessment<'_> {
     fn unassessed(&self, why: String, gaps: Vec<Gap>) -> Decision {
         let text = match why.as_str() {
             "call-type-not-in-table" => "the call type is not in the policy's table",
+            "call-type-version-mismatch" => {
+                "the policy's rows for this call type are of another vendor or version than the record's"
+            }
             "call-type-says-nothing" => "the call type does not say what the call is about",
             "no-call-type" => "the record has no call type",
             "nature-unknown" => "what the call is about is not known",
@@ -188,7 +256,7 @@ impl Assessment<'_> {
             nearest_flip: self.nearest_flip(),
             steps: if goes { self.route_steps() } else { Vec::new() },
             automatic: goes && self.policy.mode == Mode::Automatic && self.automatic(),
-            follow_up_h: self.follow_up(rule),
+            follow_up: self.follow_up(rule),
             gaps,
             policy: self.policy.identity.clone(),
             status,
@@ -422,7 +490,8 @@ impl Assessment<'_> {
                 let (zone, holidays) = (&self.policy.time_zone, &self.policy.holidays);
                 let local = self.moment.local;
                 let staffed = |date| program.staffed_on(date);
-                let opens = next_opening(&program.shifts, self.moment.at, local, zone, holidays, staffed);
+                let surge = self.moment.surge;
+                let opens = next_opening(&program.shifts, self.moment.at, local, zone, holidays, surge, staffed);
                 let why = opens.map_or_else(
                     || "it does not open again".to_owned(),
                     |opens| format!("opens {}", spoken(opens, local, zone)),
@@ -434,9 +503,14 @@ impl Assessment<'_> {
                     DutyState::Full => "all its places are taken",
                     DutyState::NoCrew => "no crew is set for this date",
                     DutyState::Unstaffed => "nobody is on duty",
-                    DutyState::Open | DutyState::Closed => "it has nobody to send",
+                    DutyState::Open | DutyState::Closed | DutyState::NoDecider => "it has nobody to send",
                 };
                 ("no-unit", why.to_owned(), None)
+            }
+            Can::NoDecider => {
+                let decider = program.decider.and_then(|place| self.policy.deciders.get(place));
+                let title = decider.map_or("its decider", |decider| decider.title.as_str());
+                ("no-decider", format!("{title} is not on duty"), None)
             }
             Can::Missing(fact) => ("missing-field", format!("`{}` must be known", name(fact)), None),
             Can::Absent(fact) => ("missing-field", format!("the call has no `{}`", name(fact)), None),
@@ -454,9 +528,7 @@ impl Assessment<'_> {
             let duty = self.moment.programs.get(*place)?;
             (self.policy.can_take(&self.call, program, duty, free) == Can::Take).then_some((program, duty.shift_date))
         };
-        let chain = self.policy.chain(row);
-        let groups = chain.iter().skip(step).map(|group| group.iter().filter_map(able).collect()).collect();
-        self.policy.steps(groups)
+        self.policy.steps(self.policy.steps_of(row, step), Some(&self.call), |place| able(&place))
     }
 
     /// True where every rule that holds at the deciding rank may be offered without a key.
@@ -477,11 +549,16 @@ impl Assessment<'_> {
         automatic(decider) && same.into_iter().all(automatic)
     }
 
-    fn follow_up(&self, rule: Option<usize>) -> Vec<u32> {
-        match rule.and_then(|rule| self.row(rule)).map(|row| &row.kind) {
-            Some(RowKind::Rule { follow_up_h, .. }) => follow_up_h.clone(),
-            _ => Vec::new(),
-        }
+    fn follow_up(&self, rule: Option<usize>) -> Vec<FollowUp> {
+        let Some(RowKind::Rule { follow_up, .. }) = rule.and_then(|rule| self.row(rule)).map(|row| &row.kind) else {
+            return Vec::new();
+        };
+        let told = |due: &FollowUpDue| FollowUp {
+            after_h: due.after_h,
+            within_h: due.within_h,
+            by: due.by.and_then(|place| Some(self.policy.programs.get(place)?.id.clone())),
+        };
+        follow_up.iter().map(told).collect()
     }
 }
 

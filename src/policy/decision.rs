@@ -31,8 +31,8 @@ pub struct Decision {
     pub steps: Vec<RouteStep>,
     /// The row allows an offer without a call-taker's key (mode `automatic` only).
     pub automatic: bool,
-    /// Hours after contact at which a follow-up is owed.
-    pub follow_up_h: Vec<u32>,
+    /// Follow-ups owed after contact, in the order of the rule.
+    pub follow_up: Vec<FollowUp>,
     /// What could not be learnt on the way here.
     pub gaps: Vec<Gap>,
     /// The exact policy that decided.
@@ -118,10 +118,21 @@ impl ProgramKind {
     }
 }
 
-/// One step of a route: one leg, or several offered at once (a broadcast).
+/// One follow-up that is owed after contact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowUp {
+    /// Hours after contact from which it may be done; 0: at once.
+    pub after_h: u32,
+    /// Hours after contact within which it is owed.
+    pub within_h: u32,
+    /// The program that owes it; `None`: the one that had the contact.
+    pub by: Option<ProgramId>,
+}
+
+/// One step of a route: one leg, or several offered at once (a broadcast, or a tandem: see [`LegPlan::together`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteStep {
-    /// The legs of this step; exactly one unless broadcast.
+    /// The legs of this step; exactly one unless broadcast or tandem.
     pub legs: Vec<LegPlan>,
 }
 
@@ -144,6 +155,27 @@ pub struct LegPlan {
     pub release: Vec<ReleasedField>,
     /// Minutes within which the destination must call the reporter back, where obliged.
     pub call_back_within_min: Option<u32>,
+    /// A tandem: these programs must all accept, else the step fails; the first leads and owns the call. Empty for a
+    /// leg that stands alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub together: Vec<ProgramId>,
+    /// A referral: offered only where this program has declined the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referred_by: Option<ProgramId>,
+    /// Where the call stands in the order of the program's queue, for programs that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueuePlace>,
+}
+
+/// Where a call stands in the order of a program's queue: a lower place is taken first, whoever came first within it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePlace {
+    /// From 1, the first.
+    pub place: u32,
+    /// Places that the queue has; the last is for every call that no entry names.
+    pub of: u32,
+    /// Why, in the policy's words; `None` in the last place.
+    pub because: Option<String>,
 }
 
 /// An exclusion that holds.
@@ -181,7 +213,7 @@ pub struct ProgramOption {
     pub title: String,
     /// True where it can take this call now.
     pub can_take: bool,
-    /// Kebab-case code: `can-take`, `out-of-hours`, `out-of-area`, `no-unit`, `excluded`, `no-rule`,
+    /// Kebab-case code: `can-take`, `out-of-hours`, `out-of-area`, `no-unit`, `no-decider`, `excluded`, `no-rule`,
     /// `needs-answer`, `missing-field`, `officer-needed`.
     pub code: String,
     /// The sentence (`opens Tuesday 16:00`).

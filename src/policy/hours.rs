@@ -62,6 +62,8 @@ pub(super) struct Shift {
     pub to_min: u16,
     /// Dates on which it may begin.
     pub effective: Effective,
+    /// Counts only in surge mode, or only outside it; `None`: always.
+    pub surge: Option<bool>,
 }
 
 impl Shift {
@@ -70,6 +72,11 @@ impl Shift {
         let holiday = holidays.contains(&date);
         let day = self.days.get(weekday).copied().unwrap_or(false) || (self.on_holidays && holiday);
         day && !(self.except_holidays && holiday) && self.effective.holds(date)
+    }
+
+    /// Whether it counts in surge mode (`true`) or outside it.
+    pub(super) fn counts(&self, surge: bool) -> bool {
+        self.surge.is_none_or(|wanted| wanted == surge)
     }
 
     /// First instant of the shift that begins on `date`, and the first after it.
@@ -95,10 +102,11 @@ pub(super) fn on_duty_since(
     local: DateTime,
     zone: &TimeZone,
     holidays: &BTreeSet<Date>,
+    surge: bool,
 ) -> Option<Date> {
     let today = local.date();
     let covers = |date: Date| {
-        shifts.iter().filter(|shift| shift.begins_on(date, holidays)).any(|shift| {
+        shifts.iter().filter(|shift| shift.counts(surge) && shift.begins_on(date, holidays)).any(|shift| {
             // Far from a change of clocks the civil minute would do; the instants are right on every day.
             shift.span(date, zone).is_some_and(|(start, end)| start <= at && at < end)
         })
@@ -116,13 +124,14 @@ pub(super) fn next_opening(
     local: DateTime,
     zone: &TimeZone,
     holidays: &BTreeSet<Date>,
+    surge: bool,
     staffed_on: impl Fn(Date) -> bool,
 ) -> Option<Timestamp> {
     let mut date = local.date();
     for _ in 0..DAYS_AHEAD {
         let opening = shifts
             .iter()
-            .filter(|shift| shift.begins_on(date, holidays) && staffed_on(date))
+            .filter(|shift| shift.counts(surge) && shift.begins_on(date, holidays) && staffed_on(date))
             .filter_map(|shift| shift.span(date, zone))
             .filter(|(start, end)| *start > at && start < end)
             .map(|(start, _)| start)
@@ -173,6 +182,7 @@ mod tests {
             from_min,
             to_min,
             effective: Effective::default(),
+            surge: None,
         }
     }
 
@@ -183,7 +193,7 @@ mod tests {
     fn open(shifts: &[Shift], at: &str) -> bool {
         let at: Timestamp = at.parse().unwrap();
         let zone = vancouver();
-        on_duty_since(shifts, at, zone.to_datetime(at), &zone, &BTreeSet::new()).is_some()
+        on_duty_since(shifts, at, zone.to_datetime(at), &zone, &BTreeSet::new(), false).is_some()
     }
 
     #[test]
@@ -242,7 +252,7 @@ mod tests {
         let local = zone.to_datetime(at);
         let mut later = shift(16 * 60, 0);
         let next = |shift: &Shift| {
-            next_opening(std::slice::from_ref(shift), at, local, &zone, &BTreeSet::new(), |_| true).unwrap()
+            next_opening(std::slice::from_ref(shift), at, local, &zone, &BTreeSet::new(), false, |_| true).unwrap()
         };
         assert_eq!(spoken(next(&later), local, &zone), "Tuesday 16:00");
         later.effective = Effective::parse("2026-05-01..").unwrap();

@@ -9,6 +9,7 @@ mod decision;
 mod told;
 mod hours;
 mod language;
+mod moments;
 mod prove;
 mod questions;
 mod route;
@@ -18,18 +19,19 @@ mod tests;
 
 pub use cases::{CaseReport, CaseResult};
 pub use decision::{
-    Decision, ExclusionHit, Flip, FlipChange, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption, Question,
-    Reason, Route, RouteStep, Status,
+    Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
+    Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
+pub use moments::Moments;
 pub use prove::{Finding, Proof};
 pub use told::{PolicyTold, Told};
 
-use crate::facts::{FactError, FactSources, Facts, Unlearnt};
+use crate::facts::{FactError, FactSources, Facts, Pin, Unlearnt, Unmapped};
 use crate::record::{CallRecord, ProgramId};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use language::{BUILT_IN, Bars, Cell, Program, Row, RowKind, Safeguard, Waiver, Written};
+use language::{BUILT_IN, Bars, Cell, Decider, Program, Row, RowKind, Safeguard, Waiver, Written};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +69,7 @@ struct Compiled {
     time_zone: TimeZone,
     holidays: BTreeSet<Date>,
     sources: FactSources,
+    deciders: Vec<Decider>,
     programs: Vec<Program>,
     waivers: Vec<Waiver>,
     questions: BTreeMap<String, BTreeMap<String, String>>,
@@ -99,8 +102,12 @@ pub struct PolicyFault {
 pub struct Availability {
     /// Calls a program holds or has been offered now.
     pub load: BTreeMap<ProgramId, u32>,
-    /// Programs known to have no crew or decider on duty.
+    /// Programs known to have no crew on duty.
     pub unstaffed: Vec<ProgramId>,
+    /// Deciders known to be away, by their name in the policy.
+    pub deciders_away: BTreeSet<String>,
+    /// Surge mode is on: what counts only in surge counts. Switched by an operator, never by a record.
+    pub surge: bool,
 }
 
 /// A program, for pages and reports.
@@ -147,7 +154,7 @@ impl Candidate {
     pub fn read(files: &PolicyFiles) -> Result<Self, PolicyFaults> {
         let written = language::read(files).map_err(PolicyFaults)?;
         let safeguards = written.safeguards.clone();
-        let compiled = Compiled::build(written, digest(files)).map_err(|message| {
+        let compiled = Compiled::build(written, files.digest()).map_err(|message| {
             let file = language::POLICY_FILE.to_owned();
             PolicyFaults(vec![PolicyFault { file, line: None, key: "policy".to_owned(), message, help: None }])
         })?;
@@ -209,6 +216,18 @@ impl Candidate {
     #[must_use]
     pub fn waivers(&self) -> Vec<WaiverSummary> {
         self.compiled.waiver_summaries()
+    }
+
+    /// Its mode.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.compiled.mode
+    }
+
+    /// Vendors and versions that rows of its call types are pinned to, and how many rows each.
+    #[must_use]
+    pub fn call_type_pins(&self) -> Vec<(Pin, usize)> {
+        self.compiled.sources.call_types.pins()
     }
 
     /// The policy, if every safeguard holds and rules that overlap send alike.
@@ -298,6 +317,12 @@ impl Policy {
         (facts, unlearnt.into_iter().map(gap).collect())
     }
 
+    /// The call types of a record that the policy's table says nothing of, as the agency wrote them, each with why.
+    #[must_use]
+    pub fn unmapped_call_types<'r>(&self, record: &'r CallRecord) -> Vec<(&'r str, Unmapped)> {
+        self.compiled.sources.call_types.unmapped(&record.nature)
+    }
+
     /// Facts after a call-taker's answer (may set any value).
     ///
     /// # Errors
@@ -340,7 +365,7 @@ impl Policy {
         let known = self.compiled.programs.get(place)?;
         let moment = self.compiled.moment(at, &Availability::default());
         let date = moment.programs.get(place)?.shift_date;
-        Some(self.compiled.steps(vec![vec![(known, date)]]))
+        Some(self.compiled.steps(vec![language::Step::one(place)], None, |_| Some((known, date))))
     }
 }
 
@@ -358,6 +383,7 @@ impl Compiled {
             time_zone: written.time_zone,
             holidays: written.holidays,
             sources: written.sources,
+            deciders: written.deciders,
             programs: written.programs,
             waivers: written.waivers,
             questions: written.questions,
@@ -425,6 +451,7 @@ fn built_in_rows(written: &Written) -> Result<Vec<Row>, String> {
             because: because.to_owned(),
             cite: None,
             effective: hours::Effective::default(),
+            surge: None,
             kind: RowKind::Exclusion(if all { Bars::All } else { Bars::Unaccompanied }),
         });
     }
@@ -436,15 +463,19 @@ fn gap(unlearnt: Unlearnt) -> Gap {
 }
 
 /// SHA-256 over every file of the folder: each name and content with its length in front, in order of name.
-fn digest(files: &PolicyFiles) -> String {
-    let mut hasher = Sha256::new();
-    for (name, content) in &files.files {
-        for part in [name.as_bytes(), content.as_slice()] {
-            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            hasher.update(part);
+impl PolicyFiles {
+    /// SHA-256 over names and contents, lower-case hex: the digest of the policy that these files make.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, content) in &self.files {
+            for part in [name.as_bytes(), content.as_slice()] {
+                hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                hasher.update(part);
+            }
         }
+        hex::encode(hasher.finalize())
     }
-    hex::encode(hasher.finalize())
 }
 
 impl Decision {
@@ -461,7 +492,7 @@ impl Decision {
             nearest_flip: None,
             steps: Vec::new(),
             automatic: false,
-            follow_up_h: Vec::new(),
+            follow_up: Vec::new(),
             gaps,
             policy,
         }

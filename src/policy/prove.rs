@@ -6,7 +6,6 @@
 
 use super::boxes::{Box, Space, TooHard};
 use super::compile::rank;
-use super::hours::Effective;
 use super::language::{Bars, Cell, Promise, Row, RowKind, Safeguard, SendTarget};
 use super::row_set::RowSet;
 use super::{Compiled, PolicyFault};
@@ -51,6 +50,7 @@ pub struct Finding {
 /// A stretch of dates on which the same rows are in effect and the same crews work.
 struct Stretch {
     date: Date,
+    surge: bool,
     effective: RowSet,
     /// By program: whether a team may come without an officer, and with one.
     without_officer: Vec<bool>,
@@ -108,10 +108,12 @@ impl Compiled {
         let before = dates.first().and_then(|date| date.yesterday().ok());
         dates.insert(before.unwrap_or(jiff::civil::date(2026, 1, 1)));
         let mut stretches: Vec<Stretch> = Vec::new();
-        for date in dates {
+        let surges: &[bool] =
+            if self.table.rows.iter().any(|row| row.surge.is_some()) { &[false, true] } else { &[false] };
+        for (date, surge) in dates.into_iter().flat_map(|date| surges.iter().map(move |surge| (date, *surge))) {
             let mut effective = RowSet::EMPTY;
             for (place, row) in self.table.rows.iter().enumerate() {
-                if row.effective.holds(date) {
+                if row.counts(date, surge) {
                     effective.insert(place);
                 }
             }
@@ -125,7 +127,8 @@ impl Compiled {
                     })
                     .collect::<Vec<_>>()
             };
-            let stretch = Stretch { date, effective, without_officer: on_some(false), with_officer: on_some(true) };
+            let stretch =
+                Stretch { date, surge, effective, without_officer: on_some(false), with_officer: on_some(true) };
             let known = stretches.iter().any(|known| {
                 known.effective == stretch.effective
                     && known.without_officer == stretch.without_officer
@@ -262,7 +265,8 @@ impl Compiled {
         } else {
             format!(" on {}", stretch.date)
         };
-        format!("a call{when} with {} → {program}, by `{}`", self.spell(call), self.table.id(row))
+        let surge = if stretch.surge { " in surge mode" } else { "" };
+        format!("a call{when}{surge} with {} → {program}, by `{}`", self.spell(call), self.table.id(row))
     }
 
     /// A call out of a box, in words.
@@ -295,9 +299,9 @@ impl Compiled {
         for (turn, (place, rule)) in rules.iter().enumerate() {
             for (other_place, other) in rules.iter().skip(turn + 1) {
                 if rank(rule) != rank(other)
-                    || self.chain(*place) == self.chain(*other_place)
+                    || rule.sends_like(other)
                     || table.shadow.contains(*place) != table.shadow.contains(*other_place)
-                    || !rule.effective.overlaps(&other.effective)
+                    || !rule.counts_with(other)
                 {
                     continue;
                 }
@@ -328,7 +332,7 @@ impl Compiled {
     }
 
     fn always_in_effect(&self, rows: RowSet) -> Vec<&Box> {
-        let always = rows.iter().filter(|row| self.table.rows.get(*row).is_some_and(|row| row.effective.is_always()));
+        let always = rows.iter().filter(|row| self.table.rows.get(*row).is_some_and(|row| row.always_counts()));
         let mut set = RowSet::EMPTY;
         always.for_each(|row| set.insert(row));
         self.space.rows(set)
@@ -342,10 +346,13 @@ impl Compiled {
         let mut used: BTreeSet<usize> = BTreeSet::new();
         for (place, row) in table.rows.iter().enumerate().filter(|(_, row)| row.line > 0) {
             used.extend(self.chain(place).into_iter().flatten());
+            if let RowKind::Rule { follow_up, .. } = &row.kind {
+                used.extend(follow_up.iter().filter_map(|due| due.by));
+            }
             let found = if table.rules.contains(place) {
                 self.rule_finding(place, &stretches)
             } else {
-                self.exclusion_finding(place, row.effective)
+                self.exclusion_finding(place, row)
             };
             if let Some((code, text)) = found {
                 findings.push(Finding { row: row.id.clone(), code, text, line: Some(row.line) });
@@ -353,7 +360,7 @@ impl Compiled {
         }
         for (place, program) in self.programs.iter().enumerate() {
             if !used.contains(&place) {
-                let text = "no rule and no exclusion sends to this program".to_owned();
+                let text = "no rule and no exclusion sends to this program, and no follow-up is its".to_owned();
                 findings.push(Finding { row: program.id.to_string(), code: "unused-program", text, line: None });
             }
         }
@@ -386,16 +393,14 @@ impl Compiled {
         Some(("hidden", format!("exclusions hide it for every call: {}", hiding.join(", "))))
     }
 
-    fn exclusion_finding(&self, row: usize, effective: Effective) -> Option<(&'static str, String)> {
+    fn exclusion_finding(&self, row: usize, exclusion: &Row) -> Option<(&'static str, String)> {
         let table = &self.table;
         let own = self.meet_all(self.space.row(row), &self.space.everything());
         if own.is_empty() {
             return Some(("never-holds", "the cells accept no call at all".to_owned()));
         }
-        let rules = table
-            .rules
-            .iter()
-            .filter(|rule| table.rows.get(*rule).is_some_and(|rule| rule.effective.overlaps(&effective)));
+        let rules =
+            table.rules.iter().filter(|rule| table.rows.get(*rule).is_some_and(|rule| rule.counts_with(exclusion)));
         let meets = |rule: usize| {
             let freed: Vec<Box> = self.space.row(rule).iter().map(|rule| self.space.freed(table, rule, row)).collect();
             let boxes = if table.bars_all_but.contains(row) { freed } else { self.space.row(rule).to_vec() };
@@ -410,7 +415,7 @@ impl Compiled {
         }
         let mut others = RowSet::EMPTY;
         let outlasts =
-            |other: &usize| *other != row && table.rows.get(*other).is_some_and(|other| other.effective.is_always());
+            |other: &usize| *other != row && table.rows.get(*other).is_some_and(|other| other.always_counts());
         table.bars_all.iter().filter(outlasts).for_each(|other| others.insert(other));
         let covers = self.space.rows(others);
         let hidden = own.iter().all(|own| matches!(self.space.uncovered(own, &covers), Ok(None)));

@@ -2,8 +2,8 @@
 
 use super::column::ZoneSet;
 use super::compile::{Coded, Table, rank};
-use super::hours::on_duty_since;
-use super::language::{Bars, Program, Row, RowKind};
+use super::hours::{Shift, on_duty_since};
+use super::language::{Bars, Program, Row, RowKind, StepForm};
 use super::row_set::RowSet;
 use super::{Availability, Compiled};
 use jiff::Timestamp;
@@ -14,7 +14,9 @@ use jiff::civil::{Date, DateTime};
 pub(super) struct Moment {
     pub at: Timestamp,
     pub local: DateTime,
-    /// Rows in effect on the civil date.
+    /// Surge mode is on.
+    pub surge: bool,
+    /// Rows that count on the civil date, in this mode.
     pub effective: RowSet,
     /// By program.
     pub programs: Vec<Duty>,
@@ -38,6 +40,8 @@ pub(super) enum DutyState {
     NoCrew,
     /// Nobody on duty, by what is known of the roster.
     Unstaffed,
+    /// The post that decides for it is not on duty.
+    NoDecider,
     /// As many calls as it can hold.
     Full,
 }
@@ -50,6 +54,8 @@ pub(super) enum Can {
     OutOfArea,
     OutOfHours,
     NoUnit,
+    /// Its decider is not on duty.
+    NoDecider,
     /// This fact must be known (place in the vocabulary).
     Missing(usize),
     /// This fact is known to be absent.
@@ -103,26 +109,35 @@ impl Compiled {
         let mut effective = self.table.all;
         let mut out = RowSet::EMPTY;
         for row in &self.table.dated {
-            if self.table.rows.get(*row).is_none_or(|held| !held.effective.holds(local.date())) {
+            if self.table.rows.get(*row).is_none_or(|held| !held.counts(local.date(), availability.surge)) {
                 out.insert(*row);
             }
         }
         effective = effective.without(&out);
         let programs = self.programs.iter().map(|program| self.duty(program, at, local, availability)).collect();
-        Moment { at, local, effective, programs }
+        Moment { at, local, surge: availability.surge, effective, programs }
     }
 
     fn duty(&self, program: &Program, at: Timestamp, local: DateTime, availability: &Availability) -> Duty {
-        let since = on_duty_since(&program.shifts, at, local, &self.time_zone, &self.holidays);
+        let surge = availability.surge;
+        let on_duty = |shifts: &[Shift]| on_duty_since(shifts, at, local, &self.time_zone, &self.holidays, surge);
+        let since = on_duty(&program.shifts);
         let shift_date = since.unwrap_or(local.date());
         let load = availability.load.get(&program.id).copied().unwrap_or(0);
+        let decider = program.decider.and_then(|place| self.deciders.get(place));
+        let decided = decider.is_none_or(|decider| {
+            !availability.deciders_away.contains(&decider.id) && on_duty(&decider.shifts).is_some()
+        });
+        let capacity = program.surge_capacity.filter(|_| surge).or(program.capacity);
         let state = if !program.staffed_on(shift_date) {
             DutyState::NoCrew
         } else if since.is_none() {
             DutyState::Closed
         } else if availability.unstaffed.contains(&program.id) {
             DutyState::Unstaffed
-        } else if program.capacity.is_some_and(|capacity| load >= capacity) {
+        } else if !decided {
+            DutyState::NoDecider
+        } else if capacity.is_some_and(|capacity| load >= capacity) {
             DutyState::Full
         } else {
             DutyState::Open
@@ -250,22 +265,35 @@ impl Compiled {
             return Way::NoRule;
         };
         let mut best: Option<Way> = None;
-        for (step, program) in
-            send.iter().enumerate().flat_map(|(step, group)| group.iter().map(move |one| (step, *one)))
-        {
-            let Some((known, duty)) = self.programs.get(program).zip(moment.programs.get(program)) else {
-                continue;
-            };
-            let way = match self.can_take(call, known, duty, barred_by.is_none()) {
-                Can::Take => return Way::Go { row, step, program },
-                Can::Missing(_) => Way::Ask(row),
-                Can::OfficerNeeded => match barred_by {
-                    Some(by) => Way::Barred { rule: row, by },
-                    None => Way::Nobody { row, why: Can::OfficerNeeded },
-                },
-                why => Way::Nobody { row, why },
-            };
-            best = Some(best.map_or(way, |best| nearer(best, way)));
+        for (place, step) in send.iter().enumerate() {
+            let mut willing = 0;
+            for program in &step.programs {
+                let Some((known, duty)) = self.programs.get(*program).zip(moment.programs.get(*program)) else {
+                    continue;
+                };
+                let way = match self.can_take(call, known, duty, barred_by.is_none()) {
+                    Can::Take => {
+                        willing += 1;
+                        match step.form {
+                            StepForm::AnyOf => return Way::Go { row, step: place, program: *program },
+                            // All of a tandem, and its first leads; a referral is no way of its own.
+                            StepForm::AllOf if willing == step.programs.len() => {
+                                let lead = step.programs.first().copied().unwrap_or(*program);
+                                return Way::Go { row, step: place, program: lead };
+                            }
+                            StepForm::AllOf | StepForm::ReferredBy(_) => continue,
+                        }
+                    }
+                    _ if matches!(step.form, StepForm::ReferredBy(_)) => continue,
+                    Can::Missing(_) => Way::Ask(row),
+                    Can::OfficerNeeded => match barred_by {
+                        Some(by) => Way::Barred { rule: row, by },
+                        None => Way::Nobody { row, why: Can::OfficerNeeded },
+                    },
+                    why => Way::Nobody { row, why },
+                };
+                best = Some(best.map_or(way, |best| nearer(best, way)));
+            }
         }
         best.unwrap_or(Way::NoRule)
     }
@@ -293,6 +321,7 @@ impl Compiled {
         }
         match duty.state {
             DutyState::Closed => return Can::OutOfHours,
+            DutyState::NoDecider => return Can::NoDecider,
             DutyState::NoCrew | DutyState::Unstaffed | DutyState::Full => return Can::NoUnit,
             DutyState::Open => {}
         }
@@ -311,7 +340,7 @@ impl Compiled {
 fn nearer(one: Way, other: Way) -> Way {
     let distance = |way: &Way| match way {
         Way::Ask(_) => 0,
-        Way::Nobody { why: Can::NoUnit, .. } => 1,
+        Way::Nobody { why: Can::NoUnit | Can::NoDecider, .. } => 1,
         Way::Nobody { why: Can::OutOfHours, .. } => 2,
         Way::Nobody { why: Can::OutOfArea, .. } => 3,
         Way::Nobody { .. } => 4,

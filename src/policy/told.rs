@@ -1,7 +1,8 @@
 //! A decision as machines are told it: the same members on the command line and over HTTP.
 
 use super::decision::{
-    Decision, ExclusionHit, Flip, Gap, PolicyIdentity, ProgramOption, Question, Reason, Route, RouteStep, Status,
+    Decision, ExclusionHit, Flip, FollowUp, Gap, PolicyIdentity, ProgramOption, Question, Reason, Route, RouteStep,
+    Status,
 };
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ pub struct Told<'a> {
     nearest_flip: Option<&'a Flip>,
     steps: &'a [RouteStep],
     automatic: bool,
-    follow_up_h: &'a [u32],
+    follow_up: &'a [FollowUp],
     gaps: &'a [Gap],
     /// Which policy decided.
     pub policy: PolicyTold<'a>,
@@ -53,7 +54,7 @@ impl Decision {
             nearest_flip: self.nearest_flip.as_ref(),
             steps: &self.steps,
             automatic: self.automatic,
-            follow_up_h: &self.follow_up_h,
+            follow_up: &self.follow_up,
             gaps: &self.gaps,
             policy: PolicyTold { name: id, revision, digest },
         }

@@ -126,6 +126,10 @@ pub struct NatureFields {
     pub call_type: Option<String>,
     /// The agency's own text for it (`Structure Fire`).
     pub call_type_text: Option<String>,
+    /// Whose codes they are (`MPDS`, `APCO`), where the record or its sender's configuration declares it.
+    pub call_type_vendor: Option<String>,
+    /// Their version (`13.3`): the same determinant changes meaning between versions.
+    pub call_type_version: Option<String>,
     /// Other call types that the record carries (one per agency context): the most dangerous rules.
     pub further_call_types: Vec<String>,
     /// EIDO IncidentType-Common (APCO ANS 2.103.2-2019): `MNTL`, `WELFARE`, …
@@ -136,6 +140,27 @@ pub struct NatureFields {
     pub common_priority: Option<u8>,
     /// Beat or dispatch group, an agency's own area code.
     pub beat: Option<String>,
+}
+
+/// Whose call-type codes a sender uses, and of which version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeSystem {
+    /// The protocol or vendor (`MPDS`).
+    pub vendor: String,
+    /// Its version (`13.3`), where known.
+    pub version: Option<String>,
+}
+
+impl NatureFields {
+    /// Declares a sender's code system where the record itself is silent. A record that names another vendor does not
+    /// get this one's version.
+    pub fn declare(&mut self, system: &CodeSystem) {
+        let vendor = self.call_type_vendor.get_or_insert_with(|| system.vendor.clone());
+        if self.call_type_version.is_none() && vendor.trim().eq_ignore_ascii_case(system.vendor.trim()) {
+            self.call_type_version.clone_from(&system.version);
+        }
+    }
 }
 
 /// A place, as civic address, coordinates, or both.

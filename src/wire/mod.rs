@@ -10,10 +10,10 @@ mod delimited;
 #[cfg(test)]
 mod tests;
 
-pub use delimited::{Layout, Rows, decode_rows};
+pub use delimited::{FileRow, Layout, Rows, decode_rows};
 pub use eido::{Emitter, encode_eido};
 
-use crate::record::{AgencyId, CallRecord, Format, RecordIdentity, SourceId};
+use crate::record::{AgencyId, CallRecord, CodeSystem, Format, RecordIdentity, SourceId};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
@@ -39,6 +39,8 @@ pub struct SenderProfile {
     pub time_zone: TimeZone,
     /// Layout of delimited text, where the sender uses it.
     pub layout: Option<Layout>,
+    /// Whose call-type codes its records carry, where they do not say.
+    pub call_types: Option<CodeSystem>,
 }
 
 /// Why bytes are not a call record. Names the place, never the content.
@@ -84,6 +86,9 @@ pub fn decode(bytes: &[u8], format: Option<Format>, sender: &SenderProfile) -> R
         Format::EidoJson => eido::fill(&mut record, &input.text, sender)?,
         Format::CadExportXml => cad_export_xml::fill(&mut record, &input.text, sender)?,
         Format::Delimited => delimited::fill(&mut record, &input.text, sender)?,
+    }
+    if let Some(system) = &sender.call_types {
+        record.nature.declare(system);
     }
     Ok(record)
 }

@@ -63,8 +63,13 @@ fn main() {
     let files = read_policy_folder(&root.join("schemas/policy/library/kamloops")).expect("the Kamloops policy");
     let policy = Policy::compile(&files).expect("the Kamloops policy compiles");
     let time_zone = jiff::tz::TimeZone::get("America/Vancouver").expect("zone");
-    let sender =
-        SenderProfile { agency: "bench.example".into(), element: "cad.bench.example".into(), time_zone, layout: None };
+    let sender = SenderProfile {
+        agency: "bench.example".into(),
+        element: "cad.bench.example".into(),
+        time_zone,
+        layout: None,
+        call_types: None,
+    };
     let at: jiff::Timestamp = "2026-05-01T20:00:00-07:00".parse().expect("instant");
     println!(
         "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}",

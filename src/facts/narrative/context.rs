@@ -47,11 +47,9 @@ pub(super) struct Found {
 pub(super) struct Work(pub usize);
 
 /// Street types that follow a name which would otherwise be a cue (`Shotgun Rd`), where a place word or number leads it.
-const STREETS: [&str; 14] = [
-    "rd", "road", "ave", "avenue", "blvd", "ln", "lane", "dr", "drive", "hwy", "cres", "crescent", "trail", "street",
-];
-const PLACE_WORDS: [&str; 12] =
-    ["on", "at", "in", "near", "nr", "off", "along", "by", "blk", "block", "from", "of"];
+const STREETS: [&str; 14] =
+    ["rd", "road", "ave", "avenue", "blvd", "ln", "lane", "dr", "drive", "hwy", "cres", "crescent", "trail", "street"];
+const PLACE_WORDS: [&str; 12] = ["on", "at", "in", "near", "nr", "off", "along", "by", "blk", "block", "from", "of"];
 
 /// The cues of a text, each in its senses.
 pub(super) fn read(lexicon: &Lexicon, text: &str, reach: Reach) -> (Vec<Found>, Work) {
@@ -128,8 +126,7 @@ fn keep(words: &Words, mut by_start: Vec<Vec<Span>>) -> Vec<Vec<Span>> {
     let mut cued = 0; // up to where a cue of the product reaches
     let mut governed = 0; // up to where a trigger reaches
     for (start, spans) in by_start.iter_mut().enumerate() {
-        let carried =
-            start > 0 && carriers.get(start - 1).copied().unwrap_or(false) && words.gap(start) <= Gap::Slash;
+        let carried = start > 0 && carriers.get(start - 1).copied().unwrap_or(false) && words.gap(start) <= Gap::Slash;
         spans.retain(|span| span.mark != Mark::Ignore || !carried);
         let longest = |wanted: &dyn Fn(&Span) -> bool| {
             spans.iter().filter(|span| wanted(span)).map(|span| span.end).max().unwrap_or(0)
@@ -341,10 +338,11 @@ impl Scan<'_> {
             let Mark::Cue(cue) = span.mark else { continue };
             if !inside {
                 let label = self.is_label(cue);
-                senses = self.active.iter().filter(|active| !active.spent && (label || !active.labels_only)).fold(
-                    Senses::default(),
-                    |senses, active| senses.with(active.sense),
-                );
+                senses = self
+                    .active
+                    .iter()
+                    .filter(|active| !active.spent && (label || !active.labels_only))
+                    .fold(Senses::default(), |senses, active| senses.with(active.sense));
                 if label && let Some((sense, answered)) = self.answer(word, span.end) {
                     senses = senses.with(sense);
                     self.answered = Some(answered);

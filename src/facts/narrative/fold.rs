@@ -4,9 +4,8 @@
 const ARTICLES: [&str; 8] = ["a", "an", "un", "une", "de", "d", "du", "des"];
 
 /// Articles that say that the thing is there.
-const DEFINITE: [&str; 16] = [
-    "the", "his", "their", "my", "our", "your", "le", "la", "les", "l", "au", "aux", "son", "ses", "leur", "mon",
-];
+const DEFINITE: [&str; 16] =
+    ["the", "his", "their", "my", "our", "your", "le", "la", "les", "l", "au", "aux", "son", "ses", "leur", "mon"];
 
 /// What stands between a word and the one before it, from the closest to the farthest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -180,10 +180,7 @@ fn forms(pattern: &str) -> Vec<String> {
     for form in pattern.split(';').map(str::trim).filter(|form| !form.is_empty()) {
         let mut texts = vec![String::new()];
         for place in form.split_whitespace() {
-            texts = place
-                .split('|')
-                .flat_map(|word| texts.iter().map(move |text| format!("{text} {word}")))
-                .collect();
+            texts = place.split('|').flat_map(|word| texts.iter().map(move |text| format!("{text} {word}"))).collect();
         }
         all.append(&mut texts);
     }
@@ -258,7 +255,11 @@ impl Lexicon {
 
     /// The product's own lexicon with an agency's shorthand.
     pub(super) fn with(shorthand: &Shorthand) -> Result<Arc<Self>, BuildError> {
-        if shorthand.is_empty() { Ok(Self::built_in()) } else { Self::build(built_in_phrases(), shorthand).map(Arc::new) }
+        if shorthand.is_empty() {
+            Ok(Self::built_in())
+        } else {
+            Self::build(built_in_phrases(), shorthand).map(Arc::new)
+        }
     }
 
     fn build(mut written: Written, shorthand: &Shorthand) -> Result<Self, BuildError> {

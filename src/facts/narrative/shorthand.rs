@@ -113,10 +113,8 @@ fn meaning(phrase: &str, means: &str, value: &str, vocabulary: &Vocabulary) -> R
                 .help("an expansion stands for a code, not for words that are read anyway")),
             None => Ok(Meaning::Expansion(value.to_owned())),
         },
-        "ignore" if !value.is_empty() => {
-            Err(FileFault::new(None, "value", "a phrase that is ignored has no value")
-                .help("leave the value empty, or let `means` be `cue` or `expansion`"))
-        }
+        "ignore" if !value.is_empty() => Err(FileFault::new(None, "value", "a phrase that is ignored has no value")
+            .help("leave the value empty, or let `means` be `cue` or `expansion`")),
         "ignore" => match bare_cue(phrase) {
             Some(cue) => Err(FileFault::new(None, "phrase", format!("`{phrase}` would hide the cue `{cue}` itself"))
                 .help("write the whole name, as `gunsmith lane` or `the knife shop`")),

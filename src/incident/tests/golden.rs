@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every kind of event by its wire name. [`kind`] fails to compile when a variant is added.
-pub(super) const KINDS: [&str; 21] = [
+pub(super) const KINDS: [&str; 22] = [
     "record-received",
     "assessed",
     "answer-given",
@@ -27,6 +27,7 @@ pub(super) const KINDS: [&str; 21] = [
     "returned-to-ordinary",
     "unit-seen",
     "closed",
+    "handed-on",
 ];
 
 fn kind(event: &Event) -> &'static str {
@@ -52,6 +53,7 @@ fn kind(event: &Event) -> &'static str {
         Event::ReturnedToOrdinary { .. } => 18,
         Event::UnitSeen { .. } => 19,
         Event::Closed { .. } => 20,
+        Event::HandedOn { .. } => 21,
     };
     KINDS[place]
 }

@@ -2,6 +2,7 @@
 
 mod choices;
 mod golden;
+mod forms;
 mod handover;
 mod sequences;
 mod team;
@@ -46,11 +47,31 @@ fn plan_of(program: &str, kind: ProgramKind, accept_deadline_s: u32) -> LegPlan 
         attempts: 2,
         release: vec![ReleasedField::Nature, ReleasedField::Facts],
         call_back_within_min: None,
+        together: Vec::new(),
+        referred_by: None,
+        queue: None,
     }
 }
 
 fn plan(program: &str) -> LegPlan {
     plan_of(program, ProgramKind::Community, 120)
+}
+
+/// Two programs that must both accept; the first leads.
+fn tandem(lead: LegPlan, other: LegPlan) -> RouteStep {
+    let together = vec![lead.program.clone(), other.program.clone()];
+    RouteStep { legs: [lead, other].map(|plan| LegPlan { together: together.clone(), ..plan }).into() }
+}
+
+/// A tandem of a team and an officer, then a phone line, then a team, and whom that team refers to.
+fn tandem_line_and_referral() -> Vec<RouteStep> {
+    let one = |plan: LegPlan| RouteStep { legs: vec![plan] };
+    vec![
+        tandem(plan("a"), plan_of("officer", ProgramKind::PoliceCommunity, 60)),
+        one(plan_of("line", ProgramKind::Phone, 60)),
+        one(plan("b")),
+        one(LegPlan { referred_by: Some(ProgramId::new("b")), ..plan("elsewhere") }),
+    ]
 }
 
 /// One step for each group; a group of several is a broadcast.
@@ -70,7 +91,7 @@ fn decision(status: Status) -> Decision {
         nearest_flip: None,
         steps: Vec::new(),
         automatic: false,
-        follow_up_h: Vec::new(),
+        follow_up: Vec::new(),
         gaps: Vec::new(),
         policy: PolicyIdentity { id: "p".to_owned(), revision: "1".to_owned(), digest: "00".to_owned() },
     }

@@ -17,6 +17,7 @@ enum Happens {
     Move(u32, TimePoint),
     Clear(u32),
     Return(u32),
+    HandOn(u32),
     Backup(Option<u32>),
     Hazard(u32, u8),
     Delivered(usize),
@@ -29,7 +30,12 @@ fn says(choice: u8) -> Decision {
     let mut pact = steps(&[&["pact"], &["a"]]);
     pact[0].legs[0].kind = ProgramKind::CoResponse;
     match choice {
-        0..=2 | 13 | 15.. => eligible(&[&["a"], &["b"]]),
+        15..=18 => Decision {
+            route: Route::Program(ProgramId::new("a")),
+            steps: tandem_line_and_referral(),
+            ..decision(Status::Eligible)
+        },
+        0..=2 | 13 | 19.. => eligible(&[&["a"], &["b"]]),
         3..=4 => automatic(&[&["a", "b"], &["c"]]),
         5 => dangerous(),
         6 => doubtful(),
@@ -79,13 +85,14 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => (0_u8..24).prop_map(Happens::Answered),
         6 => Just(Happens::Recommended),
         1 => prop::bool::weighted(0.3).prop_map(Happens::ToOrdinary),
-        4 => (0_u8..3).prop_map(Happens::ToPrograms),
+        4 => (0_u8..6).prop_map(Happens::ToPrograms),
         8 => legs.clone().prop_map(Happens::Accept),
         4 => (legs.clone(), prop::sample::select(DeclineCause::ALL.to_vec()))
             .prop_map(|(leg, cause)| Happens::Decline(leg, cause)),
         5 => (legs.clone(), status).prop_map(|(leg, status)| Happens::Move(leg, status)),
         1 => legs.clone().prop_map(Happens::Clear),
         1 => legs.clone().prop_map(Happens::Return),
+        6 => legs.clone().prop_map(Happens::HandOn),
         1 => prop::option::of(legs.clone()).prop_map(Happens::Backup),
         1 => (legs, 0_u8..24).prop_map(|(leg, says)| Happens::Hazard(leg, says)),
         3 => (0_usize..8).prop_map(Happens::Delivered),
@@ -121,6 +128,11 @@ fn command(world: &World, happens: &Happens) -> Command {
         Happens::ToOrdinary(reasoned) => to_ordinary(reasoned.then_some("because")),
         Happens::ToPrograms(0) => to_programs(&[&["a", "c"], &["b"]]),
         Happens::ToPrograms(1) => to_programs(&[]),
+        Happens::ToPrograms(which @ 2..=4) => Command::OverrideToPrograms {
+            by: taker(),
+            reason: "r".to_owned(),
+            steps: tandem_line_and_referral().split_off(usize::from(which.saturating_sub(3))),
+        },
         Happens::ToPrograms(_) => {
             Command::OverrideToPrograms { by: taker(), reason: "r".to_owned(), steps: says(10).steps }
         }
@@ -131,6 +143,7 @@ fn command(world: &World, happens: &Happens) -> Command {
             Command::ClearLeg { leg: leg_near(world, *back), disposition: Disposition::Treated, by: team() }
         }
         Happens::Return(back) => Command::ReturnLeg { leg: leg_near(world, *back), why: "busy".to_owned(), by: team() },
+        Happens::HandOn(back) => Command::HandOnLeg { leg: leg_near(world, *back), by: team() },
         Happens::Backup(back) => Command::Backup {
             leg: back.map(|back| leg_near(world, back)),
             service: BackupService::Police,
@@ -157,7 +170,8 @@ fn command(world: &World, happens: &Happens) -> Command {
 /// The leg that counts now (owning, else the first on offer, else the last) or one so many before it.
 fn leg_near(world: &World, back: u32) -> LegId {
     let incident = &world.incident;
-    let now = incident.owning_leg().or_else(|| incident.open_legs().next()).or_else(|| incident.legs.last());
+    let unanswered = |leg: &&Leg| leg.state == LegState::Offered;
+    let now = incident.owning_leg().or_else(|| incident.open_legs().find(unanswered)).or_else(|| incident.legs.last());
     let number =
         now.and_then(|leg| leg.id.as_str().rsplit_once('.')).map_or(1_u32, |(_, number)| number.parse().unwrap());
     leg(number.saturating_sub(back).max(u32::from(back < 3)))
@@ -172,6 +186,12 @@ fn effect_key(world: &World, back: usize) -> String {
 #[derive(Default)]
 struct BookKeeper {
     open: BTreeMap<LegId, Timestamp>,
+    /// Halves of tandems that have accepted and wait for the other.
+    agreed: BTreeSet<LegId>,
+    /// The team beside the owner, and whether the owner has arrived.
+    beside: Option<LegId>,
+    arrived: bool,
+    declined: BTreeMap<ProgramId, bool>,
     plans: BTreeMap<LegId, LegPlan>,
     ended: BTreeSet<LegId>,
     owner: Option<LegId>,
@@ -198,18 +218,47 @@ impl BookKeeper {
 
     /// Nobody who is asked or sent is asked or sent into what this decision knows to be dangerous.
     fn heeds(&self, decision: &Decision) {
-        for leg in self.open.keys().chain(&self.owner) {
+        for leg in self.open.keys().chain(&self.agreed).chain(&self.owner).chain(&self.beside) {
             let plan = &self.plans[leg];
             assert!(known_danger(decision).all(|hit| admits(hit, plan)), "{leg} is asked or sent into danger");
         }
     }
 
     fn ends(&mut self, leg: &LegId) {
-        assert!(self.open.remove(leg).is_some(), "only an open offer ends");
+        let agreed = self.agreed.remove(leg);
+        assert!(self.open.remove(leg).is_some() || agreed, "only an open offer ends");
         assert!(self.ended.insert(leg.clone()), "an offer ends once");
+        self.declined.insert(self.plans[leg].program.clone(), false);
+    }
+
+    /// A yes: the call is this team's, or, of a tandem, the lead's once both have said it.
+    fn accepts(&mut self, leg: &LegId) {
+        let plan = self.plans[leg].clone();
+        if plan.together.is_empty() {
+            self.ends(leg);
+            assert_eq!(self.owner.replace(leg.clone()), None, "two owners");
+        } else if let Some(other) =
+            self.agreed.iter().find(|other| self.plans[*other].together == plan.together).cloned()
+        {
+            assert_ne!(self.plans[&other].program, plan.program);
+            self.ends(leg);
+            self.ends(&other);
+            let leads = plan.together[0] == plan.program;
+            let (lead, beside) = if leads { (leg.clone(), other) } else { (other, leg.clone()) };
+            assert_eq!(self.owner.replace(lead), None, "two owners");
+            assert_eq!(self.beside.replace(beside), None);
+        } else {
+            self.open.remove(leg).unwrap();
+            self.agreed.insert(leg.clone());
+        }
+        self.arrived = false;
     }
 
     fn releases(&mut self, leg: &LegId) {
+        if self.beside.as_ref() == Some(leg) {
+            self.beside = None;
+            return;
+        }
         assert_eq!(self.owner.as_ref(), Some(leg), "only the owner ends its response");
         self.owner = None;
     }
@@ -236,26 +285,52 @@ impl BookKeeper {
                 assert!(self.permitted(plan), "offered although excluded");
                 assert!(self.owner.is_none() && !self.ended.contains(leg));
                 assert!(*deadline > at);
+                if let Some(by) = &plan.referred_by {
+                    assert!(self.declined.get(by) == Some(&true), "a referral of what was not declined");
+                }
                 self.plans.insert(leg.clone(), plan.clone());
                 assert!(self.open.insert(leg.clone(), *deadline).is_none());
             }
             Event::Chosen { .. } => assert!(!self.test && !self.shadow && self.open.is_empty()),
             Event::Accepted { leg, .. } => {
                 assert!(at < self.open[leg], "accepted at or after the deadline");
-                self.ends(leg);
-                assert_eq!(self.owner.replace(leg.clone()), None, "two owners");
+                self.accepts(leg);
             }
             Event::TimedOut { leg } => {
                 assert!(at >= self.open[leg]);
                 self.ends(leg);
             }
-            Event::Declined { leg, .. } | Event::Withdrawn { leg, .. } => self.ends(leg),
-            Event::TeamMoved { leg, .. } => assert_eq!(self.owner.as_ref(), Some(leg)),
-            Event::Cleared { leg, .. } | Event::StoodBack { leg, .. } => self.releases(leg),
-            Event::ReturnedToOrdinary { .. } => self.owner = None,
+            Event::Declined { leg, .. } => {
+                self.ends(leg);
+                self.declined.insert(self.plans[leg].program.clone(), true);
+            }
+            Event::Withdrawn { leg, .. } if self.beside.as_ref() == Some(leg) => {
+                assert!(self.arrived, "half a tandem goes alone");
+                self.beside = None;
+            }
+            Event::Withdrawn { leg, .. } => self.ends(leg),
+            Event::TeamMoved { leg, status, .. } => {
+                assert!(self.owner.as_ref() == Some(leg) || self.beside.as_ref() == Some(leg));
+                self.arrived |= self.owner.as_ref() == Some(leg) && *status != TimePoint::EnRoute;
+            }
+            Event::Cleared { leg, .. } => {
+                self.beside = None;
+                self.releases(leg);
+            }
+            Event::StoodBack { leg, .. } => self.releases(leg),
+            Event::HandedOn { leg, .. } => {
+                assert_eq!(self.plans[leg].kind, ProgramKind::Phone);
+                self.releases(leg);
+            }
+            Event::ReturnedToOrdinary { leg, .. } => {
+                self.owner = None;
+                if leg.is_some() && self.beside == *leg {
+                    self.beside = None;
+                }
+            }
             Event::AnsweredLate { leg, .. } => assert!(self.ended.contains(leg)),
             Event::Closed { .. } => {
-                assert!(self.owner.is_none(), "closed over a team's head");
+                assert!(self.owner.is_none() && self.beside.is_none(), "closed over a team's head");
                 self.closed = true;
             }
             _ => {}
@@ -276,11 +351,16 @@ impl BookKeeper {
         assert_eq!(incident.owner, owner);
         let phase_fits = match incident.phase {
             Phase::Closed => self.closed,
-            Phase::WithTeam => self.owner.is_some() && self.open.is_empty(),
+            Phase::WithTeam => self.owner.is_some() && self.open.is_empty() && self.agreed.is_empty(),
             Phase::Offered => self.owner.is_none() && !self.open.is_empty(),
             Phase::Assessed | Phase::Ordinary => self.owner.is_none() && self.open.is_empty() && !self.closed,
         };
         assert!(phase_fits, "{:?}", incident.phase);
+        let tandem = self.owner.as_ref().is_some_and(|owner| !self.plans[owner].together.is_empty());
+        assert!(!tandem || self.arrived || self.beside.is_some(), "half a tandem is on its way");
+        assert!(self.beside.is_none() || self.owner.is_some(), "beside nobody");
+        let half = |leg: &LegId| self.open.keys().any(|other| self.plans[other].together == self.plans[leg].together);
+        assert!(self.agreed.iter().all(half), "half a tandem waits for nobody");
         assert_eq!(incident.next_deadline(), self.open.values().min().copied(), "a deadline for every open offer");
         if granted {
             assert!(self.open.values().all(|deadline| *deadline > now), "an overdue offer outlived a command");
@@ -387,7 +467,7 @@ fn random_lives_reach_every_kind_of_event() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..300 {
+    for _ in 0..500 {
         let life = prop::collection::vec((0_i64..40, happens()), 40).new_tree(&mut runner).unwrap().current();
         let mut world = World::new();
         let mut now = at(0);

@@ -8,6 +8,7 @@ use crate::pages::risks;
 use crate::pages::trail::kebab;
 use crate::pages::visitor::Visitor;
 use crate::pages::words::Words;
+use crate::policy::ProgramKind;
 use crate::record::{ReleasedField, TimePoint};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -144,6 +145,11 @@ fn owned(visitor: &Visitor, leg: &Leg, call: &TeamCall, alarms: &Markup) -> Mark
                 }
                 button type="submit" { (words.t("team.report")) }
             }
+            @if leg.plan.kind == ProgramKind::Phone {
+                form.inline method="post" action={ "/team/legs/" (leg.id) "/hand-on" } {
+                    (token(visitor)) button type="submit" { (words.t("team.hand-on")) }
+                }
+            }
             form.inline method="post" action={ "/team/legs/" (leg.id) "/return" } {
                 (token(visitor))
                 label for={ "why-" (leg.id) } { (words.t("team.why")) }
@@ -195,6 +201,7 @@ fn what(words: &Words, leg: &Leg, call: &TeamCall) -> Markup {
                     dd { (caller_text::line(&words.value(fact, value.map_or("unknown", String::as_str)))) }
                 }
             }
+            (how_asked(words, leg))
             @if let Some(minutes) = leg.plan.call_back_within_min {
                 div { dt { (words.t("team.obligation")) } dd { strong { (words.with("team.call-back", &[("n", &minutes.to_string())])) } } }
             }
@@ -202,6 +209,27 @@ fn what(words: &Words, leg: &Leg, call: &TeamCall) -> Markup {
         @for note in released.narrative.iter().rev().take(ITEMS_MAX) {
             @if let Some(at) = note.at { time.muted datetime=(at) { (words.clock_time(at)) } }
             (caller_text::note(&note.text))
+        }
+    }
+}
+
+/// With whom the team goes, who referred the call to it, and where it stands in its queue.
+fn how_asked(words: &Words, leg: &Leg) -> Markup {
+    let others: Vec<&str> = leg
+        .plan
+        .together
+        .iter()
+        .filter(|program| **program != leg.plan.program)
+        .map(|program| program.as_str())
+        .collect();
+    html! {
+        @if !others.is_empty() { div { dt { (words.t("team.together")) } dd { strong { (others.join(", ")) } } } }
+        @if let Some(by) = &leg.plan.referred_by { div { dt { (words.t("team.referred-by")) } dd { (by) } } }
+        @if let Some(queue) = &leg.plan.queue {
+            div { dt { (words.t("team.queue")) } dd {
+                (words.with("team.queue-place", &[("place", &queue.place.to_string()), ("of", &queue.of.to_string())]))
+                @if let Some(because) = &queue.because { ": " (because) }
+            } }
         }
     }
 }

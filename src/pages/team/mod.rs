@@ -34,6 +34,7 @@ pub fn routes() -> Router<PageState> {
         .route("/team/legs/{leg}/move", post(move_on))
         .route("/team/legs/{leg}/clear", post(clear))
         .route("/team/legs/{leg}/return", post(hand_back))
+        .route("/team/legs/{leg}/hand-on", post(hand_on))
         .route("/team/legs/{leg}/backup", post(backup))
         .route("/team/legs/{leg}/hazard", post(hazard))
 }
@@ -189,7 +190,7 @@ fn rank(state: LegState) -> Rank {
     match state {
         LegState::StoodBack => Rank::StoodBack,
         LegState::Offered => Rank::Offered,
-        LegState::Accepted | LegState::EnRoute | LegState::OnScene | LegState::WithPerson => Rank::Owned,
+        state if state.holds() => Rank::Owned,
         _ => Rank::Lost,
     }
 }
@@ -269,7 +270,9 @@ fn after(visitor: &Visitor, leg: &Leg, done: Result<&'static str, CallProblem>) 
 }
 
 async fn accept(State(state): State<PageState>, Path(name): Path<String>, press: Press<TeamWork>) -> Response {
-    run(&state, &press, &name, "team-accepted", |leg, by| Some(Command::AcceptLeg { leg, by })).await
+    let alone = own_leg(&state, &press.visitor, &name).await.is_ok_and(|leg| leg.plan.together.is_empty());
+    let said = if alone { "team-accepted" } else { "team-agreed" };
+    run(&state, &press, &name, said, |leg, by| Some(Command::AcceptLeg { leg, by })).await
 }
 
 async fn decline(State(state): State<PageState>, Path(name): Path<String>, press: Press<TeamWork>) -> Response {
@@ -294,6 +297,10 @@ async fn clear(State(state): State<PageState>, Path(name): Path<String>, press: 
 async fn hand_back(State(state): State<PageState>, Path(name): Path<String>, press: Press<TeamWork>) -> Response {
     let why = press.fields.text("why").filter(|why| RETURN_REASONS.contains(why)).unwrap_or("other").to_owned();
     run(&state, &press, &name, "team-returned", |leg, by| Some(Command::ReturnLeg { leg, why, by })).await
+}
+
+async fn hand_on(State(state): State<PageState>, Path(name): Path<String>, press: Press<TeamWork>) -> Response {
+    run(&state, &press, &name, "team-handed-on", |leg, by| Some(Command::HandOnLeg { leg, by })).await
 }
 
 /// Back-up is never refused: a press that names no service asks for police.

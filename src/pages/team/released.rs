@@ -17,9 +17,13 @@ pub struct TeamCall {
 /// Fields that stay on the page once a leg is no longer the team's: on a stand-back, where not to go; else nothing.
 fn allowed(leg: &Leg) -> Vec<ReleasedField> {
     match leg.state {
-        LegState::Offered | LegState::Accepted | LegState::EnRoute | LegState::OnScene | LegState::WithPerson => {
-            leg.plan.release.clone()
-        }
+        LegState::Offered
+        | LegState::Agreed
+        | LegState::Accepted
+        | LegState::EnRoute
+        | LegState::OnScene
+        | LegState::WithPerson
+        | LegState::Accompanying => leg.plan.release.clone(),
         LegState::StoodBack => {
             leg.plan.release.iter().copied().filter(|field| *field == ReleasedField::Address).collect()
         }
@@ -28,6 +32,7 @@ fn allowed(leg: &Leg) -> Vec<ReleasedField> {
         | LegState::Unreachable
         | LegState::Withdrawn
         | LegState::Returned
+        | LegState::HandedOn
         | LegState::Cleared => Vec::new(),
     }
 }

@@ -91,6 +91,9 @@ fn every_code_of_the_closed_sets_has_a_word() {
             "leg",
             &[
                 "offered",
+                "agreed",
+                "accompanying",
+                "handed-on",
                 "accepted",
                 "en-route",
                 "on-scene",
@@ -113,6 +116,7 @@ fn every_code_of_the_closed_sets_has_a_word() {
                 "out-of-hours",
                 "out-of-area",
                 "no-unit",
+                "no-decider",
                 "excluded",
                 "no-rule",
                 "missing-field",

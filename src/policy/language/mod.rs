@@ -6,9 +6,11 @@ mod reader;
 mod rows;
 
 pub(super) use cells::{Cell, Test};
-pub(super) use programs::{Leg, Program};
+pub(super) use programs::{Decider, Leg, Program};
 pub(super) use reader::{Item, Reader, Table, did_you_mean};
-pub(super) use rows::{BUILT_IN, Bars, Promise, Row, RowKind, Safeguard, SendTarget, Waiver};
+pub(super) use rows::{
+    BUILT_IN, Bars, FollowUpDue, Promise, Row, RowKind, Safeguard, SendTarget, Step, StepForm, Waiver,
+};
 
 use super::hours::Effective;
 use super::{Mode, PolicyFault, PolicyFiles};
@@ -44,6 +46,8 @@ pub(super) struct Written {
     pub holidays: BTreeSet<Date>,
     pub sources: FactSources,
     /// In order of id.
+    pub deciders: Vec<Decider>,
+    /// In order of id.
     pub programs: Vec<Program>,
     pub exclusions: Vec<Row>,
     pub rules: Vec<Row>,
@@ -53,12 +57,13 @@ pub(super) struct Written {
     pub questions: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const ROOT_KEYS: [&str; 12] = [
+const ROOT_KEYS: [&str; 13] = [
     "policy",
     "calendar",
     "priorities",
     "zone",
     "fact",
+    "decider",
     "program",
     "release",
     "question",
@@ -91,7 +96,8 @@ pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
     let call_types = call_types(files, &vocabulary, &mut faults);
     let narratives = narratives(files, &vocabulary, &mut faults);
     let releases = releases(&mut reader, &root);
-    let programs = programs::read(&mut reader, &root, &vocabulary, &zones, &releases);
+    let deciders = programs::deciders(&mut reader, &root);
+    let programs = programs::read(&mut reader, &root, &vocabulary, &zones, &releases, &deciders);
     let rows = rows::read(&mut reader, &root, &vocabulary, &programs);
     let questions = questions(&mut reader, &root, &vocabulary);
 
@@ -107,6 +113,7 @@ pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
             cite: header.cite,
             holidays,
             sources: FactSources { vocabulary, call_types, zones, priorities, narratives },
+            deciders,
             programs,
             exclusions: rows.exclusions,
             rules: rows.rules,

@@ -1,6 +1,8 @@
 //! Programs as written: kind, crew by date, hours, area, capacity, required facts, legs, release.
 
+use super::cells::Cell;
 use super::reader::{Item, Reader, Table};
+use super::rows::cells;
 use super::{check_identifier, effective};
 use crate::facts::{Vocabulary, ZONE_OUTSIDE, Zones};
 use crate::policy::ProgramKind;
@@ -24,6 +26,14 @@ pub(in crate::policy) struct Program {
     /// Places in the list of zone values; `None`: everywhere.
     pub area: Option<Vec<usize>>,
     pub capacity: Option<u32>,
+    /// Capacity in surge mode, where it differs.
+    pub surge_capacity: Option<u32>,
+    /// Place in the list of deciders: without this post on duty the program takes nothing.
+    pub decider: Option<usize>,
+    /// Place in the list of programs: whom what it declines is referred to.
+    pub refers_to: Option<usize>,
+    /// The order of its queue, the first to be taken first.
+    pub queue: Vec<QueueEntry>,
     /// Places of facts in the vocabulary.
     pub required: Vec<usize>,
     pub legs: Vec<Leg>,
@@ -38,6 +48,21 @@ pub(in crate::policy) struct Crew {
     pub members: Vec<String>,
     pub officer: Option<bool>,
     pub effective: Effective,
+}
+
+/// A post that must be on duty for some programs to take calls: a clinician on the floor, a dispatcher of their own.
+#[derive(Debug, Clone)]
+pub(in crate::policy) struct Decider {
+    pub id: String,
+    pub title: String,
+    pub shifts: Vec<Shift>,
+}
+
+/// One entry of a program's queue: calls that meet its cells stand in its place.
+#[derive(Debug, Clone)]
+pub(in crate::policy) struct QueueEntry {
+    pub cells: Vec<Cell>,
+    pub because: String,
 }
 
 /// One way of asking a program.
@@ -70,13 +95,17 @@ impl Program {
     }
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 15] = [
     "title",
     "kind",
     "crew",
     "hours",
     "area",
     "capacity",
+    "surge_capacity",
+    "decider",
+    "refers_to",
+    "queue",
     "required",
     "legs",
     "release",
@@ -90,11 +119,13 @@ pub(super) fn read(
     vocabulary: &Vocabulary,
     zones: &Zones,
     releases: &BTreeMap<String, Vec<ReleasedField>>,
+    deciders: &[Decider],
 ) -> Vec<Program> {
     let tables = reader.named_tables(root, "program");
     if tables.len() > PROGRAMS_MAX {
         reader.fault(root.line, "program", format!("more than {PROGRAMS_MAX} programs"), None);
     }
+    let ids: Vec<&str> = tables.iter().map(|(id, _)| *id).collect();
     let mut programs = Vec::new();
     for (id, table) in tables {
         reader.only(&table, &KEYS);
@@ -109,6 +140,14 @@ pub(super) fn read(
         let legs = legs(reader, &table);
         let area = area(reader, &table, zones);
         let capacity = number(reader, &table, "capacity", 0, 10_000);
+        let surge_capacity = number(reader, &table, "surge_capacity", 0, 10_000);
+        let posts: Vec<&str> = deciders.iter().map(|decider| decider.id.as_str()).collect();
+        let decider = named(reader, &table, "decider", "decider", &posts);
+        let refers_to = named(reader, &table, "refers_to", "program", &ids);
+        if refers_to.is_some_and(|target| ids.get(target) == Some(&id)) {
+            reader.fault(table.line, table.key("refers_to"), "a program cannot refer to itself", None);
+        }
+        let queue = queue(reader, &table, vocabulary);
         let call_back_within_min = number(reader, &table, "call_back_within_min", 1, 100_000);
         let title = reader.optional_text(&table, "title").unwrap_or_else(|| id.to_owned());
         let cite = reader.optional_text(&table, "cite");
@@ -123,6 +162,10 @@ pub(super) fn read(
             shifts,
             area,
             capacity,
+            surge_capacity,
+            decider,
+            refers_to,
+            queue,
             required,
             legs,
             release,
@@ -195,6 +238,46 @@ fn legs(reader: &mut Reader, table: &Table<'_>) -> Vec<Leg> {
     legs
 }
 
+/// The place of the word under a key in a list of names.
+fn named(reader: &mut Reader, table: &Table<'_>, key: &str, what: &str, valid: &[&str]) -> Option<usize> {
+    let item = reader.get(table, key)?;
+    let word = reader.text(&item)?;
+    let place = valid.iter().position(|name| *name == word);
+    if place.is_none() {
+        reader.not_among(item.line, &item.path, what, &word, valid);
+    }
+    place
+}
+
+/// The order of a queue: entries of cells, each with its reason.
+fn queue(reader: &mut Reader, table: &Table<'_>, vocabulary: &Vocabulary) -> Vec<QueueEntry> {
+    let mut queue = Vec::new();
+    for entry in reader.tables(table, "queue") {
+        let because = reader.required_text(&entry, "because");
+        let cells = cells(reader, vocabulary, &entry, &["because"]);
+        if cells.is_empty() {
+            reader.fault(entry.line, entry.path.clone(), "the entry names no fact: every call would stand here", None);
+        }
+        if let Some(because) = because {
+            queue.push(QueueEntry { cells, because });
+        }
+    }
+    queue
+}
+
+/// The posts under `[decider.<id>]`.
+pub(super) fn deciders(reader: &mut Reader, root: &Table<'_>) -> Vec<Decider> {
+    let mut deciders = Vec::new();
+    for (id, table) in reader.named_tables(root, "decider") {
+        reader.only(&table, &["title", "hours"]);
+        check_identifier(reader, table.line, &table.path, id);
+        let title = reader.optional_text(&table, "title").unwrap_or_else(|| id.to_owned());
+        let shifts = hours(reader, &table);
+        deciders.push(Decider { id: id.to_owned(), title, shifts });
+    }
+    deciders
+}
+
 fn number(reader: &mut Reader, table: &Table<'_>, key: &str, least: i64, most: i64) -> Option<u32> {
     let item = reader.get(table, key)?;
     reader.integer(&item, least, most).and_then(|number| u32::try_from(number).ok())
@@ -250,11 +333,12 @@ fn release(
 fn hours(reader: &mut Reader, table: &Table<'_>) -> Vec<Shift> {
     let mut shifts = Vec::new();
     for entry in reader.tables(table, "hours") {
-        reader.only(&entry, &["days", "from", "to", "effective", "except_holidays"]);
+        reader.only(&entry, &["days", "from", "to", "effective", "except_holidays", "surge"]);
         let from = time(reader, &entry, "from");
         let to = time(reader, &entry, "to");
         let effective = effective(reader, &entry);
         let except_holidays = reader.optional_flag(&entry, "except_holidays").unwrap_or(false);
+        let surge = reader.optional_flag(&entry, "surge");
         let days = days(reader, &entry);
         let (Some(from_min), Some(to_min), Some((days, on_holidays))) = (from, to, days) else {
             continue;
@@ -266,7 +350,7 @@ fn hours(reader: &mut Reader, table: &Table<'_>) -> Vec<Shift> {
         if on_holidays && except_holidays {
             reader.fault(entry.line, entry.path.clone(), "holidays are both among the days and excepted", None);
         }
-        shifts.push(Shift { days, on_holidays, except_holidays, from_min, to_min, effective });
+        shifts.push(Shift { days, on_holidays, except_holidays, from_min, to_min, effective, surge });
     }
     if !table.has("hours") {
         let help = "hours = [{ days = \"Mon..Sun\", from = \"08:00\", to = \"24:00\" }]".to_owned();

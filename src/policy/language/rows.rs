@@ -7,6 +7,7 @@ use super::{effective, identifier};
 use crate::facts::Vocabulary;
 use crate::policy::ProgramKind;
 use crate::policy::hours::Effective;
+use jiff::civil::Date;
 use std::collections::BTreeSet;
 use toml::de::DeValue;
 
@@ -20,7 +21,69 @@ pub(in crate::policy) struct Row {
     pub because: String,
     pub cite: Option<String>,
     pub effective: Effective,
+    /// Counts only in surge mode, or only outside it; `None`: always.
+    pub surge: Option<bool>,
     pub kind: RowKind,
+}
+
+impl Row {
+    /// Whether the row counts on a date, in surge mode (`true`) or outside it.
+    pub(in crate::policy) fn counts(&self, date: Date, surge: bool) -> bool {
+        self.effective.holds(date) && self.surge.is_none_or(|wanted| wanted == surge)
+    }
+
+    /// True where neither date nor mode changes whether it counts.
+    pub(in crate::policy) fn always_counts(&self) -> bool {
+        self.effective.is_always() && self.surge.is_none()
+    }
+
+    /// True where both are rules that send alike.
+    pub(in crate::policy) fn sends_like(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (RowKind::Rule { send, .. }, RowKind::Rule { send: others, .. }) => send == others,
+            _ => false,
+        }
+    }
+
+    /// True where both rows can count at once.
+    pub(in crate::policy) fn counts_with(&self, other: &Self) -> bool {
+        let apart = matches!((self.surge, other.surge), (Some(one), Some(two)) if one != two);
+        !apart && self.effective.overlaps(&other.effective)
+    }
+}
+
+/// One step of a rule's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct Step {
+    /// Places in the list of programs.
+    pub programs: Vec<usize>,
+    pub form: StepForm,
+}
+
+/// How the programs of a step are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) enum StepForm {
+    /// One program, or several at once of which the first to accept has the call (a broadcast).
+    AnyOf,
+    /// Several that must all accept (a tandem); the first leads.
+    AllOf,
+    /// What this program declines is referred here; not a way of its own.
+    ReferredBy(usize),
+}
+
+impl Step {
+    pub(in crate::policy) fn one(program: usize) -> Self {
+        Self { programs: vec![program], form: StepForm::AnyOf }
+    }
+}
+
+/// A follow-up as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct FollowUpDue {
+    pub after_h: u32,
+    pub within_h: u32,
+    /// Place in the list of programs.
+    pub by: Option<usize>,
 }
 
 /// What a row does.
@@ -30,14 +93,14 @@ pub(in crate::policy) enum RowKind {
     Exclusion(Bars),
     /// A rule.
     Rule {
-        /// Steps of programs (places in the list of programs), tried in order; several in one step are a broadcast.
-        send: Vec<Vec<usize>>,
+        /// Tried in order.
+        send: Vec<Step>,
         rank: i64,
         shadow: bool,
         automatic: bool,
         /// Facts that must be known.
         ask: Vec<usize>,
-        follow_up_h: Vec<u32>,
+        follow_up: Vec<FollowUpDue>,
     },
 }
 
@@ -116,9 +179,9 @@ pub(super) struct Rows {
     pub waivers: Vec<Waiver>,
 }
 
-const EXCLUSION_KEYS: [&str; 5] = ["id", "because", "cite", "effective", "send"];
-const RULE_KEYS: [&str; 10] =
-    ["id", "because", "cite", "effective", "send", "rank", "shadow", "automatic", "ask", "follow_up"];
+const EXCLUSION_KEYS: [&str; 6] = ["id", "because", "cite", "effective", "surge", "send"];
+const RULE_KEYS: [&str; 11] =
+    ["id", "because", "cite", "effective", "surge", "send", "rank", "shadow", "automatic", "ask", "follow_up"];
 
 /// True for the keys of rows that are not facts.
 pub(super) fn is_row_key(name: &str) -> bool {
@@ -147,7 +210,6 @@ pub(super) fn read(reader: &mut Reader, root: &Table<'_>, vocabulary: &Vocabular
 
 impl RowReader<'_> {
     fn exclusion(&mut self, table: &Table<'_>) -> Option<Row> {
-        self.keys(table, &EXCLUSION_KEYS);
         let bars = self.exclusion_send(table);
         self.row(table, RowKind::Exclusion(bars.unwrap_or(Bars::All)))
     }
@@ -170,14 +232,13 @@ impl RowReader<'_> {
     }
 
     fn rule(&mut self, table: &Table<'_>) -> Option<Row> {
-        self.keys(table, &RULE_KEYS);
         let send = self.chain(table);
         let rank = self.reader.get(table, "rank").and_then(|item| self.reader.integer(&item, -1000, 1000)).unwrap_or(0);
         let shadow = self.reader.optional_flag(table, "shadow").unwrap_or(false);
         let automatic = self.reader.optional_flag(table, "automatic").unwrap_or(false);
         let ask = required(self.reader, table, "ask", self.vocabulary);
-        let follow_up_h = self.follow_up(table);
-        self.row(table, RowKind::Rule { send, rank, shadow, automatic, ask, follow_up_h })
+        let follow_up = self.follow_up(table);
+        self.row(table, RowKind::Rule { send, rank, shadow, automatic, ask, follow_up })
     }
 
     fn row(&mut self, table: &Table<'_>, kind: RowKind) -> Option<Row> {
@@ -185,9 +246,10 @@ impl RowReader<'_> {
         let because = self.reader.required_text(table, "because");
         let cite = self.reader.optional_text(table, "cite");
         let effective = effective(self.reader, table);
+        let surge = self.reader.optional_flag(table, "surge");
         let fixed: &[&str] = if matches!(kind, RowKind::Rule { .. }) { &RULE_KEYS } else { &EXCLUSION_KEYS };
-        let cells = self.cells(table, fixed);
-        Some(Row { id: id?, line: table.line, cells, because: because?, cite, effective, kind })
+        let cells = cells(self.reader, self.vocabulary, table, fixed);
+        Some(Row { id: id?, line: table.line, cells, because: because?, cite, effective, surge, kind })
     }
 
     fn own_id(&mut self, table: &Table<'_>) -> Option<String> {
@@ -201,44 +263,6 @@ impl RowReader<'_> {
         Some(id)
     }
 
-    fn keys(&mut self, table: &Table<'_>, fixed: &[&str]) {
-        let valid: Vec<&str> =
-            fixed.iter().copied().chain(self.vocabulary.facts().iter().map(|fact| &*fact.name)).collect();
-        for (name, item) in self.reader.items(table) {
-            if !valid.contains(&name) {
-                let help = did_you_mean(name, &valid);
-                self.reader.fault(item.line, item.path, format!("no key or fact is named `{name}`"), help);
-            }
-        }
-    }
-
-    /// The cells of a row: every key that is a fact.
-    fn cells(&mut self, table: &Table<'_>, fixed: &[&str]) -> Vec<Cell> {
-        let mut cells = Vec::new();
-        for (name, item) in self.reader.items(table) {
-            if !fixed.contains(&name)
-                && let Some((place, fact)) = self.vocabulary.find(name)
-            {
-                let text = match item.value {
-                    DeValue::String(text) => text.to_string(),
-                    DeValue::Integer(number) => number.as_str().to_owned(),
-                    _ => {
-                        let help =
-                            Some("a cell is a text: `\"present, used\"`, `\"not(none)\"`, `\"<= 26\"`".to_owned());
-                        self.reader.fault(item.line, item.path, "this is not a cell", help);
-                        continue;
-                    }
-                };
-                match Cell::parse(place, fact, &text) {
-                    Ok(cell) => cells.extend(cell),
-                    Err(fault) => self.reader.fault(item.line, item.path, fault.message, fault.help),
-                }
-            }
-        }
-        cells.sort_by_key(|cell| cell.fact);
-        cells
-    }
-
     fn program(&mut self, item: &Item<'_>, word: &str, further: &[&str]) -> Option<usize> {
         let place = self.programs.iter().position(|program| program.id.as_str() == word);
         if place.is_none() {
@@ -249,71 +273,116 @@ impl RowReader<'_> {
         place
     }
 
-    /// `send = ["psr", { broadcast = ["cru-1", "cru-2"] }]`
-    fn chain(&mut self, table: &Table<'_>) -> Vec<Vec<usize>> {
+    /// `send = ["psr", { broadcast = ["cru-1", "cru-2"] }, { tandem = ["team", "officer"] }]`
+    fn chain(&mut self, table: &Table<'_>) -> Vec<Step> {
         let Some(item) = self.reader.get(table, "send") else {
             self.reader.fault(table.line, table.key("send"), "`send` is missing", None);
             return Vec::new();
         };
-        let mut chain: Vec<Vec<usize>> = Vec::new();
+        let mut chain: Vec<Step> = Vec::new();
         for step in self.reader.list(&item) {
-            let places = match step.value {
-                DeValue::String(word) => self.program(&step, word, &[]).into_iter().collect(),
-                DeValue::Table(_) => self.broadcast(&step),
+            let read = match step.value {
+                DeValue::String(word) => self.program(&step, word, &[]).map(Step::one),
+                DeValue::Table(_) => self.several(&step),
                 _ => {
-                    let help = Some("a program, or `{ broadcast = [\"a\", \"b\"] }`".to_owned());
+                    let help =
+                        Some("a program, `{ broadcast = [\"a\", \"b\"] }` or `{ tandem = [\"a\", \"b\"] }`".to_owned());
                     self.reader.fault(step.line, step.path.clone(), "this is not a step", help);
-                    Vec::new()
+                    None
                 }
             };
-            if places.iter().any(|place| chain.iter().flatten().any(|before| before == place)) {
+            let Some(read) = read else { continue };
+            if read.programs.iter().any(|place| chain.iter().any(|before| before.programs.contains(place))) {
                 self.reader.fault(step.line, step.path, "a program stands twice in the chain", None);
             }
-            chain.push(places);
+            chain.push(read);
         }
-        if chain.is_empty() {
+        if chain.is_empty() && self.reader.faults.last().is_none_or(|fault| !fault.key.starts_with(&item.path)) {
             self.reader.fault(item.line, item.path, "`send` names nobody", None);
         }
-        chain
+        self.with_referrals(chain)
     }
 
-    fn broadcast(&mut self, step: &Item<'_>) -> Vec<usize> {
-        let Some(table) = self.reader.table(step) else {
-            return Vec::new();
-        };
-        self.reader.only(&table, &["broadcast"]);
-        let named = self.reader.texts(&table, "broadcast");
-        let mut places: Vec<usize> = named.iter().filter_map(|(word, item)| self.program(item, word, &[])).collect();
-        places.sort_unstable();
-        places.dedup();
-        if places.len() < 2 {
-            let help = Some("a single program stands by its name".to_owned());
-            self.reader.fault(step.line, step.path.clone(), "a broadcast needs two programs", help);
-        }
-        places
-    }
-
-    /// `48h`, `7d` as hours.
-    fn follow_up(&mut self, table: &Table<'_>) -> Vec<u32> {
-        let mut hours = Vec::new();
-        for (text, item) in self.reader.texts(table, "follow_up") {
-            let (number, unit) = text.split_at(text.len().saturating_sub(1));
-            let factor = match unit {
-                "h" => Some(1),
-                "d" => Some(24),
-                _ => None,
-            };
-            match (number.parse::<u32>(), factor) {
-                (Ok(number), Some(factor)) if (1..=9_999).contains(&number) => hours.push(number * factor),
-                _ => self.reader.fault(
-                    item.line,
-                    item.path,
-                    format!("`{text}` is not a span"),
-                    Some("`48h` or `7d`".to_owned()),
-                ),
+    /// After each step, whom its programs refer what they decline to, unless the chain asks them anyway.
+    fn with_referrals(&self, chain: Vec<Step>) -> Vec<Step> {
+        let mut named: Vec<usize> = chain.iter().flat_map(|step| step.programs.iter().copied()).collect();
+        let mut whole = Vec::new();
+        for step in chain {
+            let mut asked = step.programs.clone();
+            whole.push(step);
+            while let Some(program) = asked.pop() {
+                let target = self.programs.get(program).and_then(|program| program.refers_to);
+                if let Some(target) = target.filter(|target| !named.contains(target)) {
+                    named.push(target);
+                    asked.push(target);
+                    whole.push(Step { programs: vec![target], form: StepForm::ReferredBy(program) });
+                }
             }
         }
-        hours
+        whole
+    }
+
+    /// A broadcast or a tandem. A tandem's first program leads; the order of a broadcast means nothing.
+    fn several(&mut self, step: &Item<'_>) -> Option<Step> {
+        let table = self.reader.table(step)?;
+        self.reader.only(&table, &["broadcast", "tandem"]);
+        let (key, form) =
+            if table.has("tandem") { ("tandem", StepForm::AllOf) } else { ("broadcast", StepForm::AnyOf) };
+        if table.has("tandem") && table.has("broadcast") {
+            let message = "a step is either a broadcast or a tandem";
+            self.reader.fault(step.line, step.path.clone(), message, Some("make two steps of it".to_owned()));
+            return None;
+        }
+        let named = self.reader.texts(&table, key);
+        let mut programs: Vec<usize> = named.iter().filter_map(|(word, item)| self.program(item, word, &[])).collect();
+        if programs.len() < named.len() {
+            return None;
+        }
+        let distinct: BTreeSet<usize> = programs.iter().copied().collect();
+        match form {
+            StepForm::AllOf if named.len() != 2 || distinct.len() != 2 => {
+                let help = Some("`{ tandem = [\"the one that leads\", \"the other\"] }`".to_owned());
+                self.reader.fault(step.line, step.path.clone(), "a tandem is of two programs", help);
+            }
+            StepForm::AllOf => {}
+            _ if distinct.len() < 2 => {
+                let help = Some("a single program stands by its name".to_owned());
+                self.reader.fault(step.line, step.path.clone(), "a broadcast needs two programs", help);
+            }
+            _ => programs = distinct.into_iter().collect(),
+        }
+        Some(Step { programs, form })
+    }
+
+    /// `48h`, `7d`, `24h..72h`, or `{ within = "24h..72h", by = "outreach" }`.
+    fn follow_up(&mut self, table: &Table<'_>) -> Vec<FollowUpDue> {
+        let Some(item) = self.reader.get(table, "follow_up") else {
+            return Vec::new();
+        };
+        let mut due = Vec::new();
+        for item in self.reader.list(&item) {
+            let (text, by) = match item.value {
+                DeValue::Table(_) => {
+                    let Some(table) = self.reader.table(&item) else { continue };
+                    self.reader.only(&table, &["within", "by"]);
+                    let by = match self.reader.get(&table, "by") {
+                        Some(named) => self.reader.text(&named).and_then(|word| self.program(&named, &word, &[])),
+                        None => None,
+                    };
+                    (self.reader.required_text(&table, "within"), by)
+                }
+                _ => (self.reader.text(&item), None),
+            };
+            let Some(text) = text else { continue };
+            match window(&text) {
+                Some((after_h, within_h)) => due.push(FollowUpDue { after_h, within_h, by }),
+                None => {
+                    let help = Some("`48h`, `7d` or `24h..72h`".to_owned());
+                    self.reader.fault(item.line, item.path, format!("`{text}` is not a span"), help);
+                }
+            }
+        }
+        due
     }
 
     fn safeguard(&mut self, table: &Table<'_>) -> Option<Safeguard> {
@@ -352,8 +421,7 @@ impl RowReader<'_> {
             None => Vec::new(),
             Some(item) => {
                 let when = self.reader.table(&item)?;
-                self.keys(&when, &[]);
-                self.cells(&when, &[])
+                cells(self.reader, self.vocabulary, &when, &[])
             }
         };
         Some(Safeguard { id: id?, line: table.line, promise, when })
@@ -388,4 +456,62 @@ impl RowReader<'_> {
         }
         Some(Waiver { safeguard, signed_by: signed_by?, because: because?, signed_on })
     }
+}
+
+/// `48h` is within 48 hours, `24h..72h` not before 24 and within 72.
+fn window(text: &str) -> Option<(u32, u32)> {
+    let (after, within) = match text.split_once("..") {
+        Some((after, within)) => (hours(after)?, hours(within)?),
+        None => (0, hours(text)?),
+    };
+    (after < within).then_some((after, within))
+}
+
+/// `48h` or `7d` as hours.
+fn hours(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let (number, factor) = match (text.strip_suffix('h'), text.strip_suffix('d')) {
+        (Some(number), _) => (number, 1),
+        (_, Some(number)) => (number, 24),
+        _ => return None,
+    };
+    number.parse::<u32>().ok().filter(|number| (1..=9_999).contains(number)).map(|number| number * factor)
+}
+
+/// Faults every key that is neither fixed nor a fact.
+fn check_keys(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[&str]) {
+    let valid: Vec<&str> = fixed.iter().copied().chain(vocabulary.facts().iter().map(|fact| &*fact.name)).collect();
+    for (name, item) in reader.items(table) {
+        if !valid.contains(&name) {
+            let help = did_you_mean(name, &valid);
+            reader.fault(item.line, item.path, format!("no key or fact is named `{name}`"), help);
+        }
+    }
+}
+
+/// The cells of a table: every key that is a fact and none of the fixed.
+pub(super) fn cells(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[&str]) -> Vec<Cell> {
+    check_keys(reader, vocabulary, table, fixed);
+    let mut cells = Vec::new();
+    for (name, item) in reader.items(table) {
+        if !fixed.contains(&name)
+            && let Some((place, fact)) = vocabulary.find(name)
+        {
+            let text = match item.value {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Integer(number) => number.as_str().to_owned(),
+                _ => {
+                    let help = Some("a cell is a text: `\"present, used\"`, `\"not(none)\"`, `\"<= 26\"`".to_owned());
+                    reader.fault(item.line, item.path, "this is not a cell", help);
+                    continue;
+                }
+            };
+            match Cell::parse(place, fact, &text) {
+                Ok(cell) => cells.extend(cell),
+                Err(fault) => reader.fault(item.line, item.path, fault.message, fault.help),
+            }
+        }
+    }
+    cells.sort_by_key(|cell| cell.fact);
+    cells
 }

@@ -191,7 +191,8 @@ fn the_next_rank_and_the_next_program_are_tried() {
     assert_eq!(channels, ["warm-transfer", "webhook", "sms"]);
     let later = decide(&policy, &crisis, "2022-04-01T12:00");
     assert_eq!((later.rule.as_deref(), later.route), (Some("crisis-in-public"), Route::Program(ProgramId::new("psr"))));
-    assert_eq!(later.follow_up_h, [48, 168]);
+    let due: Vec<_> = later.follow_up.iter().map(|due| (due.after_h, due.within_h)).collect();
+    assert_eq!(due, [(0, 48), (0, 168)]);
     let night = decide(&policy, &crisis, "2022-04-01T03:00");
     assert_eq!(night.route, Route::Program(ProgramId::new("crisis-line")));
     assert!(night.reasons.iter().any(|reason| reason.code == "out-of-hours"));
@@ -338,8 +339,8 @@ fn codes_zones_and_declared_facts_are_met_by_pattern() {
     assert_eq!(decide(&policy, &both, "2025-11-04T12:00").status, ineligible("no-rule"));
     let other = [("nature", "welfare-check"), ("call_type", "25B01"), ("zone", "city,east")];
     assert_eq!(decide(&policy, &other, "2025-11-04T12:00").status, ineligible("no-rule"));
-    let surge = with(&base, &[("surge", "yes")]);
-    assert_eq!(decide(&policy, &surge, "2025-11-04T12:00").status, ineligible("no-rule"));
+    let warned = with(&base, &[("heat_warning", "yes")]);
+    assert_eq!(decide(&policy, &warned, "2025-11-04T12:00").status, ineligible("no-rule"));
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn wrong_shapes_and_ranges_are_refused() {
     fault("send = \"pact\"", "send = \"psr\"", "exclusion[1].send", "co-response");
     fault("holidays = [\"2025-12-25\"]", "holidays = [\"Christmas\"]", "calendar.holidays[0]", "");
     fault("High = 8", "High = 11", "priorities.High", "");
-    fault("values = [\"no\", \"yes\"]", "values = [\"no\", \"yes\", \"yes\"]", "fact.surge.values[2]", "");
+    fault("values = [\"no\", \"yes\"]", "values = [\"no\", \"yes\", \"yes\"]", "fact.heat_warning.values[2]", "");
     fault("effective = \"2026-01-01..\" }", "effective = \"2025-12-31..\" }", "program.youth.crew[1]", "");
     fault("id = \"camp\"", "id = \"youth\"", "rule[5].id", "");
     fault("id = \"camp\"", "id = \"built-in.camp\"", "rule[5].id", "");

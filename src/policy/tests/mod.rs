@@ -1,5 +1,6 @@
 //! Tests of the policy room: a policy made for them, and what it must and must not do.
 
+mod constructs;
 mod decisions;
 mod faults;
 mod library;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::facts::Domain;
 use crate::policy::compile::rank;
-use crate::policy::language::{Promise, SendTarget, Test, read};
+use crate::policy::language::{Promise, SendTarget, StepForm, Test, read};
 use crate::policy::route::Way;
 use proptest::prelude::*;
 
@@ -115,6 +115,13 @@ fn policy_text() -> impl Strategy<Value = String> {
                 .filter(|place| seen.insert(**place))
                 .map(|place| format!("\"{}\"", PROGRAMS[*place]))
                 .collect();
+            // One chain in eight begins with a tandem of its first two.
+            let chain = match chain.as_slice() {
+                [lead, other, rest @ ..] if *ask == 1 => {
+                    [vec![format!("{{ tandem = [{lead}, {other}] }}")], rest.to_vec()].concat()
+                }
+                _ => chain,
+            };
             let ask = if *ask == 0 { "ask = [\"consent\"]\n" } else { "" };
             text += &format!(
                 "[[rule]]\nid = \"r{number}\"\nbecause = \"r\"\nrank = {rank}\nsend = [{}]\n{ask}{}{}",
@@ -301,17 +308,27 @@ impl Slow<'_> {
                 return format!("ask {}", rule.id);
             }
             let RowKind::Rule { send, .. } = &rule.kind else { continue };
-            for program in send.iter().flatten() {
-                let near = match self.program(*program, barred.is_some()) {
-                    Ok(()) => return format!("go {} {}", rule.id, self.written.programs[*program].id),
-                    Err("missing") => 0,
-                    Err("unit") => 1,
-                    Err("hours") => 2,
-                    Err("area") => 3,
-                    Err("absent") => 4,
-                    Err(_) => 5,
+            for step in send {
+                let can: Vec<_> =
+                    step.programs.iter().map(|place| (*place, self.program(*place, barred.is_some()))).collect();
+                let first = match step.form {
+                    StepForm::AnyOf => can.iter().find(|(_, can)| can.is_ok()),
+                    StepForm::AllOf => can.first().filter(|_| can.iter().all(|(_, can)| can.is_ok())),
+                    StepForm::ReferredBy(_) => continue,
                 };
-                best = best.min(near);
+                if let Some((place, _)) = first {
+                    return format!("go {} {}", rule.id, self.written.programs[*place].id);
+                }
+                for near in can.iter().filter_map(|(_, can)| can.err()) {
+                    best = best.min(match near {
+                        "missing" => 0,
+                        "unit" => 1,
+                        "hours" => 2,
+                        "area" => 3,
+                        "absent" => 4,
+                        _ => 5,
+                    });
+                }
             }
         }
         match (NEAREST[best], barred) {

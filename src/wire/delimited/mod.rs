@@ -8,7 +8,7 @@ pub use layout::Layout;
 use self::layout::Place;
 use self::row::Filling;
 use super::{DecodeError, RECORD_BYTES_MAX, SenderProfile, detect, identity, list_unknown};
-use crate::record::{CallRecord, Format};
+use crate::record::{AgencyId, CallRecord, Format};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use std::io::Cursor;
 
@@ -45,27 +45,44 @@ pub struct Rows<'s> {
     sender: &'s SenderProfile,
     layout: &'s Layout,
     reader: csv::Reader<Cursor<String>>,
-    /// Positions of the layout's columns, each with its second.
-    places: Vec<(usize, Option<usize>)>,
+    /// Positions of the layout's columns, in its order.
+    places: Vec<Positions>,
+    /// Positions of the columns of the layout's `leave_out`, in its order.
+    leave_out: Vec<usize>,
+    /// Columns of the header, where there is one.
+    width: Option<usize>,
     unknown: Vec<String>,
     line: u64,
     raw_from: usize,
     ended: bool,
 }
 
+/// Where a column's cell stands in a row, with the cells that belong to it.
+#[derive(Debug, Clone, Copy)]
+struct Positions {
+    own: usize,
+    and: Option<usize>,
+    on: Option<usize>,
+}
+
+/// One row of a file: where it stands and what became of it.
+#[derive(Debug)]
+pub struct FileRow {
+    /// Line on which it begins, from 1.
+    pub line: u64,
+    /// Lines that it takes; more than one where a quoted cell has line breaks.
+    pub lines: u64,
+    /// Why the layout leaves it out of history, if it does.
+    pub left_out: Option<String>,
+    /// The record, or why there is none.
+    pub record: Result<CallRecord, DecodeError>,
+}
+
 impl Iterator for Rows<'_> {
     type Item = Result<CallRecord, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let row = match self.next_row() {
-            Ok(row) => row?,
-            Err(error) => return Some(Err(error)),
-        };
-        let mut record = CallRecord::new(identity(self.raw().as_bytes(), self.sender), Format::Delimited);
-        Some(self.fill(&mut record, &row).map(|()| record))
+        self.next_file_row().map(|row| row.record)
     }
 }
 
@@ -81,8 +98,19 @@ impl<'s> Rows<'s> {
             None => builder.quoting(false),
         };
         let reader = builder.from_reader(Cursor::new(text));
-        let (places, unknown) = (Vec::new(), Vec::new());
-        let mut rows = Self { sender, layout, reader, places, unknown, line: 0, raw_from: 0, ended: false };
+        let (places, leave_out, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rows = Self {
+            sender,
+            layout,
+            reader,
+            places,
+            leave_out,
+            width: None,
+            unknown,
+            line: 0,
+            raw_from: 0,
+            ended: false,
+        };
         let header = if layout.header {
             let header = rows.next_row()?;
             Some(
@@ -93,10 +121,17 @@ impl<'s> Rows<'s> {
             None
         };
         for column in &layout.columns {
-            let first = position(&column.place, header.as_ref())?;
-            let second = column.and.as_ref().map(|place| position(place, header.as_ref())).transpose()?;
-            rows.places.push((first, second));
+            let position = |place: &Place| position(place, header.as_ref());
+            rows.places.push(Positions {
+                own: position(&column.place)?,
+                and: column.and.as_ref().map(position).transpose()?,
+                on: column.on.as_ref().map(position).transpose()?,
+            });
         }
+        for rule in &layout.leave_out {
+            rows.leave_out.push(position(&rule.place, header.as_ref())?);
+        }
+        rows.width = header.as_ref().map(StringRecord::len);
         if let Some(header) = &header {
             for (index, name) in header.iter().enumerate() {
                 if !rows.is_placed(index) {
@@ -109,7 +144,36 @@ impl<'s> Rows<'s> {
     }
 
     fn is_placed(&self, index: usize) -> bool {
-        self.places.iter().any(|(first, second)| *first == index || *second == Some(index))
+        let of_columns = self.places.iter().flat_map(|place| [Some(place.own), place.and, place.on]).flatten();
+        of_columns.chain(self.leave_out.iter().copied()).any(|place| place == index)
+    }
+
+    /// The next row with its place in the file; `None` at the end.
+    pub fn next_file_row(&mut self) -> Option<FileRow> {
+        if self.ended {
+            return None;
+        }
+        let read = self.next_row();
+        let lines = self.reader.position().line().saturating_sub(self.line).max(1);
+        let row = match read {
+            Ok(row) => row?,
+            Err(error) => return Some(FileRow { line: self.line, lines, left_out: None, record: Err(error) }),
+        };
+        let mut record = CallRecord::new(identity(self.raw().as_bytes(), self.sender), Format::Delimited);
+        let record = self.fill(&mut record, &row).map(|()| record);
+        Some(FileRow { line: self.line, lines, left_out: self.left_out(&row), record })
+    }
+
+    fn left_out(&self, row: &StringRecord) -> Option<String> {
+        let rules = self.layout.leave_out.iter().zip(&self.leave_out);
+        let mut holding = rules.filter(|(rule, place)| row.get(**place).is_some_and(|cell| rule.holds(cell)));
+        holding.next().map(|(rule, _)| rule.because.clone())
+    }
+
+    /// Bytes of the text read so far, and of all of it: for whoever shows progress.
+    #[must_use]
+    pub fn progress(&self) -> (u64, u64) {
+        (self.reader.position().byte(), self.reader.get_ref().get_ref().len() as u64)
     }
 
     /// The raw text of the row just read.
@@ -119,8 +183,11 @@ impl<'s> Rows<'s> {
     }
 
     fn next_row(&mut self) -> Result<Option<StringRecord>, DecodeError> {
-        self.line = self.reader.position().line();
         self.raw_from = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
+        // The reader stands before the second byte of a CR LF, or before lines that are empty.
+        let rest = self.reader.get_ref().get_ref().as_bytes().get(self.raw_from..).unwrap_or_default();
+        let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
+        self.line = self.reader.position().line() + ends as u64;
         let mut row = StringRecord::new();
         let place = format!("line {}", self.line);
         match self.reader.read_record(&mut row) {
@@ -157,14 +224,25 @@ impl<'s> Rows<'s> {
                 list_unknown(&mut record.unknown_fields, &format!("column {}", index + 1));
             }
         }
+        if let Some(agency) = &self.layout.agency {
+            record.identity.agency = AgencyId::new(agency.as_str());
+        }
+        if self.width.is_some_and(|width| row.len() > width) {
+            // A stray delimiter moves every cell after it into the next column.
+            record.repair(line.as_str(), "row-too-long");
+        }
         let mut filling = Filling::new(record, self.sender, self.layout);
-        for (column, (first, second)) in self.layout.columns.iter().zip(&self.places) {
+        for (column, place) in self.layout.columns.iter().zip(&self.places) {
             let path = named(&column.place);
-            let Some(cell) = row.get(*first) else {
+            let Some(cell) = row.get(place.own) else {
                 return Err(DecodeError::new("missing-field", format!("{line}, {path}"), "the row is too short"));
             };
+            if let Some(date) = place.on.map(|on| row.get(on).unwrap_or_default()) {
+                filling.times_of_day(column, cell, date, &path);
+                continue;
+            }
             let joined;
-            let cell = match second.and_then(|second| row.get(second)) {
+            let cell = match place.and.and_then(|and| row.get(and)) {
                 Some(more) if !more.is_empty() => {
                     joined = format!("{cell} {more}");
                     joined.as_str()
@@ -174,6 +252,9 @@ impl<'s> Rows<'s> {
             filling.cell(column, cell, &path);
         }
         filling.finish();
+        for system in [&self.layout.call_types, &self.sender.call_types].into_iter().flatten() {
+            record.nature.declare(system);
+        }
         if record.identity.incident.is_empty() {
             return Err(DecodeError::new("missing-field", line, "the column of the incident is empty"));
         }

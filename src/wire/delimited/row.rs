@@ -5,7 +5,9 @@ use crate::record::{
     AgencyId, CallRecord, Caution, DispositionNote, Lifecycle, Location, Note, Person, SourceId, TimePoint, UnitStatus,
 };
 use crate::wire::{SenderProfile, pidf_lo, times};
-use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 /// The oldest age that is believed, years.
 const AGE_YEARS_MAX: u16 = 125;
@@ -23,7 +25,12 @@ pub(super) struct Filling<'r> {
     unit: Option<String>,
     unit_type: Option<String>,
     disposition: DispositionNote,
+    /// The first time of day that was given a date: others are placed around it.
+    first_of_day: Option<DateTime>,
 }
+
+/// Times of day may be this much earlier than the first one before they are taken for the next day's, hours.
+const SAME_DAY_H: i64 = 6;
 
 impl<'r> Filling<'r> {
     /// Nothing filled yet.
@@ -40,13 +47,92 @@ impl<'r> Filling<'r> {
             unit: None,
             unit_type: None,
             disposition: DispositionNote::default(),
+            first_of_day: None,
         }
+    }
+
+    /// Takes a cell of times of day, whose date stands in another.
+    pub(super) fn times_of_day(&mut self, column: &Column, cell: &str, date: &str, path: &str) {
+        let Meaning::Field(field) = &column.meaning else {
+            return;
+        };
+        if self.is_missing(column, cell) {
+            return;
+        }
+        let Some(date) = self.date(date) else {
+            return self.record.repair(path, "date-unreadable");
+        };
+        let mut before: Option<DateTime> = None;
+        for part in cell.splitn(if column.unit_times { usize::MAX } else { 1 }, ',') {
+            let (unit, clock) = match part.rsplit_once('=').filter(|_| column.unit_times) {
+                Some((unit, clock)) => (Some(unit.trim()), clock),
+                None => (None, part),
+            };
+            let Ok(clock) = clock.trim().parse::<Time>() else {
+                self.record.repair(path, "time-unreadable");
+                continue;
+            };
+            let local = self.placed(date.to_datetime(clock), before, path);
+            before = Some(local);
+            let Some((at, kind)) = times::zoned(local, self.time_zone()) else {
+                continue;
+            };
+            if kind.is_some_and(|kind| kind != "local-time-zoned") {
+                self.record.repair(path, kind.unwrap_or_default());
+            }
+            match field.point() {
+                None => self.record.identity.updated_at = Some(at),
+                Some(point) => {
+                    self.record.times.state(point, at);
+                    if let Some(unit) = unit {
+                        let unit = unit.to_owned();
+                        self.record.units.push(UnitStatus { unit, unit_type: None, status: point, at: Some(at) });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The day of a time of day: the date's, or a later one where midnight has passed since the time before in the same
+    /// list, or since the first time of the row.
+    fn placed(&mut self, on_date: DateTime, before: Option<DateTime>, path: &str) -> DateTime {
+        let earliest = match (before, self.first_of_day) {
+            (Some(before), _) => before,
+            (None, Some(first)) => first.saturating_sub(SAME_DAY_H.hours()),
+            (None, None) => on_date,
+        };
+        self.first_of_day.get_or_insert(on_date);
+        let mut local = on_date;
+        while local < earliest {
+            let Ok(next) = local.tomorrow() else {
+                break;
+            };
+            local = next;
+        }
+        if local != on_date && !self.record.repairs.iter().any(|known| known.path == path) {
+            self.record.repair(path, "midnight-passed");
+        }
+        local
+    }
+
+    fn date(&self, cell: &str) -> Option<Date> {
+        let own = |format: &String| jiff::fmt::strtime::parse(format, cell).ok()?.to_date().ok();
+        self.layout.time_formats.iter().find_map(own).or_else(|| cell.parse().ok())
+    }
+
+    fn time_zone(&self) -> &'r TimeZone {
+        self.layout.time_zone.as_ref().unwrap_or(&self.sender.time_zone)
+    }
+
+    fn is_missing(&self, column: &Column, cell: &str) -> bool {
+        let cell = cell.to_lowercase();
+        cell.is_empty() || self.layout.missing.contains(&cell) || column.missing.contains(&cell)
     }
 
     /// Takes one cell. An empty one says nothing; one that the layout's values do not have is left out and listed,
     /// because unknown is never `no`.
     pub(super) fn cell(&mut self, column: &Column, cell: &str, path: &str) {
-        if cell.is_empty() {
+        if self.is_missing(column, cell) {
             return;
         }
         let cell = match column.values.get(&cell.to_lowercase()) {
@@ -72,6 +158,8 @@ impl<'r> Filling<'r> {
             Field::UpdatedAt => self.record.identity.updated_at = self.time(cell, path),
             Field::CallType => record.nature.call_type = text(),
             Field::CallTypeText => record.nature.call_type_text = text(),
+            Field::CallTypeVendor => record.nature.call_type_vendor = text(),
+            Field::CallTypeVersion => record.nature.call_type_version = text(),
             Field::FurtherCallType => record.nature.further_call_types.extend(text()),
             Field::CommonType => record.nature.common_type = text(),
             Field::PriorityText => record.nature.priority_text = text(),
@@ -109,15 +197,15 @@ impl<'r> Filling<'r> {
             Field::Lifecycle => self.lifecycle(cell, path),
             // Whatever stands there but a clear "no", no real team is sent on the strength of it.
             Field::Test => record.test |= !matches!(cell.to_lowercase().as_str(), "false" | "no" | "n" | "0"),
-            Field::Received => self.point(TimePoint::Received, cell, path),
-            Field::Answered => self.point(TimePoint::Answered, cell, path),
-            Field::Entered => self.point(TimePoint::Entered, cell, path),
-            Field::Dispatched => self.point(TimePoint::Dispatched, cell, path),
-            Field::EnRoute => self.point(TimePoint::EnRoute, cell, path),
-            Field::OnScene => self.point(TimePoint::OnScene, cell, path),
-            Field::WithPerson => self.point(TimePoint::WithPerson, cell, path),
-            Field::Cleared => self.point(TimePoint::Cleared, cell, path),
-            Field::Closed => self.point(TimePoint::Closed, cell, path),
+            Field::Received
+            | Field::Answered
+            | Field::Entered
+            | Field::Dispatched
+            | Field::EnRoute
+            | Field::OnScene
+            | Field::WithPerson
+            | Field::Cleared
+            | Field::Closed => self.point(field, cell, path),
         }
     }
 
@@ -130,8 +218,8 @@ impl<'r> Filling<'r> {
         }
     }
 
-    fn point(&mut self, point: TimePoint, cell: &str, path: &str) {
-        if let Some(at) = self.time(cell, path) {
+    fn point(&mut self, field: Field, cell: &str, path: &str) {
+        if let (Some(point), Some(at)) = (field.point(), self.time(cell, path)) {
             self.record.times.state(point, at);
         }
     }
@@ -141,10 +229,10 @@ impl<'r> Filling<'r> {
             let parts = jiff::fmt::strtime::parse(format, cell).ok()?;
             match parts.to_timestamp() {
                 Ok(at) => Some((at, None)),
-                Err(_) => times::zoned(parts.to_datetime().ok()?, &self.sender.time_zone),
+                Err(_) => times::zoned(parts.to_datetime().ok()?, self.time_zone()),
             }
         });
-        match own.or_else(|| times::read(cell, &self.sender.time_zone)) {
+        match own.or_else(|| times::read(cell, self.time_zone())) {
             // That its times are local is the layout's nature, so only the doubtful hours are listed.
             Some((at, None | Some("local-time-zoned"))) => Some(at),
             Some((at, Some(kind))) => {

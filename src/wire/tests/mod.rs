@@ -30,6 +30,7 @@ fn sender() -> SenderProfile {
         element: "cad".to_owned(),
         time_zone: TimeZone::get("America/Vancouver").unwrap(),
         layout: None,
+        call_types: None,
     }
 }
 

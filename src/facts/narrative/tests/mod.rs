@@ -77,18 +77,15 @@ fn no_phrase_contradicts_itself() {
 fn every_row_of_the_tables_is_read() {
     use super::super::csv_rows::read_rows;
     let mut faults = Vec::new();
-    let cues = read_rows(
-        include_bytes!("../data/cues.csv"),
-        ["term", "forms", "language", "states", "label"],
-        5,
-        &mut faults,
-    );
+    let cues =
+        read_rows(include_bytes!("../data/cues.csv"), ["term", "forms", "language", "states", "label"], 5, &mut faults);
     for row in &cues {
         let [_, forms, language, _, label] = &row.cells;
         assert!(!forms.is_empty() && ["en", "fr"].contains(&language.as_str()), "line {}", row.line);
         assert!(["", "yes"].contains(&label.as_str()), "line {}", row.line);
     }
-    let context = read_rows(include_bytes!("../data/context.csv"), ["forms", "language", "role", "sense"], 4, &mut faults);
+    let context =
+        read_rows(include_bytes!("../data/context.csv"), ["forms", "language", "role", "sense"], 4, &mut faults);
     for row in &context {
         let [_, _, role, sense] = &row.cells;
         assert!(lexicon::mark_of(role, sense).is_some(), "line {}: role `{role}`, sense `{sense}`", row.line);
@@ -129,10 +126,23 @@ fn what_looks_like_a_negation_and_is_none_leaves_the_weapon_standing() {
 
 #[test]
 fn what_clears_a_cue_stands_before_it_or_answers_its_label() {
-    for text in ["no weapons", "NO KNOWN WPNS", "neg wpns", "Weapons: none", "pas d'arme", "aucune arme", "nail gun", "Gunn St", "1200 Shotgun Rd", "knife & fork"] {
+    for text in [
+        "no weapons",
+        "NO KNOWN WPNS",
+        "neg wpns",
+        "Weapons: none",
+        "pas d'arme",
+        "aucune arme",
+        "nail gun",
+        "Gunn St",
+        "1200 Shotgun Rd",
+        "knife & fork",
+    ] {
         assert_eq!(level(text, "weapon"), None, "{text}");
     }
-    for text in ["has knife none hurt", "knife. none seen", "HAS KNIFE NEG INJ", "with a gun - no", "threatening with nail gun"] {
+    for text in
+        ["has knife none hurt", "knife. none seen", "HAS KNIFE NEG INJ", "with a gun - no", "threatening with nail gun"]
+    {
         assert!(level(text, "weapon").is_some(), "{text}");
     }
 }

@@ -68,8 +68,7 @@ fn evaluate(sentences: &[Sentence], reach: Reach) -> Counts {
             counts.concept_not_found += 1;
         }
         // A concept that stands twice is negated where any of its places is; the set marks the sentence, not the place.
-        let negated =
-            found.iter().any(|found| found.senses.has(Sense::Negated) || found.senses.has(Sense::Denied));
+        let negated = found.iter().any(|found| found.senses.has(Sense::Negated) || found.senses.has(Sense::Denied));
         let slot = match (sentence.negated, negated) {
             (true, true) => &mut counts.hit,
             (true, false) => &mut counts.missed,
@@ -89,10 +88,9 @@ fn fewer_affirmed_findings_are_wrongly_negated_than_in_the_published_figures() {
     println!("{} sentences, {negated} negated", sentences.len());
     println!("{:<34} recall  precision       F  wrongly negated", "engine");
     println!("{:<34} 0.9593     0.9327  0.9458  34/1885 = 1.80 %", "GenNegEx 1.2, as published");
-    for (name, reach) in [
-        ("dispatch scope, as it runs", Reach::Dispatch),
-        ("prose scope, 5 words and lists", Reach::Prose(5)),
-    ] {
+    for (name, reach) in
+        [("dispatch scope, as it runs", Reach::Dispatch), ("prose scope, 5 words and lists", Reach::Prose(5))]
+    {
         let counts = evaluate(&sentences, reach);
         let affirmed = counts.wrong + counts.right_affirmed;
         println!(

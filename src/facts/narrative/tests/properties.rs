@@ -44,7 +44,8 @@ fn gathered(before: &Facts, notes: &[&str]) -> Facts {
 fn a_cue_raises_with_its_term_and_a_negated_one_sets_nothing() {
     let facts = gathered(&Facts::default(), &["NO WPNS SEEN", "male has knife"]);
     assert_eq!((facts.value("weapon"), facts.source("weapon")), (Some("present"), Some(Source::Narrative)));
-    let told: Vec<_> = facts.cues("weapon").iter().map(|cue| (cue.term.as_str(), cue.value.as_str(), cue.times)).collect();
+    let told: Vec<_> =
+        facts.cues("weapon").iter().map(|cue| (cue.term.as_str(), cue.value.as_str(), cue.times)).collect();
     assert_eq!(told, [("knife", "present", 1)]);
     let none = gathered(&Facts::default(), &["no weapons, not violent"]);
     assert_eq!((none.value("weapon"), none.source("weapon"), none.value("violence")), (None, None, None));
@@ -122,9 +123,52 @@ fn facts_of_a_journal_written_before_narratives_were_read_still_read() {
 /// Words that dispatch text is made of: cues, triggers, and what stands between them.
 fn dispatch_text() -> impl Strategy<Value = String> {
     let words = [
-        "no", "not", "neg", "unk", "if", "wpns", "knife", "gun", "has", "male", "with", "or", "none", "denies", "hx", "of", "SI",
-        "HI", ",", ".", "/", "\n", ":", "?", "violent", "hit", "nail", "shop", "pas", "d'arme", "couteau", "aucune", "he", "seen",
-        "weapons", "injured", "not breathing", "never", "seen", "years ago", "call back if", "and", "fork", "rd", "1200", "ruled out",
+        "no",
+        "not",
+        "neg",
+        "unk",
+        "if",
+        "wpns",
+        "knife",
+        "gun",
+        "has",
+        "male",
+        "with",
+        "or",
+        "none",
+        "denies",
+        "hx",
+        "of",
+        "SI",
+        "HI",
+        ",",
+        ".",
+        "/",
+        "\n",
+        ":",
+        "?",
+        "violent",
+        "hit",
+        "nail",
+        "shop",
+        "pas",
+        "d'arme",
+        "couteau",
+        "aucune",
+        "he",
+        "seen",
+        "weapons",
+        "injured",
+        "not breathing",
+        "never",
+        "seen",
+        "years ago",
+        "call back if",
+        "and",
+        "fork",
+        "rd",
+        "1200",
+        "ruled out",
     ];
     prop::collection::vec(prop::sample::select(words.to_vec()), 0..24).prop_map(|words| words.join(" "))
 }

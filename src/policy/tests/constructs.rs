@@ -1,0 +1,224 @@
+//! The constructs that published programs force on the language, each in the shape of the program that needs it.
+
+use super::*;
+
+const HEAD: &str =
+    "[policy]\nid = \"c\"\ntitle = \"C\"\nrevision = \"1\"\ntime_zone = \"America/Los_Angeles\"\nmode = \"advise\"\n";
+const DAY_AND_NIGHT: &str = "hours = [{ days = \"Mon..Sun\", from = \"00:00\", to = \"24:00\" }]\n";
+const LEG: &str = "legs = [{ channel = \"webhook\", accept_deadline_s = 60 }]\n";
+
+/// A program that is always there, with further keys.
+fn program(id: &str, kind: &str, further: &str) -> String {
+    format!("[program.{id}]\nkind = \"{kind}\"\n{DAY_AND_NIGHT}{LEG}{further}\n")
+}
+
+fn rule(send: &str, further: &str) -> String {
+    format!("[[rule]]\nid = \"r\"\nnature = \"person-in-crisis\"\nbecause = \"crisis\"\nsend = {send}\n{further}\n")
+}
+
+fn policy(parts: &[String]) -> Policy {
+    compile(&format!("{HEAD}{}", parts.concat()))
+}
+
+fn answer(policy: &Policy, pairs: &[(&str, &str)], availability: &Availability) -> Decision {
+    let crisis = [&[("nature", "person-in-crisis")][..], pairs].concat();
+    policy.decide(&facts(&crisis), &[], at("2025-11-04T12:00"), availability)
+}
+
+/// The programs of each step, those of one step joined by `+`.
+fn told_steps(decision: &Decision) -> Vec<String> {
+    let step =
+        |step: &RouteStep| step.legs.iter().map(|leg| leg.program.as_str().to_owned()).collect::<Vec<_>>().join("+");
+    decision.steps.iter().map(step).collect()
+}
+
+fn option<'a>(decision: &'a Decision, program: &str) -> (&'a str, &'a str) {
+    let found = decision.options.iter().find(|option| option.program.as_str() == program).unwrap();
+    (&found.code, &found.why)
+}
+
+#[test]
+fn a_tandem_is_asked_whole_or_not_at_all() {
+    let both = policy(&[
+        program("cahoots", "community", "capacity = 1"),
+        program("standby", "police-community", ""),
+        program("line", "phone", ""),
+        rule("[{ tandem = [\"standby\", \"cahoots\"] }, \"line\"]", ""),
+    ]);
+    let decision = answer(&both, &[], &Availability::default());
+    assert_eq!(told_steps(&decision), ["standby+cahoots", "line"]);
+    assert_eq!(decision.route, Route::Program(ProgramId::new("standby")), "the first leads");
+    let together: Vec<_> = decision.steps[0].legs.iter().map(|leg| leg.together.len()).collect();
+    assert_eq!((together, decision.steps[1].legs[0].together.len()), (vec![2, 2], 0));
+    let full = Availability { load: [(ProgramId::new("cahoots"), 1)].into(), ..Availability::default() };
+    let decision = answer(&both, &[], &full);
+    assert_eq!(told_steps(&decision), ["line"], "half a tandem is no step");
+    assert_eq!(option(&decision, "cahoots").0, "no-unit");
+    // An officer beside them does not make an unarmed team one that may go to a weapon.
+    assert_eq!(answer(&both, &[("weapon", "present")], &Availability::default()).route, Route::Ordinary);
+    let same = [rule("[{ tandem = [\"a\", \"b\"] }]", ""), rule("[{ broadcast = [\"a\", \"b\"] }]", "")].concat();
+    let same = same.replacen("id = \"r\"", "id = \"s\"", 1);
+    let text = format!("{HEAD}{}{}{same}", program("a", "community", ""), program("b", "community", ""));
+    assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("send differently"));
+}
+
+#[test]
+fn what_a_program_declines_is_referred_and_nothing_else_is() {
+    // Edmonton: out of mandate is referred elsewhere, not declined.
+    let edmonton = policy(&[
+        program("van", "community", "refers_to = \"line-211\""),
+        program("line-211", "phone", "refers_to = \"shelter\""),
+        program("shelter", "liaison", ""),
+        rule("[\"van\"]", ""),
+    ]);
+    let decision = answer(&edmonton, &[], &Availability::default());
+    assert_eq!(told_steps(&decision), ["van", "line-211", "shelter"]);
+    let referred: Vec<_> =
+        decision.steps.iter().map(|step| step.legs[0].referred_by.as_ref().map(ProgramId::as_str)).collect();
+    assert_eq!(referred, [None, Some("van"), Some("line-211")]);
+    let away = Availability { unstaffed: vec![ProgramId::new("van")], ..Availability::default() };
+    let decision = answer(&edmonton, &[], &away);
+    assert_eq!(decision.status, Status::EligibleNoUnit, "a referral is no way of its own");
+    assert!(decision.steps.is_empty());
+    let unsafe_referral = "[[safeguard]]\nid = \"no-shelter\"\nnever = { send = \"shelter\" }\n";
+    let text = format!(
+        "{HEAD}{}{}{}{unsafe_referral}",
+        program("van", "community", "refers_to = \"shelter\""),
+        program("shelter", "liaison", ""),
+        rule("[\"van\"]", "")
+    );
+    assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("shelter, by `r`"), "referrals are proved too");
+}
+
+#[test]
+fn surge_mode_adds_hours_places_and_rows() {
+    let edmonton = policy(&[
+        format!(
+            "[program.van]\nkind = \"community\"\ncapacity = 1\nsurge_capacity = 3\n{LEG}hours = [{{ days = \"Mon..Sun\", from = \"08:00\", to = \"10:00\" }}, {{ days = \"Mon..Sun\", from = \"10:00\", to = \"20:00\", surge = true }}]\n"
+        ),
+        rule("[\"van\"]", ""),
+        "[[rule]]\nid = \"warmth\"\nnature = \"needs-shelter\"\nsurge = true\nbecause = \"extreme weather\"\nsend = [\"van\"]\n".to_owned(),
+    ]);
+    let surge = Availability { surge: true, load: [(ProgramId::new("van"), 2)].into(), ..Availability::default() };
+    let calm = answer(&edmonton, &[], &Availability::default());
+    assert_eq!(calm.status, Status::EligibleOutOfHours);
+    assert_eq!(option(&calm, "van").1, "opens Wednesday 08:00");
+    assert_eq!(answer(&edmonton, &[], &surge).status, Status::Eligible);
+    let shelter = facts(&[("nature", "needs-shelter")]);
+    let cold =
+        |availability: &Availability| edmonton.decide(&shelter, &[], at("2025-11-04T12:00"), availability).status;
+    assert_eq!(cold(&surge), Status::Eligible);
+    assert_eq!(cold(&Availability::default()), Status::Ineligible { because: "no-rule".to_owned() });
+    // What holds only in surge mode is proved too.
+    let text = format!(
+        "{HEAD}{}{}[[safeguard]]\nid = \"s\"\nnever = {{ send = \"any\" }}\n",
+        program("van", "community", ""),
+        rule("[\"van\"]", "surge = true")
+    );
+    assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("in surge mode"));
+}
+
+#[test]
+fn a_program_waits_for_its_decider_and_the_next_is_tried() {
+    // Phoenix: no dispatcher of the programme's own on duty, so the crisis line.
+    let phoenix = policy(&[
+        "[decider.bh-dispatcher]\ntitle = \"Behavioural health dispatcher\"\nhours = [{ days = \"Mon..Sun\", from = \"06:00\", to = \"22:00\" }]\n".to_owned(),
+        program("bh-unit", "community", "decider = \"bh-dispatcher\""),
+        program("solari", "phone", ""),
+        rule("[\"bh-unit\", \"solari\"]", ""),
+    ]);
+    assert_eq!(told_steps(&answer(&phoenix, &[], &Availability::default())), ["bh-unit", "solari"]);
+    let away = Availability { deciders_away: ["bh-dispatcher".to_owned()].into(), ..Availability::default() };
+    let decision = answer(&phoenix, &[], &away);
+    assert_eq!(told_steps(&decision), ["solari"]);
+    assert_eq!(option(&decision, "bh-unit"), ("no-decider", "Behavioural health dispatcher is not on duty"));
+    let night = phoenix.decide(
+        &facts(&[("nature", "person-in-crisis")]),
+        &[],
+        at("2025-11-04T23:00"),
+        &Availability::default(),
+    );
+    assert_eq!(told_steps(&night), ["solari"]);
+}
+
+#[test]
+fn a_queue_orders_calls_by_urgency_and_by_who_asked() {
+    let queue = "queue = [{ self_harm = \">= ideation\", because = \"at risk\" }, { caller = \"agency\", because = \"an officer asks\" }, { zone = \"not(west)\", zone_is = 1 }]";
+    let queue = queue.replace(", zone_is = 1", ", because = \"not in the west\"");
+    let acs = policy(&[program("bhr", "community", &queue), rule("[\"bhr\"]", "")]);
+    let place = |pairs: &[(&str, &str)]| {
+        let queue = answer(&acs, pairs, &Availability::default()).steps[0].legs[0].queue.clone().unwrap();
+        (queue.place, queue.of, queue.because)
+    };
+    assert_eq!(place(&[("self_harm", "plan"), ("caller", "agency")]), (1, 4, Some("at risk".to_owned())));
+    assert_eq!(place(&[("caller", "agency")]), (2, 4, Some("an officer asks".to_owned())));
+    assert_eq!(place(&[("zone", "east,west")]), (4, 4, None));
+    assert_eq!(place(&[("zone", "east")]).0, 3);
+}
+
+#[test]
+fn follow_ups_have_a_window_and_an_owner() {
+    let chicago = policy(&[
+        program("care", "community", ""),
+        program("opioid-response", "community", ""),
+        rule("[\"care\"]", "follow_up = [\"1d\", { within = \"24h..72h\", by = \"opioid-response\" }]"),
+    ]);
+    let due = answer(&chicago, &[], &Availability::default()).follow_up;
+    let due: Vec<_> =
+        due.iter().map(|due| (due.after_h, due.within_h, due.by.as_ref().map(ProgramId::as_str))).collect();
+    assert_eq!(due, [(0, 24, None), (24, 72, Some("opioid-response"))]);
+}
+
+#[test]
+fn partial_exclusion_sends_to_the_co_response_of_denver_durham_and_chicago() {
+    // Denver: STAR; weapon or potential violence: the co-responder, who comes where STAR would have come.
+    let denver = policy(&[
+        program("star", "community", ""),
+        program("co-responder", "co-response", ""),
+        "[[exclusion]]\nid = \"danger\"\nweapon = \">= access\"\nbecause = \"weapon\"\nsend = \"co-responder\"\n"
+            .to_owned(),
+        "[[exclusion]]\nid = \"threat\"\nviolence = \">= threat\"\nbecause = \"violence\"\nsend = \"co-responder\"\n"
+            .to_owned(),
+        rule("[\"star\"]", ""),
+    ]);
+    let route = |policy: &Policy, pairs: &[(&str, &str)]| answer(policy, pairs, &Availability::default()).route;
+    let to = |program: &str| Route::Program(ProgramId::new(program));
+    assert_eq!(route(&denver, &[]), to("star"));
+    assert_eq!(route(&denver, &[("weapon", "present"), ("violence", "threat")]), to("co-responder"));
+    let fire = denver.decide(
+        &facts(&[("nature", "noise"), ("weapon", "present")]),
+        &[],
+        at("2025-11-04T12:00"),
+        &Availability::default(),
+    );
+    assert_eq!(fire.route, Route::Ordinary, "not where the unarmed team would not have come either");
+
+    // Chicago: the same tier, another responder by zone; the responder without an officer takes only the low tier.
+    let chicago = policy(&[
+        program("alternate", "community", "area = \"west\""),
+        program("multidisciplinary", "co-response", "area = \"east\""),
+        "[[rule]]\nid = \"low\"\nnature = \"person-in-crisis\"\ntier = \"1\"\nbecause = \"low\"\nsend = [\"alternate\", \"multidisciplinary\"]\n".to_owned(),
+        "[[rule]]\nid = \"moderate\"\nnature = \"person-in-crisis\"\ntier = \"2\"\nbecause = \"moderate\"\nsend = [\"multidisciplinary\"]\n".to_owned(),
+    ]);
+    assert_eq!(route(&chicago, &[("tier", "1"), ("zone", "west")]), to("alternate"));
+    assert_eq!(route(&chicago, &[("tier", "1"), ("zone", "east")]), to("multidisciplinary"));
+    let outside = answer(&chicago, &[("tier", "2"), ("zone", "west")], &Availability::default());
+    assert_eq!(outside.status, Status::EligibleOutOfArea);
+}
+
+#[test]
+fn a_code_enters_the_policy_at_a_date() {
+    // Baltimore: 25B03 was added in 2022.
+    let baltimore = policy(&[
+        program("line-988", "phone", ""),
+        rule("[\"line-988\"]", "call_type = \"25A01, 25A02\"\neffective = \"2021-06-16..\""),
+        rule("[\"line-988\"]", "call_type = \"25B03\"\neffective = \"2022-04-01..\"").replace("\"r\"", "\"added\""),
+    ]);
+    let rule_at = |code: &str, time: &str| {
+        let call = facts(&[("nature", "person-in-crisis"), ("call_type", code)]);
+        baltimore.decide(&call, &[], at(time), &Availability::default()).rule
+    };
+    assert_eq!(rule_at("25A01", "2021-07-01T12:00").as_deref(), Some("r"));
+    assert_eq!(rule_at("25B03", "2022-03-31T23:59"), None);
+    assert_eq!(rule_at("25B03", "2022-04-01T00:00").as_deref(), Some("added"));
+}
