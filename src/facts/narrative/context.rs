@@ -59,6 +59,17 @@ pub(super) fn read(lexicon: &Lexicon, text: &str, reach: Reach) -> (Vec<Found>, 
     scan(&lexicon.cues, &words, &kept, reach)
 }
 
+/// One cue of a text, as if the lexicon had no other.
+#[cfg(test)]
+pub(super) fn read_one(lexicon: &Lexicon, cue: usize, text: &str, reach: Reach) -> Vec<Found> {
+    let words = Words::of(text);
+    let mut spans = spans(lexicon, &words);
+    for here in &mut spans {
+        here.retain(|span| !matches!(span.mark, Mark::Cue(other) if other != cue));
+    }
+    scan(&lexicon.cues, &words, &keep(&words, spans), reach).0
+}
+
 /// The words with the agency's expansions put in.
 fn expanded(lexicon: &Lexicon, words: Words) -> Words {
     let Some((automaton, expansions)) = &lexicon.expansions else {

@@ -289,16 +289,16 @@ impl Lexicon {
         })
     }
 
-    /// The product's context with one concept as the only cue, for text that is annotated by concept.
+    /// The product's context with annotated concepts as the cues, in their order.
     #[cfg(test)]
-    pub(super) fn for_concept(concept: &str) -> Self {
-        static CONTEXT: LazyLock<Vec<(String, Phrase)>> = LazyLock::new(|| {
-            let is_context = |mark: Mark| !matches!(mark, Mark::Cue(_) | Mark::Ignore);
-            built_in_phrases().phrases.into_iter().filter(|(_, phrase)| is_context(phrase.mark)).collect()
-        });
-        let mut written = Written { phrases: CONTEXT.clone(), cues: Vec::new() };
-        written.push(concept, Mark::Cue(0), false);
-        written.cues.push(CueWord { term: concept.to_owned(), states: Vec::new(), label: false });
+    pub(super) fn for_concepts(concepts: &[&str]) -> Self {
+        let mut written = built_in_phrases();
+        written.phrases.retain(|(_, phrase)| !matches!(phrase.mark, Mark::Cue(_) | Mark::Ignore));
+        written.cues.clear();
+        for concept in concepts {
+            written.push(concept, Mark::Cue(written.cues.len()), true);
+            written.cues.push(CueWord { term: (*concept).to_owned(), states: Vec::new(), label: false });
+        }
         Self::build(written, &Shorthand::default()).unwrap_or_else(|_| Self::nothing())
     }
 
