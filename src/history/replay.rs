@@ -164,7 +164,7 @@ fn assume(policy: &Policy, facts: &mut Facts, assumptions: &[Assumption]) -> Res
 fn decide(policy: &Policy, call: &Understood, at: Timestamp) -> Situation {
     let available = Availability::default();
     let decision = policy.decide(&call.facts, &call.gaps, at, &available);
-    let in_shadow = || policy.route_only(&call.facts, at, &available).map(|(program, _)| program.to_string());
+    let in_shadow = || policy.route_only(&call.facts, &call.gaps, at, &available).toward.map(ToString::to_string);
     let route = match (&decision.route, &decision.status) {
         (Route::Program(program), _) => Some(program.to_string()),
         (Route::Ordinary, Status::ShadowEligible) => in_shadow(),

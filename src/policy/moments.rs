@@ -21,6 +21,7 @@ impl Policy {
     /// and dates of a policy are whole minutes, and so are the offsets of time zones since 1972.
     #[must_use]
     pub fn moments(&self, seconds: &[i64]) -> Moments {
+        let available = Availability::default();
         let mut moments = Moments::default();
         let mut situations: Vec<Situation> = Vec::new();
         let mut known: std::collections::HashMap<i64, u32> = std::collections::HashMap::new();
@@ -28,7 +29,7 @@ impl Policy {
             let minute = second.div_euclid(60);
             let number = *known.entry(minute).or_insert_with(|| {
                 let at = Timestamp::from_second(minute.saturating_mul(60)).unwrap_or(Timestamp::UNIX_EPOCH);
-                let situation = situation(&self.compiled.moment(at, &Availability::default()));
+                let situation = situation(&self.compiled.moment(at, &available), self.compiled.programs.len());
                 let place = situations.iter().position(|before| *before == situation).unwrap_or_else(|| {
                     situations.push(situation);
                     moments.examples.push(at);
@@ -42,6 +43,7 @@ impl Policy {
     }
 }
 
-fn situation(moment: &Moment) -> Situation {
-    (moment.effective, moment.programs.iter().map(|duty| (duty.state, duty.accompanied)).collect())
+fn situation(moment: &Moment<'_>, programs: usize) -> Situation {
+    let duties = (0..programs).filter_map(|program| moment.duty(program));
+    (*moment.effective, duties.map(|duty| (duty.state, duty.accompanied)).collect())
 }
