@@ -12,7 +12,6 @@ mod hours;
 mod language;
 mod local_time;
 mod outcome;
-mod moments;
 mod prove;
 mod questions;
 mod reach;
@@ -29,7 +28,6 @@ pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
     Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
-pub use moments::Moments;
 pub use outcome::{Answer, StatusKind};
 pub use prove::{Finding, Proof};
 pub use told::{PolicyTold, Told};
