@@ -3,6 +3,7 @@
 mod answers;
 mod call_types;
 mod csv_rows;
+mod history;
 mod merge;
 mod narrative;
 mod natures;
@@ -13,6 +14,7 @@ mod zones;
 
 pub use call_types::{CallTypes, Implied, Pin, Unmapped};
 pub use csv_rows::FileFault;
+pub use history::{ContactHistory, ContactTraces, RepeatKey, Repeats, Traced};
 pub use narrative::{Narratives, Shorthand};
 pub use natures::{Nature, natures};
 pub use nearest::nearest_word;
@@ -51,7 +53,7 @@ struct Entry {
 /// A cue of the lexicon that a narrative holds: the lexicon's word, never the narrative's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cue {
-    /// The term of the lexicon or of the agency's shorthand (`knife`).
+    /// The phrase of the lexicon or of the agency's shorthand, in lower case, without accents and articles (`pulled knife on`).
     pub term: String,
     /// What it states as it is said there.
     pub value: String,
@@ -82,6 +84,8 @@ pub enum Source {
     Narrative,
     /// A hazard reported by a team: only raises.
     TeamHazard,
+    /// What this adapter remembers of earlier calls: stands where nobody states otherwise.
+    History,
 }
 
 impl Source {
@@ -94,6 +98,7 @@ impl Source {
             Self::CallType => "call-type",
             Self::Narrative => "narrative",
             Self::TeamHazard => "team-hazard",
+            Self::History => "history",
         }
     }
 }
