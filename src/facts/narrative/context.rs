@@ -31,12 +31,14 @@ struct Span {
     end: usize,
     mark: Mark,
     own: bool,
+    phrase: usize,
 }
 
-/// A cue that was found: its place among the lexicon's cues, its words, and how it is said.
+/// A cue that was found: its place among the lexicon's cues, the phrase it was found by, its words, and how it is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub cue: usize,
+    pub phrase: usize,
     pub start: usize,
     pub end: usize,
     pub senses: Senses,
@@ -108,7 +110,8 @@ fn spans(lexicon: &Lexicon, words: &Words) -> Vec<Vec<Span>> {
     };
     let mut word = 0;
     for found in automaton.find_overlapping_iter(&words.joined) {
-        let Some(phrase) = lexicon.phrases.get(found.pattern().as_usize()) else { continue };
+        let place = found.pattern().as_usize();
+        let Some(phrase) = lexicon.phrases.get(place) else { continue };
         while words.end(word) + 1 < found.end() {
             word += 1;
         }
@@ -123,7 +126,7 @@ fn spans(lexicon: &Lexicon, words: &Words) -> Vec<Vec<Span>> {
         if words.widest_inside(start, phrase.words) <= widest
             && let Some(spans) = by_start.get_mut(start)
         {
-            spans.push(Span { start, end, mark: phrase.mark, own: phrase.own });
+            spans.push(Span { start, end, mark: phrase.mark, own: phrase.own, phrase: place });
         }
     }
     by_start
@@ -196,6 +199,8 @@ struct Scan<'a> {
     work: usize,
     /// Up to where the words are spoken for: a cue's own words, a trigger's, an answer's.
     busy: usize,
+    /// Where the last trigger ends: one that holds cues itself (`denies SI HI`) governs them all.
+    trigger_end: usize,
     /// Where the last answer of a form ended: the next label may follow at once.
     answered: Option<usize>,
     /// The senses of the cue whose words are being passed, for cues that begin inside it.
@@ -213,6 +218,7 @@ fn scan(cues: &[CueWord], words: &Words, spans: &[Vec<Span>], reach: Reach) -> (
         found: Vec::new(),
         work: 0,
         busy: 0,
+        trigger_end: 0,
         answered: None,
         within: Senses::default(),
         within_end: 0,
@@ -272,7 +278,7 @@ impl Scan<'_> {
             };
             self.active.retain(|active| active.sense != sense);
             self.active.push(Active { sense, wide, left, spent: false, labels_only: false });
-            self.busy = end;
+            (self.busy, self.trigger_end) = (end, end);
         }
     }
 
@@ -361,15 +367,15 @@ impl Scan<'_> {
                 }
             }
             end = end.max(span.end);
-            self.found.push(Found { cue, start: span.start, end: span.end, senses });
+            self.found.push(Found { cue, phrase: span.phrase, start: span.start, end: span.end, senses });
         }
         if !inside {
             self.within = senses;
         }
         self.within_end = here.iter().map(|span| span.end).max().unwrap_or(0).max(self.within_end);
         self.busy = end;
-        for active in &mut self.active {
-            active.spent = true;
+        if self.within_end >= self.trigger_end {
+            self.active.iter_mut().for_each(|active| active.spent = true);
         }
     }
 

@@ -87,8 +87,10 @@ pub(super) struct CueWord {
     pub label: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Phrase {
+    /// As it is looked for: folded, between spaces.
+    pub text: String,
     pub words: usize,
     pub mark: Mark,
     /// Of the agency's own table: it hides nothing of the product's.
@@ -190,12 +192,12 @@ fn forms(pattern: &str) -> Vec<String> {
 /// Every phrase of the product's tables, folded, for the tables' own tests.
 #[cfg(test)]
 pub(super) fn built_in_marks() -> Vec<(String, Mark)> {
-    built_in_phrases().phrases.into_iter().map(|(text, phrase)| (text, phrase.mark)).collect()
+    built_in_phrases().phrases.into_iter().map(|phrase| (phrase.text, phrase.mark)).collect()
 }
 
 /// The phrases of the product's own tables, folded, and its cues.
 struct Written {
-    phrases: Vec<(String, Phrase)>,
+    phrases: Vec<Phrase>,
     cues: Vec<CueWord>,
 }
 
@@ -242,7 +244,7 @@ impl Written {
     fn push(&mut self, form: &str, mark: Mark, own: bool) {
         let words = Words::of(form);
         if words.len() > 0 {
-            self.phrases.push((words.joined.clone(), Phrase { words: words.len(), mark, own }));
+            self.phrases.push(Phrase { words: words.len(), text: words.joined, mark, own });
         }
     }
 }
@@ -280,26 +282,26 @@ impl Lexicon {
             let counted = |(phrase, text): (String, Words)| (phrase.split_whitespace().count(), text);
             Some((automaton, expansions.into_iter().map(counted).collect()))
         };
-        let automaton = AhoCorasick::new(written.phrases.iter().map(|(text, _)| text))?;
-        Ok(Self {
-            automaton: Some(automaton),
-            phrases: written.phrases.into_iter().map(|(_, phrase)| phrase).collect(),
-            cues: written.cues,
-            expansions,
-        })
+        let automaton = AhoCorasick::new(written.phrases.iter().map(|phrase| &phrase.text))?;
+        Ok(Self { automaton: Some(automaton), phrases: written.phrases, cues: written.cues, expansions })
     }
 
     /// The product's context with annotated concepts as the cues, in their order.
     #[cfg(test)]
     pub(super) fn for_concepts(concepts: &[&str]) -> Self {
         let mut written = built_in_phrases();
-        written.phrases.retain(|(_, phrase)| !matches!(phrase.mark, Mark::Cue(_) | Mark::Ignore));
+        written.phrases.retain(|phrase| !matches!(phrase.mark, Mark::Cue(_) | Mark::Ignore));
         written.cues.clear();
         for concept in concepts {
             written.push(concept, Mark::Cue(written.cues.len()), true);
             written.cues.push(CueWord { term: (*concept).to_owned(), states: Vec::new(), label: false });
         }
         Self::build(written, &Shorthand::default()).unwrap_or_else(|_| Self::nothing())
+    }
+
+    /// The words by which a cue was found, as the lexicon has them (folded): what a call-taker is shown.
+    pub(super) fn form(&self, phrase: usize) -> &str {
+        self.phrases.get(phrase).map(|phrase| phrase.text.trim()).unwrap_or_default()
     }
 
     /// True where a whole phrase, folded and with its outer spaces, is of a wanted kind.

@@ -80,7 +80,7 @@ impl Narratives {
         (said, too_long)
     }
 
-    /// What one text states, in order of its words: fact, the lexicon's term, value.
+    /// What one text states, in order of its words: fact, the lexicon's phrase, value.
     fn states(&self, text: &str) -> Vec<(&str, &str, &str)> {
         let (found, _) = context::read(&self.lexicon, text, Reach::Dispatch);
         let mut states = Vec::new();
@@ -88,7 +88,7 @@ impl Narratives {
             let Some(cue) = self.lexicon.cues.get(found.cue) else { continue };
             for (fact, value) in &cue.states {
                 if let Some(value) = lexicon::level(fact, value, found.senses) {
-                    states.push((fact.as_str(), cue.term.as_str(), value));
+                    states.push((fact.as_str(), self.lexicon.form(found.phrase), value));
                 }
             }
         }
