@@ -53,23 +53,23 @@ struct Told<'a> {
     counts: &'a Counts,
     taken: u64,
     against: Option<&'a Counts>,
-    moves: Option<MovesTold<'a>>,
+    moves: Option<MovesTold>,
 }
 
 /// Moves with the agencies' own identifiers of the examples.
 #[derive(Debug, Serialize)]
-pub(super) struct MovesTold<'a> {
+pub(super) struct MovesTold {
     calls: u64,
     moved: u64,
     gained: u64,
     lost: u64,
-    kinds: Vec<MoveTold<'a>>,
+    kinds: Vec<MoveTold>,
 }
 
 #[derive(Debug, Serialize)]
-struct MoveTold<'a> {
-    from: &'a Outcome,
-    to: &'a Outcome,
+struct MoveTold {
+    from: Outcome,
+    to: Outcome,
     calls: u64,
     examples: Vec<String>,
 }
@@ -171,25 +171,18 @@ fn decided(columns: &Columns, policy: &Policy, assumptions: &[Assumption]) -> Re
     })
 }
 
-#[expect(dead_code, reason = "`fourth diff --history` calls it when `diff` has landed")]
-/// Two policies on a store: for `fourth diff A B --history STORE`.
+/// What moves between two policies on a store: for `fourth diff A B --history STORE`.
 ///
 /// # Errors
 /// Where the store cannot be read.
-pub(super) fn moves_between(path: &Path, first: &Policy, second: &Policy, json: bool, out: &mut dyn Write) -> Ending {
+#[expect(dead_code, reason = "`fourth diff --history` calls it when `diff` has landed")]
+pub(super) fn moves_between(path: &Path, first: &Policy, second: &Policy) -> Result<MovesTold, BadInput> {
     let (store, columns) = open(path)?;
     let moves = compare(&columns, &decided(&columns, first, &[])?, &decided(&columns, second, &[])?);
-    let told = moves_told(&store, path, &moves)?;
-    if json {
-        let line = serde_json::to_string(&told).map_err(|error| BadInput::new(error.to_string()))?;
-        writeln!(out, "{line}")?;
-    } else {
-        write_moves(&first.identity().id, &second.identity().id, &told, out)?;
-    }
-    Ok(Verdict::Good)
+    moves_told(&store, path, &moves)
 }
 
-fn moves_told<'a>(store: &Store, path: &Path, moves: &'a Moves) -> Result<MovesTold<'a>, BadInput> {
+fn moves_told(store: &Store, path: &Path, moves: &Moves) -> Result<MovesTold, BadInput> {
     let mut kinds = Vec::new();
     for (place, kind) in moves.kinds.iter().enumerate() {
         let mut examples = Vec::new();
@@ -197,7 +190,7 @@ fn moves_told<'a>(store: &Store, path: &Path, moves: &'a Moves) -> Result<MovesT
             let found = store.incident(*id).map_err(|error| of_store(path, &error))?;
             examples.extend(found.map(|(_, incident)| incident));
         }
-        kinds.push(MoveTold { from: &kind.from, to: &kind.to, calls: kind.calls, examples });
+        kinds.push(MoveTold { from: kind.from.clone(), to: kind.to.clone(), calls: kind.calls, examples });
     }
     Ok(MovesTold { calls: moves.calls, moved: moves.moved, gained: moves.gained, lost: moves.lost, kinds })
 }
@@ -352,7 +345,7 @@ fn write_week(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out)
 }
 
-fn write_moves(first: &str, second: &str, moves: &MovesTold<'_>, out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn write_moves(first: &str, second: &str, moves: &MovesTold, out: &mut dyn Write) -> std::io::Result<()> {
     let MovesTold { calls, moved, gained, lost, kinds } = moves;
     writeln!(out, "from {first} to {second}: {moved} of {calls} calls move ({})", percent(*moved, *calls))?;
     writeln!(out, "  {gained} to a program that stayed, {lost} stay that went to a program\n")?;
@@ -360,8 +353,14 @@ fn write_moves(first: &str, second: &str, moves: &MovesTold<'_>, out: &mut dyn W
         "ordinary" => format!("{} ({})", outcome.status, outcome.row),
         route => format!("{} → {route} ({})", outcome.status, outcome.row),
     };
-    let row = |kind: &MoveTold<'_>| {
-        vec![name(kind.from), name(kind.to), kind.calls.to_string(), bar(kind.calls, *moved), kind.examples.join(", ")]
+    let row = |kind: &MoveTold| {
+        vec![
+            name(&kind.from),
+            name(&kind.to),
+            kind.calls.to_string(),
+            bar(kind.calls, *moved),
+            kind.examples.join(", "),
+        ]
     };
     let rows: Vec<Vec<String>> = kinds.iter().take(MOVES_MAX).map(row).collect();
     if rows.is_empty() {
