@@ -7,7 +7,7 @@ use crate::facts::FactError;
 use crate::history::{
     Assumption, Columns, Counts, Hour, Moves, Outcome, Replay, ReplayError, Share, Store, compare, replay,
 };
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyIdentity};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -112,7 +112,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     }
     write_counts(&agencies, &counts, policy.time_zone(), out)?;
     if let (Some(told), Some(second)) = (&told, &second_counts) {
-        write_moves(&counts.policy.id, &second.policy.id, told, out)?;
+        write_moves(&counts.policy, &second.policy, told, out)?;
     }
     Ok(Verdict::Good)
 }
@@ -175,7 +175,6 @@ fn decided(columns: &Columns, policy: &Policy, assumptions: &[Assumption]) -> Re
 ///
 /// # Errors
 /// Where the store cannot be read.
-#[expect(dead_code, reason = "`fourth diff --history` calls it when `diff` has landed")]
 pub(super) fn moves_between(path: &Path, first: &Policy, second: &Policy) -> Result<MovesTold, BadInput> {
     let (store, columns) = open(path)?;
     let moves = compare(&columns, &decided(&columns, first, &[])?, &decided(&columns, second, &[])?);
@@ -202,7 +201,7 @@ fn write_counts(
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
     let all = counts.calls;
-    let crate::policy::PolicyIdentity { id, revision, digest } = &counts.policy;
+    let PolicyIdentity { id, revision, digest } = &counts.policy;
     let digest = digest.get(..12).unwrap_or(digest);
     writeln!(out, "policy {id} {revision} {digest} on {all} calls of {}", agencies.join(", "))?;
     if let Some((first, last)) = counts.span {
@@ -345,7 +344,18 @@ fn write_week(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out)
 }
 
-pub(super) fn write_moves(first: &str, second: &str, moves: &MovesTold, out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn write_moves(
+    first: &PolicyIdentity,
+    second: &PolicyIdentity,
+    moves: &MovesTold,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let alike = (&first.id, &first.revision) == (&second.id, &second.revision);
+    let named = |policy: &PolicyIdentity| match alike {
+        true => format!("{} {:.12}", policy.id, policy.digest),
+        false => format!("{} {}", policy.id, policy.revision),
+    };
+    let (first, second) = (named(first), named(second));
     let MovesTold { calls, moved, gained, lost, kinds } = moves;
     writeln!(out, "from {first} to {second}: {moved} of {calls} calls move ({})", percent(*moved, *calls))?;
     writeln!(out, "  {gained} to a program that stayed, {lost} stay that went to a program\n")?;
@@ -366,7 +376,7 @@ pub(super) fn write_moves(first: &str, second: &str, moves: &MovesTold, out: &mu
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "{}\n", super::table(&[first, second, "calls", "", "for example"], &rows).trim_fmt())?;
+    writeln!(out, "{}\n", super::table(&[first.as_str(), &second, "calls", "", "for example"], &rows).trim_fmt())?;
     if let Some(rest) = kinds.get(MOVES_MAX..).filter(|rest| !rest.is_empty()) {
         let left: u64 = rest.iter().map(|kind| kind.calls).sum();
         writeln!(out, "{} more kinds of move with {left} calls; `--json` has them all\n", rest.len())?;
