@@ -18,7 +18,7 @@ pub use history::{ContactHistory, ContactTraces, RepeatKey, Repeats, Traced};
 pub use narrative::{Narratives, Shorthand};
 pub use natures::{Nature, natures};
 pub use nearest::nearest_word;
-pub use structured::Unlearnt;
+pub use structured::{Unlearnt, can_be_called};
 pub use vocabulary::{DeclaredFact, Domain, Fact, UNKNOWN, Vocabulary};
 pub use zones::{ZONE_OUTSIDE, Zones};
 
