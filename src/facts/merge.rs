@@ -5,7 +5,7 @@
 //! snapshot, which repeats the same words, does not undo the answer; anything more dangerous than that does.
 
 use super::natures::nature;
-use super::{Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
+use super::{Domain, Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
 
 impl Facts {
     /// States a value as a source may. Where the source may not change what is known, nothing changes.
@@ -22,6 +22,7 @@ impl Facts {
             Source::Answer => self.answer(definition, value),
             Source::Structured | Source::CallType => self.record_states(definition, value, source),
             Source::Narrative | Source::TeamHazard => return self.raise(definition, value, source),
+            Source::History => return self.recall(definition, value),
         }
         Ok(())
     }
@@ -100,10 +101,31 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// What is remembered stands where nobody states otherwise, and moves up the fact's order only. It is no danger.
+    fn recall(&mut self, fact: &Fact, value: String) -> Result<(), FactError> {
+        let Domain::Words { values, ordered: true } = &fact.domain else {
+            return Err(FactError::MayOnlyRaise { fact: fact.name.to_string() });
+        };
+        if fact.is_risk() || value == UNKNOWN {
+            return Err(FactError::MayOnlyRaise { fact: fact.name.to_string() });
+        }
+        let place = |value: &str| values.iter().position(|known| known == value);
+        let may = self
+            .0
+            .get(&*fact.name)
+            .is_none_or(|before| before.known.source == Source::History && place(&value) > place(&before.known.value));
+        if may {
+            self.put(fact, value, Source::History, None);
+        }
+        Ok(())
+    }
+}
+
 /// A structured field stands over what the call type implies; a record does not take back what a team reported.
 fn outranks(source: Source, before: Source) -> bool {
     match before {
-        Source::CallType => true,
+        Source::CallType | Source::History => true,
         Source::Structured => source == Source::Structured,
         Source::Answer | Source::Narrative | Source::TeamHazard => false,
     }
@@ -198,6 +220,71 @@ mod tests {
         assert_eq!(facts.value("weapon"), Some("used"));
         assert!(facts.state(&vocabulary, "setting", "roadway", Source::TeamHazard).is_err());
         assert!(facts.state(&vocabulary, "violence", "none", Source::TeamHazard).is_err(), "unknown is not none");
+    }
+
+    const SOURCES: [Source; 6] =
+        [Source::Answer, Source::Structured, Source::CallType, Source::Narrative, Source::TeamHazard, Source::History];
+
+    /// The merge rules as a table: whether `then` changes what `first` had stated. `raises` and `equals` compare dangers,
+    /// `emergency` is of the value that stands, `further` is the order of a fact that is no risk.
+    fn changes(fact: &Fact, first: Source, then: Source, before: &str, after: &str) -> bool {
+        use Source::{Answer, CallType, History, Narrative, Structured, TeamHazard};
+        let nature_is_emergency = nature(before).is_some_and(|nature| nature.emergency);
+        let (raises, equals) =
+            (danger(fact, after) > danger(fact, before), danger(fact, after) == danger(fact, before));
+        let kind = if fact.name == "nature" {
+            "nature"
+        } else if fact.is_risk() {
+            "risk"
+        } else {
+            "plain"
+        };
+        match (then, kind, first) {
+            (Answer, ..) => true,
+            (Narrative | TeamHazard, "risk", _) => raises,
+            (Narrative | TeamHazard, ..) => false,
+            (History, "plain", History) if matches!(fact.domain, Domain::Words { ordered: true, .. }) => {
+                let place = |value| fact.values().iter().position(|known| known == value);
+                place(after) > place(before)
+            }
+            (History, ..) => false,
+            (Structured | CallType, "risk" | "nature", Answer) => raises,
+            (Structured | CallType, "nature", _) => raises || equals || !nature_is_emergency,
+            (Structured | CallType, "risk", Narrative | TeamHazard) => raises,
+            (Structured, "risk", _) | (CallType, "risk", CallType | History) => raises || equals,
+            (CallType, "risk", _) => raises,
+            (Structured, _, first) => matches!(first, Structured | CallType | History),
+            (CallType, _, first) => matches!(first, CallType | History),
+        }
+    }
+
+    #[test]
+    fn every_source_changes_every_fact_of_the_vocabulary_as_the_table_says() {
+        let vocabulary = vocabulary();
+        let mut compared = 0;
+        for fact in vocabulary.facts() {
+            let values = match &fact.domain {
+                Domain::Words { .. } => fact.values(),
+                Domain::Number { min, max } => [min, max].map(i64::to_string).to_vec(),
+                Domain::Code | Domain::Zones { .. } => {
+                    ["A1", "outside"].iter().filter_map(|value| fact.canonical(value)).collect()
+                }
+            };
+            for (before, after) in values.iter().flat_map(|before| values.iter().map(move |after| (before, after))) {
+                for (first, then) in SOURCES.iter().flat_map(|first| SOURCES.map(|then| (*first, then))) {
+                    let mut facts = Facts::default().with(&fact.name, before, first);
+                    let _ = facts.state(&vocabulary, &fact.name, after, then);
+                    let expected = if changes(fact, first, then, before, after) { after } else { before };
+                    let said = format!("{}: {first:?} {before}, then {then:?} {after}", fact.name);
+                    assert_eq!(facts.value(&fact.name), Some(expected.as_str()), "{said}");
+                    if fact.is_risk() && then != Source::Answer {
+                        assert!(fact.danger_of(facts.value(&fact.name).unwrap()) >= fact.danger_of(before), "{said}");
+                    }
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 100_000, "{compared}");
     }
 
     fn steps() -> impl Strategy<Value = Vec<(&'static str, String, Source)>> {

@@ -3,6 +3,7 @@
 mod answers;
 mod call_types;
 mod csv_rows;
+mod history;
 mod merge;
 mod natures;
 mod nearest;
@@ -12,6 +13,7 @@ mod zones;
 
 pub use call_types::{CallTypes, Implied, Pin, Unmapped};
 pub use csv_rows::FileFault;
+pub use history::{ContactHistory, ContactTraces, RepeatKey, Repeats, Traced};
 pub use natures::{Nature, natures};
 pub use nearest::nearest_word;
 pub use structured::Unlearnt;
@@ -61,6 +63,8 @@ pub enum Source {
     Narrative,
     /// A hazard reported by a team: only raises.
     TeamHazard,
+    /// What this adapter remembers of earlier calls: stands where nobody states otherwise.
+    History,
 }
 
 impl Source {
@@ -73,6 +77,7 @@ impl Source {
             Self::CallType => "call-type",
             Self::Narrative => "narrative",
             Self::TeamHazard => "team-hazard",
+            Self::History => "history",
         }
     }
 }

@@ -202,9 +202,7 @@ impl Gathering<'_> {
             self.state("caller", caller, Source::Structured);
         }
         let callers = || record.persons.iter().filter(|person| is_caller(person));
-        if record.callbacks.iter().any(|address| can_be_called(address))
-            || callers().any(|person| person.phone.as_deref().is_some_and(can_be_called))
-        {
+        if call_back_addresses(record).any(can_be_called) {
             self.state("callback", "available", Source::Structured);
         }
         if callers().any(|person| person.name.as_deref().is_some_and(|name| !name.trim().is_empty())) {
@@ -254,7 +252,7 @@ impl From<&super::natures::Meaning> for Implied {
 
 /// Locations of the incident itself: those so named, else those without a role. Where the caller is, where the tower is
 /// and how the call was routed say nothing of where the incident is.
-fn incident_locations(record: &CallRecord) -> Vec<&Location> {
+pub(super) fn incident_locations(record: &CallRecord) -> Vec<&Location> {
     for roles in [&["CurrentIncident"][..], &["InitialIncident"], &[]] {
         let found: Vec<&Location> = record
             .locations
@@ -289,29 +287,16 @@ fn can_be_called(address: &str) -> bool {
     address.to_ascii_lowercase().starts_with("sip") || address.chars().filter(char::is_ascii_digit).count() >= 7
 }
 
+/// Where the reporter can be called back, as the record has it.
+pub(super) fn call_back_addresses(record: &CallRecord) -> impl Iterator<Item = &str> {
+    let callers = record.persons.iter().filter(|person| is_caller(person));
+    record.callbacks.iter().map(String::as_str).chain(callers.filter_map(|person| person.phone.as_deref()))
+}
+
 /// Who is calling, from the call's source and the roles of people (EIDO PersonRole); `None` where they do not tell.
 fn caller(record: &CallRecord) -> Option<&'static str> {
-    const AGENCIES: [&str; 12] = [
-        "officer",
-        "police",
-        "fire",
-        "ems",
-        "ambulance",
-        "agency",
-        "alarm",
-        "dispatch",
-        "hospital",
-        "security",
-        "field",
-        "self-initiated",
-    ];
-    if let Some(source) = &record.call_source {
-        let source = source.to_lowercase();
-        if AGENCIES.iter().any(|word| {
-            source.split(|letter: char| !letter.is_alphanumeric() && letter != '-').any(|part| part == *word)
-        }) {
-            return Some("agency");
-        }
+    if is_from_agency(record) {
+        return Some("agency");
     }
     let mut callers = record.persons.iter().filter(|person| is_caller(person));
     let caller = callers.next()?;
@@ -327,6 +312,27 @@ fn caller(record: &CallRecord) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// True where the call's source names an agency.
+pub(super) fn is_from_agency(record: &CallRecord) -> bool {
+    const AGENCIES: [&str; 12] = [
+        "officer",
+        "police",
+        "fire",
+        "ems",
+        "ambulance",
+        "agency",
+        "alarm",
+        "dispatch",
+        "hospital",
+        "security",
+        "field",
+        "self-initiated",
+    ];
+    let Some(source) = record.call_source.as_ref().map(|source| source.to_lowercase()) else { return false };
+    let parts = source.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+    parts.into_iter().any(|part| AGENCIES.contains(&part))
 }
 
 #[cfg(test)]

@@ -198,9 +198,10 @@ impl Policy {
         self.compiled.what_if(calls, availability)
     }
 
-    /// What this policy does with each of these calls: the call's number as it was given, and the answer. They come in the
-    /// order of their profiles, not of their numbers.
-    pub fn what_if_each(&self, calls: &Calls, availability: &Availability, each: impl FnMut(usize, Answer<'_>)) {
+    /// What this policy does with each of these calls: the call's number as it was given, the number of its moment, and the
+    /// answer. Calls of one profile and one moment are alike in everything, questions included. They come in the order of
+    /// their profiles, not of their numbers.
+    pub fn what_if_each(&self, calls: &Calls, availability: &Availability, each: impl FnMut(usize, usize, Answer<'_>)) {
         self.compiled.what_if_each(calls, availability, each);
     }
 }
@@ -209,6 +210,7 @@ impl Policy {
 struct Decided<'a> {
     number: u32,
     hour: usize,
+    moment: usize,
     outcome: Outcome<'a>,
 }
 
@@ -294,10 +296,11 @@ impl Compiled {
         &self,
         calls: &Calls,
         availability: &Availability,
-        mut each: impl FnMut(usize, Answer<'_>),
+        mut each: impl FnMut(usize, usize, Answer<'_>),
     ) {
         self.run(calls, availability, |_, decided| {
-            each(usize::try_from(decided.number).unwrap_or(usize::MAX), self.told(decided.outcome));
+            let number = usize::try_from(decided.number).unwrap_or(usize::MAX);
+            each(number, decided.moment, self.told(decided.outcome));
         });
     }
 
@@ -337,7 +340,7 @@ impl Compiled {
                         outcome
                     }
                 };
-                each(&call, Decided { number: *number, hour, outcome });
+                each(&call, Decided { number: *number, hour, moment, outcome });
             }
         }
     }

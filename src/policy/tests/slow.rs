@@ -410,7 +410,7 @@ fn batch_agrees(compiled: &Compiled, calls: &[(Facts, usize, u32)]) {
     let availability = Availability::default();
     let mut seen = BTreeSet::new();
     let mut status: BTreeMap<&str, u64> = BTreeMap::new();
-    compiled.what_if_each(&columns, &availability, |number, answer| {
+    compiled.what_if_each(&columns, &availability, |number, _, answer| {
         let (profile, at) = rows[number];
         let profile = &profiles[profile as usize];
         assert_eq!(answer, compiled.answer(&profile.facts, &profile.gaps, at, &availability));
