@@ -16,7 +16,7 @@ pub use csv_rows::FileFault;
 pub use history::{ContactHistory, ContactTraces, RepeatKey, Repeats, Traced};
 pub use natures::{Nature, natures};
 pub use nearest::nearest_word;
-pub use structured::Unlearnt;
+pub use structured::{Unlearnt, can_be_called};
 pub use vocabulary::{DeclaredFact, Domain, Fact, UNKNOWN, Vocabulary};
 pub use zones::{ZONE_OUTSIDE, Zones};
 

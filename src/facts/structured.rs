@@ -282,7 +282,9 @@ fn is_subject(person: &Person) -> bool {
     person.roles.is_empty() || has_role(person, &["Patient", "InvolvedPerson", "PersonOfInterest", "Victim", "Suspect"])
 }
 
-fn can_be_called(address: &str) -> bool {
+/// True where an address or number can be called back: a SIP address, or at least seven digits.
+#[must_use]
+pub fn can_be_called(address: &str) -> bool {
     let address = address.trim();
     address.to_ascii_lowercase().starts_with("sip") || address.chars().filter(char::is_ascii_digit).count() >= 7
 }
