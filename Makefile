@@ -49,6 +49,6 @@ bench:
 bench-peers:
 	cargo run --release --locked --manifest-path tests/bench/peers/Cargo.toml --target-dir target/peers
 
-# Sixty seconds on each decoder (needs cargo-fuzz: cargo install cargo-fuzz).
+# Sixty seconds on each decoder and on narratives (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:
-	for target in eido xml delimited; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+	for target in eido cad_export_xml delimited narrative; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
