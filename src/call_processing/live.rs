@@ -6,6 +6,7 @@ use super::policy_in_force::RefusedPolicy;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
+use crate::facts::{ContactHistory, RepeatKey};
 use crate::incident::{Command, Event, Incident, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
@@ -48,6 +49,8 @@ pub(super) struct Inner {
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
     pub(super) unmapped: Mutex<unmapped::Met>,
+    pub(super) repeat_key: OnceLock<RepeatKey>,
+    pub(super) contacts: Mutex<ContactHistory>,
     /// True once the desk is closed; held for reading by every piece of work.
     closed: RwLock<bool>,
 }
@@ -140,6 +143,8 @@ impl Desk {
             deadlines: Mutex::default(),
             deadline_moved: Notify::new(),
             unmapped: Mutex::default(),
+            repeat_key: OnceLock::new(),
+            contacts: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -392,6 +397,7 @@ impl Desk {
         let incident = Arc::make_mut(&mut state.incident);
         for (event, entry) in events.iter().zip(&entries) {
             effects.extend(incident.on(event, entry.at));
+            self.remember(&slot.id, event, entry.at);
         }
         if let Some(record) = record
             && incident.identity.as_ref() == Some(&record.identity)

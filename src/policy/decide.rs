@@ -65,7 +65,7 @@ impl Compiled {
     }
 
     /// The steps of a row from one of them on.
-    fn steps_of(&self, row: usize, from: usize) -> Vec<Step> {
+    pub(super) fn steps_of(&self, row: usize, from: usize) -> Vec<Step> {
         match self.table.rows.get(row).map(|row| &row.kind) {
             Some(RowKind::Rule { send, .. }) => send.get(from..).map(<[Step]>::to_vec).unwrap_or_default(),
             Some(RowKind::Exclusion(Bars::AllBut(program))) => vec![Step::one(*program)],

@@ -81,7 +81,7 @@ impl Shift {
     }
 
     /// First instant of the shift that begins on `date`, and the first after it.
-    fn span(&self, date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+    pub(super) fn span(&self, date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
         let start = instant(date, self.from_min, zone)?;
         let end_date = if self.ends_next_day() { date.tomorrow().ok()? } else { date };
         Some((start, instant(end_date, self.to_min, zone)?))

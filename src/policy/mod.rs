@@ -3,23 +3,31 @@
 mod batch;
 mod boxes;
 mod cases;
+mod changes;
+mod classes;
 mod column;
 mod compile;
+mod cover;
 mod decide;
 mod decision;
 mod duty_patterns;
+mod diff;
+mod example;
+mod findings;
 mod told;
 mod flip;
 mod hours;
 mod language;
 mod local_time;
 mod outcome;
-mod moments;
+mod monotone;
+mod ordered;
 mod prove;
 mod questions;
 mod reach;
 mod route;
 mod row_set;
+mod states;
 mod stems;
 mod tally;
 #[cfg(test)]
@@ -28,17 +36,20 @@ mod words;
 
 pub use batch::{Calls, ColumnsError, Profile};
 pub use cases::{CaseReport, CaseResult};
+pub use changes::{Change, changes};
 pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
     Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
-pub use moments::Moments;
+pub use diff::{CallAnswer, Comparison, Move, MoveKind, MovedCall, Relation};
+pub use example::ExampleCall;
+pub use findings::{Finding, Gaps};
 pub use outcome::{Answer, StatusKind};
-pub use prove::{Finding, Proof};
+pub use prove::Proof;
 pub use tally::Tally;
 pub use told::{PolicyTold, Told};
 
-use crate::facts::{FactError, FactSources, Facts, Pin, Unlearnt, Unmapped};
+use crate::facts::{FactError, FactSources, Facts, Pin, Repeats, Unlearnt, Unmapped};
 use crate::record::{CallRecord, ProgramId};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -193,6 +204,12 @@ impl Candidate {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         self.compiled.findings()
+    }
+
+    /// Natures and call types that no row speaks of.
+    #[must_use]
+    pub fn gaps(&self) -> Gaps {
+        self.compiled.gaps()
     }
 
     /// Runs the policy's own cases.
@@ -354,6 +371,12 @@ impl Policy {
         self.compiled.sources.hazard(before, fact, value)
     }
 
+    /// Facts with what the adapter remembers of the place and the number.
+    #[must_use]
+    pub fn recalled(&self, before: &Facts, repeats: Repeats) -> Facts {
+        self.compiled.sources.recalled(before, repeats)
+    }
+
     /// The decision on these facts at this instant.
     pub fn decide(&self, facts: &Facts, gaps: &[Gap], at: Timestamp, availability: &Availability) -> Decision {
         self.compiled.decide(facts, gaps, at, availability)
@@ -386,8 +409,8 @@ impl Compiled {
     fn build(written: Written, digest: String) -> Result<Self, String> {
         let built_in = built_in_rows(&written)?;
         let table = compile::Table::compile(&written, built_in)?;
-        let areas: Vec<usize> = written.programs.iter().filter_map(|program| program.area.clone()).flatten().collect();
-        let space = boxes::Space::of(&table, &areas)?;
+        let areas = area_zones(&written.programs);
+        let space = boxes::Space::of(&table, &areas);
         Ok(Self {
             identity: PolicyIdentity { id: written.id, revision: written.revision, digest },
             title: written.title,
@@ -445,6 +468,11 @@ impl Compiled {
             })
             .collect()
     }
+}
+
+/// Zones that programs' areas name.
+fn area_zones(programs: &[Program]) -> Vec<usize> {
+    programs.iter().filter_map(|program| program.area.clone()).flatten().collect()
 }
 
 /// The built-in exclusions that no waiver lifts, as rows of the table like any other.

@@ -5,7 +5,6 @@
 //! cut only where no value is the best one.
 
 use super::Compiled;
-use super::boxes::Space;
 use super::column::{Coding, Column};
 use super::compile::{Coded, Table};
 use super::route::Moment;
@@ -187,7 +186,7 @@ impl Compiled {
         let around = self.space.around(&self.table, call);
         let covers = self.space.rows(*exclusions);
         let own = self.space.row(row).iter();
-        let mut open = own.flat_map(|own| around.iter().filter_map(move |space| Space::meet(own, space)));
+        let mut open = own.flat_map(|own| around.iter().filter_map(move |space| self.space.meet(own, space)));
         // A question too hard to settle stays a question.
         open.any(|target| !matches!(self.space.uncovered(&target, &covers), Ok(None)))
     }

@@ -4,7 +4,11 @@ mod allocations;
 mod constructs;
 mod decisions;
 mod faults;
+#[path = "../../../tests/bench/generated.rs"]
+mod generated;
 mod library;
+mod many;
+mod points;
 mod proofs;
 mod slow;
 mod slow_flips;
