@@ -36,6 +36,12 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The JSON Schemas of `policy.toml` and `cases.toml`, by file name under `schemas/policy`: for editors.
+#[must_use]
+pub fn schemas() -> [(&'static str, String); 2] {
+    [("policy.schema.json", language::policy_schema()), ("cases.schema.json", language::cases_schema())]
+}
+
 /// The files of a policy folder by name (`policy.toml`, `call_types.csv`, …), read by whoever does I/O.
 #[derive(Debug, Clone, Default)]
 pub struct PolicyFiles {

@@ -1,8 +1,10 @@
 //! Exclusions, rules, safeguards and waivers as written.
 
 use super::cells::Cell;
+use super::keys;
 use super::programs::{KINDS, Program, kind_named, required};
-use super::reader::{Item, Reader, Table, did_you_mean};
+use super::reader::{Item, Reader, Table};
+use super::shape::Key;
 use super::{effective, identifier};
 use crate::facts::Vocabulary;
 use crate::policy::ProgramKind;
@@ -179,13 +181,9 @@ pub(super) struct Rows {
     pub waivers: Vec<Waiver>,
 }
 
-const EXCLUSION_KEYS: [&str; 6] = ["id", "because", "cite", "effective", "surge", "send"];
-const RULE_KEYS: [&str; 11] =
-    ["id", "because", "cite", "effective", "surge", "send", "rank", "shadow", "automatic", "ask", "follow_up"];
-
 /// True for the keys of rows that are not facts.
 pub(super) fn is_row_key(name: &str) -> bool {
-    RULE_KEYS.contains(&name)
+    keys::RULE.iter().any(|key| key.name == name)
 }
 
 struct RowReader<'a> {
@@ -233,7 +231,7 @@ impl RowReader<'_> {
 
     fn rule(&mut self, table: &Table<'_>) -> Option<Row> {
         let send = self.chain(table);
-        let rank = self.reader.get(table, "rank").and_then(|item| self.reader.integer(&item, -1000, 1000)).unwrap_or(0);
+        let rank = self.reader.get(table, "rank").and_then(|item| self.reader.integer(&item)).unwrap_or(0);
         let shadow = self.reader.optional_flag(table, "shadow").unwrap_or(false);
         let automatic = self.reader.optional_flag(table, "automatic").unwrap_or(false);
         let ask = required(self.reader, table, "ask", self.vocabulary);
@@ -247,7 +245,7 @@ impl RowReader<'_> {
         let cite = self.reader.optional_text(table, "cite");
         let effective = effective(self.reader, table);
         let surge = self.reader.optional_flag(table, "surge");
-        let fixed: &[&str] = if matches!(kind, RowKind::Rule { .. }) { &RULE_KEYS } else { &EXCLUSION_KEYS };
+        let fixed = if matches!(kind, RowKind::Rule { .. }) { keys::RULE } else { keys::EXCLUSION };
         let cells = cells(self.reader, self.vocabulary, table, fixed);
         Some(Row { id: id?, line: table.line, cells, because: because?, cite, effective, surge, kind })
     }
@@ -276,7 +274,6 @@ impl RowReader<'_> {
     /// `send = ["psr", { broadcast = ["cru-1", "cru-2"] }, { tandem = ["team", "officer"] }]`
     fn chain(&mut self, table: &Table<'_>) -> Vec<Step> {
         let Some(item) = self.reader.get(table, "send") else {
-            self.reader.fault(table.line, table.key("send"), "`send` is missing", None);
             return Vec::new();
         };
         let mut chain: Vec<Step> = Vec::new();
@@ -284,12 +281,7 @@ impl RowReader<'_> {
             let read = match step.value {
                 DeValue::String(word) => self.program(&step, word, &[]).map(Step::one),
                 DeValue::Table(_) => self.several(&step),
-                _ => {
-                    let help =
-                        Some("a program, `{ broadcast = [\"a\", \"b\"] }` or `{ tandem = [\"a\", \"b\"] }`".to_owned());
-                    self.reader.fault(step.line, step.path.clone(), "this is not a step", help);
-                    None
-                }
+                _ => None,
             };
             let Some(read) = read else { continue };
             if read.programs.iter().any(|place| chain.iter().any(|before| before.programs.contains(place))) {
@@ -297,7 +289,7 @@ impl RowReader<'_> {
             }
             chain.push(read);
         }
-        if chain.is_empty() && self.reader.faults.last().is_none_or(|fault| !fault.key.starts_with(&item.path)) {
+        if chain.is_empty() && !self.reader.faulted(&item.path) {
             self.reader.fault(item.line, item.path, "`send` names nobody", None);
         }
         self.with_referrals(chain)
@@ -325,7 +317,6 @@ impl RowReader<'_> {
     /// A broadcast or a tandem. A tandem's first program leads; the order of a broadcast means nothing.
     fn several(&mut self, step: &Item<'_>) -> Option<Step> {
         let table = self.reader.table(step)?;
-        self.reader.only(&table, &["broadcast", "tandem"]);
         let (key, form) =
             if table.has("tandem") { ("tandem", StepForm::AllOf) } else { ("broadcast", StepForm::AnyOf) };
         if table.has("tandem") && table.has("broadcast") {
@@ -364,7 +355,6 @@ impl RowReader<'_> {
             let (text, by) = match item.value {
                 DeValue::Table(_) => {
                     let Some(table) = self.reader.table(&item) else { continue };
-                    self.reader.only(&table, &["within", "by"]);
                     let by = match self.reader.get(&table, "by") {
                         Some(named) => self.reader.text(&named).and_then(|word| self.program(&named, &word, &[])),
                         None => None,
@@ -386,7 +376,6 @@ impl RowReader<'_> {
     }
 
     fn safeguard(&mut self, table: &Table<'_>) -> Option<Safeguard> {
-        self.reader.only(table, &["id", "never", "always"]);
         let id = self.own_id(table);
         let (key, never) = match (table.has("never"), table.has("always")) {
             (true, false) => ("never", true),
@@ -399,7 +388,6 @@ impl RowReader<'_> {
         };
         let item = self.reader.get(table, key)?;
         let inner = self.reader.table(&item)?;
-        self.reader.only(&inner, &["send", "when"]);
         let send_item = self.reader.get(&inner, "send");
         let word = self.reader.required_text(&inner, "send")?;
         let send_item = send_item?;
@@ -443,7 +431,6 @@ impl RowReader<'_> {
     }
 
     fn waiver(&mut self, table: &Table<'_>) -> Option<Waiver> {
-        self.reader.only(table, &["safeguard", "signed_by", "because", "signed_on"]);
         let safeguard = self.reader.required_text(table, "safeguard");
         let signed_by = self.reader.required_text(table, "signed_by");
         let because = self.reader.required_text(table, "because");
@@ -478,33 +465,17 @@ fn hours(text: &str) -> Option<u32> {
     number.parse::<u32>().ok().filter(|number| (1..=9_999).contains(number)).map(|number| number * factor)
 }
 
-/// Faults every key that is neither fixed nor a fact.
-fn check_keys(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[&str]) {
-    let valid: Vec<&str> = fixed.iter().copied().chain(vocabulary.facts().iter().map(|fact| &*fact.name)).collect();
-    for (name, item) in reader.items(table) {
-        if !valid.contains(&name) {
-            let help = did_you_mean(name, &valid);
-            reader.fault(item.line, item.path, format!("no key or fact is named `{name}`"), help);
-        }
-    }
-}
-
 /// The cells of a table: every key that is a fact and none of the fixed.
-pub(super) fn cells(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[&str]) -> Vec<Cell> {
-    check_keys(reader, vocabulary, table, fixed);
+pub(super) fn cells(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[Key]) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (name, item) in reader.items(table) {
-        if !fixed.contains(&name)
+        if !fixed.iter().any(|key| key.name == name)
             && let Some((place, fact)) = vocabulary.find(name)
         {
             let text = match item.value {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Integer(number) => number.as_str().to_owned(),
-                _ => {
-                    let help = Some("a cell is a text: `\"present, used\"`, `\"not(none)\"`, `\"<= 26\"`".to_owned());
-                    reader.fault(item.line, item.path, "this is not a cell", help);
-                    continue;
-                }
+                _ => continue,
             };
             match Cell::parse(place, fact, &text) {
                 Ok(cell) => cells.extend(cell),

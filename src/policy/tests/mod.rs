@@ -5,6 +5,7 @@ mod decisions;
 mod faults;
 mod library;
 mod proofs;
+mod schema;
 mod slow;
 mod timing;
 
