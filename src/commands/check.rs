@@ -1,10 +1,10 @@
 //! `fourth check`: reads a policy, proves its safeguards over all calls, runs its cases, reports what they cover.
 
-use super::{BadInput, Ending, Verdict};
+use super::{BadInput, Ending, Verdict, table};
 use crate::clock::monotonic_now;
 use crate::configuration::read_policy_folder;
 use crate::policy::{
-    Candidate, CaseReport, Finding, PolicyFault, PolicyIdentity, ProgramSummary, Proof, WaiverSummary,
+    Candidate, CaseReport, CaseResult, Finding, Gaps, PolicyFault, PolicyIdentity, ProgramSummary, Proof, WaiverSummary,
 };
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -40,7 +40,11 @@ struct Report {
     waivers: Vec<WaiverSummary>,
     cases: CaseReport,
     coverage_percent: f64,
+    cell_coverage_percent: f64,
     findings: Vec<Finding>,
+    gaps: Gaps,
+    /// Reading, proving, looking for findings and running the cases.
+    total_ns: u64,
     good: bool,
 }
 
@@ -50,19 +54,17 @@ struct Report {
 /// A folder that cannot be read, or a policy with faults: each fault has been written with its file and line.
 pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     let mut unreadable: Vec<BadInput> = Vec::new();
-    let mut verdict = Verdict::Good;
+    let mut reports: Vec<Report> = Vec::new();
     for folder in &args.policies {
         match check(folder, args) {
             Ok(report) => {
-                if !report.good {
-                    verdict = Verdict::NotSo;
-                }
                 if args.json {
                     let line = serde_json::to_string(&report).map_err(|error| BadInput::new(error.to_string()))?;
                     writeln!(out, "{line}")?;
                 } else {
                     write_report(&report, out)?;
                 }
+                reports.push(report);
             }
             Err(Unreadable::Folder(problem)) => unreadable.push(problem),
             Err(Unreadable::Policy(faults)) => {
@@ -72,27 +74,32 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
             }
         }
     }
+    if reports.len() > 1 && !args.json {
+        write_summary(&reports, out)?;
+    }
+    let verdict = if reports.iter().all(|report| report.good) { Verdict::Good } else { Verdict::NotSo };
     unreadable.into_iter().next().map_or(Ok(verdict), Err)
 }
 
-enum Unreadable {
+pub(super) enum Unreadable {
     Folder(BadInput),
     Policy(Vec<PolicyFault>),
 }
 
 fn check(folder: &Path, args: &Args) -> Result<Report, Unreadable> {
+    let started = monotonic_now();
     let files = read_policy_folder(folder).map_err(Unreadable::Folder)?;
     let candidate = Candidate::read(&files).map_err(|faults| Unreadable::Policy(faults.0))?;
-    let started = monotonic_now();
+    let proving = monotonic_now();
     let proofs = candidate.prove();
-    let proofs_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let proofs_ns = nanoseconds(proving.elapsed());
     let overlaps: Vec<String> = candidate.overlaps().into_iter().map(|fault| fault.message).collect();
     let cases = candidate.run_cases();
     let coverage_percent = cases.coverage_percent();
     let (rules, exclusions) = candidate.row_counts();
     let good = proofs.iter().all(|proof| proof.waived || proof.holds())
         && overlaps.is_empty()
-        && cases.results.iter().all(crate::policy::CaseResult::passes)
+        && cases.results.iter().all(CaseResult::passes)
         && args.min_coverage.is_none_or(|least| coverage_percent >= least);
     Ok(Report {
         folder: folder.display().to_string(),
@@ -105,14 +112,27 @@ fn check(folder: &Path, args: &Args) -> Result<Report, Unreadable> {
         proofs_ns,
         overlaps,
         waivers: candidate.waivers(),
+        cell_coverage_percent: cases.cell_coverage_percent(),
         cases,
         coverage_percent,
         findings: candidate.findings(),
+        gaps: candidate.gaps(),
+        total_ns: nanoseconds(started.elapsed()),
         good,
     })
 }
 
-fn write_faults(folder: &Path, faults: &[PolicyFault], json: bool, out: &mut dyn Write) -> std::io::Result<()> {
+fn nanoseconds(spent: std::time::Duration) -> u64 {
+    u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Faults with file, line and key, one on a line.
+pub(super) fn write_faults(
+    folder: &Path,
+    faults: &[PolicyFault],
+    json: bool,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     #[derive(Serialize)]
     struct Line<'a> {
         folder: String,
@@ -145,33 +165,62 @@ fn write_faults(folder: &Path, faults: &[PolicyFault], json: bool, out: &mut dyn
     Ok(())
 }
 
+impl Report {
+    fn proved(&self) -> String {
+        let proved = self.proofs.iter().filter(|proof| proof.holds()).count();
+        format!("{proved} of {}", self.proofs.len())
+    }
+
+    fn passed(&self) -> String {
+        let passed = self.cases.results.iter().filter(|result| result.passes()).count();
+        format!("{passed} of {}", self.cases.results.len())
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.good { "good" } else { "not so" }
+    }
+}
+
+fn milliseconds(nanoseconds: u64) -> String {
+    format!("{:.1} ms", precise(nanoseconds) / 1e6)
+}
+
 fn write_report(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
-    let proved = report.proofs.iter().filter(|proof| proof.holds()).count();
-    let passed = report.cases.results.iter().filter(|result| result.passes()).count();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    let proofs_ms = format!("{:.1} ms", precise(report.proofs_ns) / 1e6);
-    table.add_row(["policy".to_owned(), format!("{} · {}", report.policy.id, report.title)]);
-    table.add_row(["revision".to_owned(), report.policy.revision.clone()]);
-    table.add_row(["digest".to_owned(), report.policy.digest.clone()]);
-    table.add_row(["rows".to_owned(), format!("{} rules, {} exclusions", report.rules, report.exclusions)]);
+    let mut lines = Table::new();
+    lines.load_style(presets::NOTHING);
+    lines.add_row(["policy".to_owned(), format!("{} · {}", report.policy.id, report.title)]);
+    lines.add_row(["revision".to_owned(), report.policy.revision.clone()]);
+    lines.add_row(["digest".to_owned(), report.policy.digest.clone()]);
+    lines.add_row(["rows".to_owned(), format!("{} rules, {} exclusions", report.rules, report.exclusions)]);
     let programs: Vec<&str> = report.programs.iter().map(|program| program.id.as_str()).collect();
-    table.add_row(["programs".to_owned(), programs.join(", ")]);
-    let total = report.proofs.len();
-    table.add_row(["safeguards".to_owned(), format!("{proved} of {total} proved for every call, in {proofs_ms}")]);
-    table.add_row(["cases".to_owned(), format!("{passed} of {} pass", report.cases.results.len())]);
-    let covered = report.cases.rows - report.cases.uncovered.len();
-    let coverage = format!("{covered} of {} rows covered ({:.0} %)", report.cases.rows, report.coverage_percent);
-    table.add_row(["coverage".to_owned(), coverage]);
-    table.add_row(["verdict".to_owned(), if report.good { "good".to_owned() } else { "not so".to_owned() }]);
-    writeln!(out, "{}", table.trim_fmt())?;
+    lines.add_row(["programs".to_owned(), programs.join(", ")]);
+    let proofs_ms = milliseconds(report.proofs_ns);
+    lines.add_row(["safeguards".to_owned(), format!("{} proved for every call, in {proofs_ms}", report.proved())]);
+    lines.add_row(["cases".to_owned(), format!("{} pass", report.passed())]);
+    let covered = |open: &[String], all: usize, percent: f64, what: &str| {
+        format!("{} of {all} {what} covered ({percent:.0} %)", all - open.len())
+    };
+    let cases = &report.cases;
+    lines.add_row(["coverage".to_owned(), covered(&cases.uncovered, cases.rows, report.coverage_percent, "rows")]);
+    let cells = covered(&cases.uncovered_cells, cases.cells, report.cell_coverage_percent, "cells");
+    lines.add_row([String::new(), format!("{cells}: a case meets the row, another misses it by that cell alone")]);
+    lines.add_row(["time".to_owned(), milliseconds(report.total_ns)]);
+    lines.add_row(["verdict".to_owned(), report.verdict().to_owned()]);
+    writeln!(out, "{}", lines.trim_fmt())?;
+    write_failures(report, out)?;
+    write_findings(report, out)?;
+    writeln!(out)
+}
+
+fn write_failures(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
     for waiver in &report.waivers {
         let when = waiver.signed_on.as_deref().map_or_else(String::new, |date| format!(" on {date}"));
         writeln!(out, "waived: `{}`, signed by {}{when}: {}", waiver.safeguard, waiver.signed_by, waiver.because)?;
     }
     for proof in &report.proofs {
         if let Some(example) = &proof.counter_example {
-            writeln!(out, "not proved: `{}`: {example}", proof.safeguard)?;
+            let line = proof.line.map_or_else(String::new, |line| format!("policy.toml:{line}: "));
+            writeln!(out, "not proved: {line}`{}`: {example}", proof.safeguard)?;
         }
     }
     for overlap in &report.overlaps {
@@ -183,14 +232,53 @@ fn write_report(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
             writeln!(out, "  {difference}")?;
         }
     }
-    if !report.cases.uncovered.is_empty() {
-        writeln!(out, "no case covers: {}", report.cases.uncovered.join(", "))?;
+    Ok(())
+}
+
+fn write_findings(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
+    let listed = |what: &str, names: &[String], out: &mut dyn Write| {
+        if names.is_empty() { Ok(()) } else { writeln!(out, "{what} ({}): {}", names.len(), names.join(", ")) }
+    };
+    listed("no case covers", &report.cases.uncovered, out)?;
+    listed("cells of which no two cases show both sides", &report.cases.uncovered_cells, out)?;
+    listed("call types that say no nature", &report.gaps.call_types_to_nothing, out)?;
+    listed("call types that no row names", &report.gaps.call_types, out)?;
+    listed("natures that no row names", &report.gaps.natures, out)?;
+    if report.findings.is_empty() {
+        return Ok(());
     }
-    for finding in &report.findings {
-        let line = finding.line.map_or_else(String::new, |line| format!("policy.toml:{line}: "));
-        writeln!(out, "finding: {line}`{}`: {} ({})", finding.row, finding.text, finding.code)?;
-    }
-    writeln!(out)
+    let rows: Vec<Vec<String>> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            let line = finding.line.map_or_else(String::new, |line| format!("policy.toml:{line}"));
+            let fact = finding.fact.clone().unwrap_or_default();
+            vec![line, finding.row.clone(), fact, finding.code.to_owned(), finding.text.clone()]
+        })
+        .collect();
+    writeln!(out, "{}", table(&["at", "row", "cell", "finding", "why"], &rows).trim_fmt())
+}
+
+/// One line for each policy, where several were checked.
+fn write_summary(reports: &[Report], out: &mut dyn Write) -> std::io::Result<()> {
+    let rows: Vec<Vec<String>> = reports
+        .iter()
+        .map(|report| {
+            vec![
+                report.policy.id.clone(),
+                (report.rules + report.exclusions).to_string(),
+                report.proved(),
+                report.passed(),
+                format!("{:.0} %", report.coverage_percent),
+                format!("{:.0} %", report.cell_coverage_percent),
+                report.findings.len().to_string(),
+                milliseconds(report.total_ns),
+                report.verdict().to_owned(),
+            ]
+        })
+        .collect();
+    let headers = ["policy", "rows", "proved", "cases", "rows covered", "cells covered", "findings", "time", "verdict"];
+    writeln!(out, "{}", table(&headers, &rows).trim_fmt())
 }
 
 /// Nanoseconds for display; the loss beyond 2^53 does not show.
@@ -240,7 +328,7 @@ send = ["team"]
         let folder = folder("good", &[("policy.toml", POLICY)]);
         let (ending, text) = ran(folder.path(), false, None);
         assert_eq!(ending, Ok(Verdict::Good));
-        assert!(text.contains("7 of 7 proved for every call") && text.contains("no case covers: noise"), "{text}");
+        assert!(text.contains("7 of 7 proved for every call") && text.contains("no case covers (1): noise"), "{text}");
         assert_eq!(ran(folder.path(), false, Some(50.0)).0, Ok(Verdict::NotSo));
         let (_, json) = ran(folder.path(), true, None);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -262,7 +350,7 @@ send = ["team"]
         let hole = folder("hole", &[("policy.toml", &hole)]);
         let (ending, text) = ran(hole.path(), false, None);
         assert_eq!(ending, Ok(Verdict::NotSo));
-        assert!(text.contains("not proved: `s`: a call with weapon unknown"), "{text}");
+        assert!(text.contains("`s`: somebody, noise, weapon unknown, Thursday 18:00 → team, by rule noise"), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod decide;
 pub mod decode;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod diff;
 pub mod import;
 pub mod journal;
 pub mod replay;
@@ -47,6 +48,8 @@ enum Command {
     Serve(serve::Args),
     /// Read, prove and test policies.
     Check(check::Args),
+    /// What moves from one policy to another, proved for every call.
+    Diff(diff::Args),
     /// What a policy says about call records.
     Decide(decide::Args),
     /// Any accepted format as the canonical call record.
@@ -71,6 +74,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args, &mut out),
         Command::Serve(args) => serve::run(args, &mut out),
         Command::Check(args) => check::run(args, &mut out),
+        Command::Diff(args) => diff::run(args, &mut out),
         Command::Decide(args) => decide::run(args, &mut out),
         Command::Decode(args) => decode::run(args, &mut out),
         Command::Journal(args) => journal::run(args, &mut out),

@@ -4,7 +4,9 @@ use super::decide::load;
 use super::import::of_store;
 use super::{BadInput, Ending, Verdict};
 use crate::facts::FactError;
-use crate::history::{Assumption, Columns, Counts, Hour, Moves, Outcome, Replay, Share, Store, compare, replay};
+use crate::history::{
+    Assumption, Columns, Counts, Hour, Moves, Outcome, Replay, ReplayError, Share, Store, compare, replay,
+};
 use crate::policy::Policy;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
@@ -152,11 +154,20 @@ fn decided(columns: &Columns, policy: &Policy, assumptions: &[Assumption]) -> Re
     bar.finish_and_clear();
     replayed.map_err(|error| {
         let help = match &error {
-            FactError::UnknownFact { nearest: Some(near), .. } => format!("did you mean `{near}`?"),
-            FactError::UnknownValue { valid, .. } if !valid.is_empty() => format!("one of: {}", valid.join(", ")),
+            ReplayError::Assumption(FactError::UnknownFact { nearest: Some(near), .. }) => {
+                format!("did you mean `{near}`?")
+            }
+            ReplayError::Assumption(FactError::UnknownValue { valid, .. }) if !valid.is_empty() => {
+                format!("one of: {}", valid.join(", "))
+            }
+            ReplayError::Columns(_) => "import fewer agencies into one store".to_owned(),
             _ => "schemas/policy/LANGUAGE.md lists the facts and their values".to_owned(),
         };
-        BadInput::new(format!("`--assume`: {error}")).help(help)
+        match &error {
+            ReplayError::Assumption(_) => BadInput::new(format!("`--assume`: {error}")),
+            ReplayError::Columns(_) => BadInput::new(format!("the store cannot be replayed: {error}")),
+        }
+        .help(help)
     })
 }
 
@@ -313,17 +324,20 @@ fn write_shares(title: &str, shares: &BTreeMap<String, Share>, out: &mut dyn Wri
     )
 }
 
-/// The week as three pictures: a line a day, a letter an hour, darker for more.
+/// What is counted of an hour.
+type OfHour = fn(&Hour) -> u64;
+
+/// The week as pictures: a line a day, a letter an hour, darker for more.
 fn write_week(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     const HOURS: &str = "0     6     12    18    ";
-    let pictures: [(&str, fn(&Hour) -> u64); 4] = [
+    let pictures: [(&str, OfHour); 4] = [
         ("all calls", |hour| hour.calls),
         ("to a program", |hour| hour.taken),
         ("need an answer", |hour| hour.waiting),
         ("program closed", |hour| hour.out_of_hours),
     ];
-    let most = |of: fn(&Hour) -> u64| counts.hours.iter().flatten().map(of).max().unwrap_or(0);
+    let most = |of: OfHour| counts.hours.iter().flatten().map(of).max().unwrap_or(0);
     let shown: Vec<_> = pictures.into_iter().filter(|(_, of)| most(*of) > 0).collect();
     writeln!(out, "the week in the policy's time zone, a letter an hour:\n")?;
     let titles: Vec<String> =

@@ -200,6 +200,14 @@ impl CallTypes {
         pins.into_iter().map(|(pin, rows)| (pin.clone(), rows)).collect()
     }
 
+    /// Every row in order of its pattern (`25*`).
+    pub fn iter(&self) -> impl Iterator<Item = (String, &Implied)> {
+        let exact = self.exact.iter().map(|(code, rows)| (code.clone(), rows));
+        let prefixes = self.prefixes.iter().map(|(stem, rows)| (format!("{stem}*"), rows));
+        let by_pattern: BTreeMap<String, &Vec<Row>> = exact.chain(prefixes).collect();
+        by_pattern.into_iter().flat_map(|(code, rows)| rows.iter().map(move |row| (code.clone(), &row.implied)))
+    }
+
     /// Rows in the table.
     #[must_use]
     pub fn len(&self) -> usize {

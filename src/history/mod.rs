@@ -11,5 +11,5 @@ mod tests;
 pub use columns::Columns;
 pub use import::{Rows, Tally};
 pub use kept::{Kept, NotKept, kept};
-pub use replay::{Asked, Assumption, Counts, Hour, Move, Moves, Outcome, Replay, Share, compare, replay};
+pub use replay::{Asked, Assumption, Counts, Hour, Move, Moves, Outcome, Replay, ReplayError, Share, compare, replay};
 pub use store::{Import, SourceFile, Store, StoreError, Taken};

@@ -1,12 +1,11 @@
 //! What a policy would have done with past calls, and what two policies would have done differently.
 //!
-//! Every call is decided by the policy that runs, through the same reading of facts as a live record. Calls that say the
-//! same, at the same place, at instants at which the policy behaves alike, are decided once. Every program is taken to be
+//! Every call is decided by the policy that runs, in columns, through the same reading of facts as a live record. Every program is taken to be
 //! staffed and free, for history does not tell.
 
 use super::columns::Columns;
-use crate::facts::{FactError, Facts};
-use crate::policy::{Availability, Decision, Gap, Policy, PolicyIdentity, Route, Status};
+use crate::facts::FactError;
+use crate::policy::{Answer, Availability, Gap, Policy, PolicyIdentity, Profile, StatusKind};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -70,127 +69,87 @@ pub struct Replay {
     pub(super) policy: PolicyIdentity,
 }
 
-/// What is known of calls of one profile at one place.
-struct Understood {
-    facts: Facts,
-    gaps: Vec<Gap>,
-    assumed: u64,
+/// Why a replay cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// An assumption that the policy does not understand.
+    #[error(transparent)]
+    Assumption(#[from] FactError),
+    /// Calls that cannot be put in columns.
+    #[error("{0}")]
+    Columns(String),
 }
 
 /// Decides every call. `progress` is told how many are done, of how many.
 ///
 /// # Errors
-/// Where an assumption names a fact or value that the policy does not have.
+/// Where an assumption names a fact or value that the policy does not have, or the store is too varied for columns.
 pub fn replay(
     columns: &Columns,
     policy: &Policy,
     assumptions: &[Assumption],
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Replay, FactError> {
-    let (pairs, understood) = understand(columns, policy, assumptions)?;
-    let moments = policy.moments(&columns.at);
-    let mut known: HashMap<(u32, u32), u32> = HashMap::new();
-    let mut situations = Vec::new();
-    let mut of = Vec::with_capacity(columns.len());
-    for (pair, moment) in pairs.iter().zip(&moments.of) {
-        let number = *known.entry((*pair, *moment)).or_insert_with(|| {
-            let at = moments.examples.get(*moment as usize).copied().unwrap_or(Timestamp::UNIX_EPOCH);
-            situations.extend(understood.get(*pair as usize).map(|call| decide(policy, call, at)));
-            u32::try_from(situations.len()).unwrap_or(u32::MAX).saturating_sub(1)
+) -> Result<Replay, ReplayError> {
+    let understood = columns.understood(policy, assumptions)?;
+    let mut of = vec![0_u32; columns.len()];
+    let mut situations: Vec<Situation> = Vec::new();
+    // Calls come profile by profile: what is known of the last one, by moment.
+    let mut last: Option<(u32, Vec<Option<u32>>)> = None;
+    let mut done = 0;
+    policy.what_if_each(&understood.calls, &Availability::default(), |call, moment, answer| {
+        let number = understood.of.get(call).copied().unwrap_or(u32::MAX);
+        let (_, by_moment) = match &mut last {
+            Some(held) if held.0 == number => held,
+            held => held.insert((number, Vec::new())),
+        };
+        if by_moment.len() <= moment {
+            by_moment.resize(moment + 1, None);
+        }
+        let situation = by_moment.get_mut(moment).map(|known| {
+            *known.get_or_insert_with(|| {
+                let place = number as usize;
+                let assumed = understood.assumed.get(place).copied().unwrap_or(0);
+                let at = columns.instant(call);
+                situations
+                    .extend(understood.known.get(place).map(|known| situation(policy, known, answer, at, assumed)));
+                u32::try_from(situations.len()).unwrap_or(u32::MAX).saturating_sub(1)
+            })
         });
-        of.push(number);
-        progress(of.len(), columns.len());
-    }
+        if let (Some(row), Some(situation)) = (of.get_mut(call), situation) {
+            *row = situation;
+        }
+        done += 1;
+        progress(done, columns.len());
+    });
     Ok(Replay { of, situations, assumptions: assumptions.to_vec(), policy: policy.identity().clone() })
 }
 
-/// Facts of every distinct call, and for each call which they are.
-fn understand(
-    columns: &Columns,
-    policy: &Policy,
-    assumptions: &[Assumption],
-) -> Result<(Vec<u32>, Vec<Understood>), FactError> {
-    let places: Vec<(Facts, Vec<Gap>)> = columns
-        .places
-        .iter()
-        .map(|place| {
-            let (facts, mut gaps) = policy.gather(&place.record(), &Facts::default());
-            // That a place alone has no call type says nothing of the call.
-            gaps.retain(|gap| gap.fact != "nature");
-            (facts, gaps)
-        })
-        .collect();
-    let profiles: Vec<_> = columns.profiles.iter().map(super::kept::Profile::record).collect();
-    let mut known: HashMap<(u32, u32), u32> = HashMap::new();
-    let mut understood: Vec<Understood> = Vec::new();
-    let mut pairs = Vec::with_capacity(columns.len());
-    for pair in columns.profile.iter().copied().zip(columns.place.iter().copied()) {
-        if let Some(number) = known.get(&pair) {
-            pairs.push(*number);
-            continue;
-        }
-        let (Some(profile), Some((facts, gaps))) = (profiles.get(pair.0 as usize), places.get(pair.1 as usize)) else {
-            continue;
-        };
-        let (mut facts, mut found) = policy.gather(profile, facts);
-        found.retain(|gap| gap.fact != "zone" || gap.why == "value-out-of-domain");
-        found.extend(gaps.iter().cloned());
-        let assumed = assume(policy, &mut facts, assumptions)?;
-        let number = u32::try_from(understood.len()).unwrap_or(u32::MAX);
-        understood.push(Understood { facts, gaps: found, assumed });
-        known.insert(pair, number);
-        pairs.push(number);
-    }
-    if understood.is_empty() {
-        // No call: an assumption that means nothing is told all the same.
-        assume(policy, &mut Facts::default(), assumptions)?;
-    }
-    Ok((pairs, understood))
-}
-
-/// Fills in what is not known. What is known stands.
-fn assume(policy: &Policy, facts: &mut Facts, assumptions: &[Assumption]) -> Result<u64, FactError> {
-    let mut made = 0;
-    for (place, assumption) in assumptions.iter().enumerate() {
-        let answered = policy.answered(facts, &assumption.fact, &assumption.value)?;
-        if facts.value(&assumption.fact).is_none() {
-            *facts = answered;
-            made |= 1_u64.checked_shl(u32::try_from(place).unwrap_or(u32::MAX)).unwrap_or(0);
-        }
-    }
-    Ok(made)
-}
-
-fn decide(policy: &Policy, call: &Understood, at: Timestamp) -> Situation {
+/// What is told of calls alike; the whole decision is made only where the answer alone does not say enough.
+fn situation(policy: &Policy, known: &Profile, answer: Answer<'_>, at: Timestamp, assumed: u64) -> Situation {
     let available = Availability::default();
-    let decision = policy.decide(&call.facts, &call.gaps, at, &available);
-    let in_shadow = || policy.route_only(&call.facts, at, &available).map(|(program, _)| program.to_string());
-    let route = match (&decision.route, &decision.status) {
-        (Route::Program(program), _) => Some(program.to_string()),
-        (Route::Ordinary, Status::ShadowEligible) => in_shadow(),
-        (Route::Ordinary, _) => None,
-    };
-    Situation {
+    let Answer { status, because, toward, rule, .. } = answer;
+    let mut situation = Situation {
         outcome: Outcome {
-            status: decision.status.name(),
-            route: route.unwrap_or_else(|| "ordinary".to_owned()),
-            row: row(&decision),
+            status: status.name(),
+            route: toward.map_or_else(|| "ordinary".to_owned(), ToString::to_string),
+            row: because.or(rule).unwrap_or("no-rule").to_owned(),
         },
-        asks: decision.questions.into_iter().map(|question| (question.fact, question.opens.contains(&true))).collect(),
-        zone: call.facts.value("zone").map(str::to_owned),
-        gaps: decision.gaps,
-        assumed: call.assumed,
-    }
-}
-
-fn row(decision: &Decision) -> String {
-    let because = match &decision.status {
-        Status::NotAssessed { why } => Some(why),
-        Status::Ineligible { because } => Some(because),
-        _ => decision.rule.as_ref(),
+        asks: Vec::new(),
+        zone: known.facts.value("zone").map(str::to_owned),
+        gaps: known.gaps.clone(),
+        assumed,
     };
-    let first = || decision.exclusions.first().map(|exclusion| exclusion.id.clone());
-    because.cloned().or_else(first).unwrap_or_else(|| "no-rule".to_owned())
+    let said = because.or(rule).is_some() && because != Some("value-out-of-domain");
+    if status == StatusKind::NeedsAnswer || !said {
+        let decision = policy.decide(&known.facts, &known.gaps, at, &available);
+        let questions = decision.questions.into_iter();
+        situation.asks = questions.map(|question| (question.fact, question.opens.contains(&true))).collect();
+        situation.gaps = decision.gaps;
+        if let Some(exclusion) = decision.exclusions.first().filter(|_| !said && status != StatusKind::NotAssessed) {
+            situation.outcome.row.clone_from(&exclusion.id);
+        }
+    }
+    situation
 }
 
 /// Calls counted in one hour of the week.

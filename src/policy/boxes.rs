@@ -1,169 +1,190 @@
 //! Exact questions about all calls: rows as boxes over the finite values, and what is left of one when others are cut out.
 //!
 //! Everything is read from the compiled bit-sets. Values that no row tells apart are one class, a bit in a dimension's set.
-//! A call may be in several zones, so each zone that a row names is a dimension of its own (in or not in).
+//! A call may be in several zones, so each zone that a row names is a dimension of its own (in or not in). A space may
+//! hold the rows of two policies side by side, over the values that either tells apart.
 
+use super::classes::{AGE, Class, classes, is_part, told_apart_zones};
 use super::column::{Coding, Column};
 use super::compile::{Coded, Table};
+use super::cover::{Question, Span};
 use super::language::{Cell, Test};
 use super::row_set::RowSet;
-use std::collections::BTreeMap;
+use crate::facts::ZONE_OUTSIDE;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Classes in one dimension, at most.
-const CLASSES_MAX: usize = 128;
-/// Cuts that one question may need; beyond it the answer is "not proved".
-const CUTS_MAX: u64 = 4_000_000;
+pub(super) use super::classes::Side;
+pub(super) use super::cover::{Box, TooHard};
 
-/// A set of classes of one dimension.
-type Classes = u128;
-/// A box: the classes allowed in each dimension.
-pub(super) type Box = Vec<Classes>;
-
-/// Where the zone stands: unknown, outside every zone, or inside some.
-const ZONE_UNKNOWN: Classes = 1;
-const ZONE_INSIDE: Classes = 4;
-const ZONE_STATES: Classes = 7;
+/// In a fact's dimension and in that of the zone's state: the value is not known.
+const UNKNOWN: usize = 0;
+/// States of the zone beside unknown: outside every zone, inside some.
+const OUTSIDE: usize = 1;
+const INSIDE: usize = 2;
+/// In the dimension of one zone: in it, not in it.
+const IN: usize = 0;
+const NOT_IN: usize = 1;
+/// The fact that has several dimensions.
+const ZONE: &str = "zone";
 
 /// One dimension of the space of calls.
 #[derive(Debug)]
 enum Dimension {
-    /// A fact: for each class a code that stands for it, and the codes in it.
-    Fact { column: usize, classes: Vec<Vec<u16>> },
+    /// A fact: its column on each side that uses it, and the classes of its values.
+    Fact { name: String, columns: Vec<Option<usize>>, classes: Vec<Class> },
     /// Unknown, outside, inside.
     ZoneState,
-    /// In this zone (1) or not (2).
-    Zone { place: usize },
+    /// In this zone or not: its place on each side, and its name.
+    Zone { places: Vec<Option<usize>>, name: String },
 }
 
-/// The space of all calls, as the table can tell them apart.
+/// The space of all calls, as the tables can tell them apart.
 #[derive(Debug)]
 pub(super) struct Space {
     dimensions: Vec<Dimension>,
-    /// By row: its boxes (several where a zone list needs them).
-    rows: Vec<Vec<Box>>,
-    /// Dimensions with unknown in class 0 of the mask `unknown`.
-    unknown: Vec<Classes>,
-    /// Calls that cannot be: in a zone and not in one that it is part of.
+    spans: Vec<Span>,
+    /// Every call.
+    whole: Box,
+    /// By side and row: its boxes (several where a zone list needs them).
+    rows: Vec<Vec<Vec<Box>>>,
+    /// Calls that cannot be: outside and in a zone, in a zone and not in one that it is part of.
     impossible: Vec<Box>,
+    /// A zone that no dimension stands for, for calls inside that are in none of the others.
+    elsewhere: Option<String>,
 }
 
-/// The question needed more work than is allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooHard;
-
 impl Space {
-    /// `areas` are the zones that programs' areas name: they are told apart too.
-    pub(super) fn of(table: &Table, areas: &[usize]) -> Result<Self, String> {
-        let mut space = Self { dimensions: Vec::new(), rows: Vec::new(), unknown: Vec::new(), impossible: Vec::new() };
-        let claims = |fact: usize| table.further_cells.iter().filter(move |cell| cell.fact == fact);
-        for (place, column) in table.columns.iter().enumerate() {
-            if let Coding::Zones { named, .. } = &column.coding {
-                space.dimensions.push(Dimension::ZoneState);
-                space.unknown.push(ZONE_UNKNOWN);
-                // The last value is `outside`, a state of its own.
-                for (zone, rows) in named.iter().enumerate().take(named.len().saturating_sub(1)) {
-                    let claimed = claims(column.fact).any(|cell| cell.tests.contains(&Test::Word(zone)));
-                    if !rows.is_empty() || claimed || areas.contains(&zone) {
-                        space.dimensions.push(Dimension::Zone { place: zone });
-                        space.unknown.push(0);
-                    }
-                }
-                continue;
-            }
-            let mut by_rows: BTreeMap<(&RowSet, Vec<bool>), Vec<u16>> = BTreeMap::new();
-            for (code, rows) in column.accept.iter().enumerate().skip(1) {
-                let code = u16::try_from(code).unwrap_or(u16::MAX);
-                let claimed = claims(column.fact).map(|cell| column.cell_accepts(cell, code)).collect();
-                by_rows.entry((rows, claimed)).or_default().push(code);
-            }
-            // Unknown is a class of its own, for it is asked about by name (ask, required facts, safeguards).
-            let mut classes = vec![vec![0]];
-            classes.extend(split_absent(column, by_rows.into_values()));
-            classes.get_mut(1..).unwrap_or_default().sort();
-            if classes.len() > CLASSES_MAX {
-                return Err(format!("the policy tells apart more than {CLASSES_MAX} values of `{}`", column.name));
-            }
-            space.dimensions.push(Dimension::Fact { column: place, classes });
-            space.unknown.push(1);
-        }
-        space.impossible = space.impossible_zones(table);
-        space.rows = (0..table.rows.len()).map(|row| space.row_boxes(table, row)).collect();
-        Ok(space)
+    /// The space of one policy.
+    pub(super) fn of(table: &Table, areas: &[usize]) -> Self {
+        Self::over(&[Side { table, areas }])
     }
 
-    fn impossible_zones(&self, table: &Table) -> Vec<Box> {
-        let Some(Coding::Zones { closures, .. }) =
-            table.zone_column.and_then(|place| table.columns.get(place)).map(|column| &column.coding)
-        else {
-            return Vec::new();
+    /// The space of several policies: every value that one of them tells apart is told apart.
+    pub(super) fn over(sides: &[Side<'_>]) -> Self {
+        let mut space = Self {
+            dimensions: Vec::new(),
+            spans: Vec::new(),
+            whole: Vec::new(),
+            rows: Vec::new(),
+            impossible: Vec::new(),
+            elsewhere: None,
         };
-        let zones = || {
-            self.dimensions.iter().filter_map(|dimension| match dimension {
-                Dimension::Zone { place } => Some(*place),
-                _ => None,
-            })
+        let mut facts: Vec<&str> = Vec::new();
+        for column in sides.iter().flat_map(|side| &side.table.columns) {
+            if !facts.contains(&column.name.as_str()) {
+                facts.push(&column.name);
+            }
+        }
+        for fact in facts {
+            let place = |side: &Side<'_>| side.table.columns.iter().position(|column| column.name == fact);
+            let columns: Vec<Option<usize>> = sides.iter().map(place).collect();
+            let is_zone =
+                sides.iter().zip(&columns).any(|(side, place)| place.is_some() && side.table.zone_column == *place);
+            if is_zone {
+                space.push(Dimension::ZoneState, 3);
+                for (name, places) in told_apart_zones(sides) {
+                    space.push(Dimension::Zone { places, name }, 2);
+                }
+            } else {
+                let classes = classes(sides, &columns);
+                let count = classes.len();
+                space.push(Dimension::Fact { name: fact.to_owned(), columns, classes }, count);
+            }
+        }
+        space.elsewhere = space.zone_elsewhere(sides);
+        space.impossible = space.impossible_zones(sides);
+        let rows = |(side, Side { table, .. }): (usize, &Side<'_>)| {
+            (0..table.rows.len()).map(|row| space.row_boxes(side, table, row)).collect()
         };
-        let part_of =
-            |part: usize, whole: usize| part != whole && closures.get(part).is_some_and(|closure| closure.holds(whole));
-        let everything: Box = self.dimensions.iter().map(|dimension| self.full(dimension)).collect();
-        let pairs =
-            zones().flat_map(|part| zones().filter(move |whole| part_of(part, *whole)).map(move |whole| (part, whole)));
-        pairs
-            .map(|(part, whole)| {
-                self.map(&everything, |dimension, classes| match dimension {
-                    Dimension::Zone { place } if *place == part => 1,
-                    Dimension::Zone { place } if *place == whole => 2,
-                    _ => classes,
+        space.rows = sides.iter().enumerate().map(rows).collect();
+        space
+    }
+
+    fn push(&mut self, dimension: Dimension, classes: usize) {
+        let start = self.spans.last().map_or(0, |span| span.start + span.words);
+        self.dimensions.push(dimension);
+        self.spans.push(Span { start, words: classes.div_ceil(64), classes });
+        self.whole.extend((0..classes.div_ceil(64)).map(|word| match classes - 64 * word {
+            left @ 0..64 => (1 << left) - 1,
+            _ => u64::MAX,
+        }));
+    }
+
+    /// Every call.
+    pub(super) fn everything(&self) -> Box {
+        self.whole.clone()
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&Dimension, &Span)> {
+        self.dimensions.iter().zip(&self.spans)
+    }
+
+    /// A zone that is in none of those that have a dimension.
+    fn zone_elsewhere(&self, sides: &[Side<'_>]) -> Option<String> {
+        sides.iter().enumerate().find_map(|(side, Side { table, .. })| {
+            let column = table.zone_column.and_then(|place| table.columns.get(place))?;
+            let own: Vec<usize> = self
+                .dimensions
+                .iter()
+                .filter_map(|dimension| match dimension {
+                    Dimension::Zone { places, .. } => places.get(side).copied().flatten(),
+                    _ => None,
                 })
-            })
-            .collect()
+                .collect();
+            let zones = 0..column.names.len().saturating_sub(1);
+            let code = |zone: usize| u16::try_from(zone + 1).unwrap_or(0);
+            let free = |zone: &usize| !own.iter().any(|named| column.closure(code(*zone)).holds(*named));
+            zones.into_iter().find(free).and_then(|zone| column.names.get(zone).cloned())
+        })
     }
 
-    fn full(&self, dimension: &Dimension) -> Classes {
-        match dimension {
-            Dimension::Fact { classes, .. } => low_bits(classes.len()),
-            Dimension::ZoneState => ZONE_STATES,
-            Dimension::Zone { .. } => 3,
+    fn impossible_zones(&self, sides: &[Side<'_>]) -> Vec<Box> {
+        let mut impossible = Vec::new();
+        let whole = self.everything();
+        let mut nowhere = whole.clone();
+        for (dimension, span) in self.each() {
+            match dimension {
+                Dimension::ZoneState => restrict(span, &mut nowhere, |state| state == INSIDE),
+                Dimension::Zone { .. } => restrict(span, &mut nowhere, |class| class == NOT_IN),
+                Dimension::Fact { .. } => {}
+            }
         }
-    }
-
-    /// Every call: the zone unknown, outside, or inside with any of the named zones.
-    pub(super) fn everything(&self) -> Vec<Box> {
-        let whole: Box = self.dimensions.iter().map(|dimension| self.full(dimension)).collect();
-        if !self.dimensions.iter().any(|dimension| matches!(dimension, Dimension::ZoneState)) {
-            return vec![whole];
+        let has_zones = self.dimensions.iter().any(|dimension| matches!(dimension, Dimension::ZoneState));
+        if has_zones && self.elsewhere.is_none() {
+            impossible.push(nowhere);
         }
-        let inside = self.map(&whole, |dimension, classes| match dimension {
-            Dimension::ZoneState => ZONE_INSIDE,
-            _ => classes,
-        });
-        let not_inside = self.map(&whole, |dimension, classes| match dimension {
-            Dimension::ZoneState => ZONE_STATES & !ZONE_INSIDE,
-            Dimension::Zone { .. } => 2,
-            Dimension::Fact { .. } => classes,
-        });
-        vec![inside, not_inside]
-    }
-
-    fn map(&self, from: &Box, change: impl Fn(&Dimension, Classes) -> Classes) -> Box {
-        self.dimensions.iter().zip(from).map(|(dimension, classes)| change(dimension, *classes)).collect()
-    }
-
-    fn row_boxes(&self, table: &Table, row: usize) -> Vec<Box> {
-        let whole: Box = self
-            .dimensions
-            .iter()
-            .map(|dimension| match dimension {
-                Dimension::Fact { column, classes } => {
-                    let accept = table.columns.get(*column).map(|column| &column.accept);
-                    let accepts = |code: u16| {
-                        accept.and_then(|accept| accept.get(usize::from(code))).is_some_and(|rows| rows.contains(row))
-                    };
-                    accepted(classes, accepts)
+        for (part, part_span) in self.each() {
+            let Dimension::Zone { places: part, .. } = part else {
+                continue;
+            };
+            let mut not_inside = whole.clone();
+            restrict(part_span, &mut not_inside, |class| class == IN);
+            for (dimension, span) in self.each() {
+                match dimension {
+                    Dimension::ZoneState => restrict(span, &mut not_inside, |state| state != INSIDE),
+                    Dimension::Zone { places: wholes, .. } if is_part(sides, part, wholes) => {
+                        let mut apart = whole.clone();
+                        restrict(part_span, &mut apart, |class| class == IN);
+                        restrict(span, &mut apart, |class| class == NOT_IN);
+                        impossible.push(apart);
+                    }
+                    _ => {}
                 }
-                other => self.full(other),
-            })
-            .collect();
+            }
+            impossible.push(not_inside);
+        }
+        impossible
+    }
+
+    fn row_boxes(&self, side: usize, table: &Table, row: usize) -> Vec<Box> {
+        let mut whole = self.everything();
+        for (dimension, span) in self.each() {
+            if let Dimension::Fact { columns, classes, .. } = dimension
+                && let Some(column) = columns.get(side).copied().flatten().and_then(|place| table.columns.get(place))
+            {
+                restrict_classes(span, &mut whole, classes, |class| accepts(column, class.code(side), row));
+            }
+        }
         let zone = table.zone_column.and_then(|place| table.columns.get(place));
         if let Some(column) = zone
             && let Coding::Zones { named, negated, .. } = &column.coding
@@ -171,37 +192,33 @@ impl Space {
         {
             let names = |zone: usize| named.get(zone).is_some_and(|rows| rows.contains(row));
             let unknown = column.accept.first().is_some_and(|rows| rows.contains(row));
-            return self.zone_boxes(&whole, &names, named.len(), negated.contains(row), unknown);
+            return self.zone_boxes(side, &whole, &names, named.len(), negated.contains(row), unknown);
         }
         vec![whole]
     }
 
     /// The boxes of a conjunction of cells: a row that is not in the table, whose values the table tells apart all the same.
     pub(super) fn of_cells(&self, table: &Table, cells: &[Cell]) -> Vec<Box> {
-        cells.iter().fold(self.everything(), |boxes, cell| {
+        cells.iter().fold(vec![self.everything()], |boxes, cell| {
             let own = self.of_cell(table, cell);
-            boxes.iter().flat_map(|one| own.iter().filter_map(move |other| Self::meet(one, other))).collect()
+            self.meet_all(&boxes, &own)
         })
     }
 
     fn of_cell(&self, table: &Table, cell: &Cell) -> Vec<Box> {
-        let whole: Box = self
-            .dimensions
-            .iter()
-            .map(|dimension| match dimension {
-                Dimension::Fact { column, classes } => match table.columns.get(*column) {
-                    Some(column) if column.fact == cell.fact => {
-                        accepted(classes, |code| column.cell_accepts(cell, code))
-                    }
-                    _ => self.full(dimension),
-                },
-                other => self.full(other),
-            })
-            .collect();
+        let mut whole = self.everything();
+        for (dimension, span) in self.each() {
+            if let Dimension::Fact { columns, classes, .. } = dimension
+                && let Some(column) = columns.first().copied().flatten().and_then(|place| table.columns.get(place))
+                && column.fact == cell.fact
+            {
+                restrict_classes(span, &mut whole, classes, |class| column.cell_accepts(cell, class.code(0)));
+            }
+        }
         match table.zone_column.and_then(|place| table.columns.get(place)) {
             Some(column) if column.fact == cell.fact => {
                 let names = |zone: usize| cell.tests.contains(&Test::Word(zone));
-                self.zone_boxes(&whole, &names, column.names.len(), cell.negated, cell.accepts_unknown())
+                self.zone_boxes(0, &whole, &names, column.names.len(), cell.negated, cell.accepts_unknown())
             }
             _ => vec![whole],
         }
@@ -210,6 +227,7 @@ impl Space {
     /// A zone list is one box for each zone that it names; `not(…)` is one box.
     fn zone_boxes(
         &self,
+        side: usize,
         whole: &Box,
         names: &dyn Fn(usize) -> bool,
         zones: usize,
@@ -217,50 +235,79 @@ impl Space {
         unknown: bool,
     ) -> Vec<Box> {
         let outside = names(zones.saturating_sub(1)) != negated;
-        let states = (if unknown { ZONE_UNKNOWN } else { 0 }) | (if outside { 2 } else { 0 });
+        let names_it = |places: &[Option<usize>]| places.get(side).copied().flatten().is_some_and(names);
+        let state_ok = |state: usize| (state == UNKNOWN && unknown) || (state == OUTSIDE && outside);
         if negated {
-            return vec![self.map(whole, |dimension, classes| match dimension {
-                Dimension::ZoneState => states | ZONE_INSIDE,
-                Dimension::Zone { place } if names(*place) => 2,
-                _ => classes,
-            })];
+            let mut one = whole.clone();
+            for (dimension, span) in self.each() {
+                match dimension {
+                    Dimension::ZoneState => restrict(span, &mut one, |state| state == INSIDE || state_ok(state)),
+                    Dimension::Zone { places, .. } if names_it(places) => {
+                        restrict(span, &mut one, |class| class == NOT_IN)
+                    }
+                    _ => {}
+                }
+            }
+            return vec![one];
         }
         let mut boxes = Vec::new();
-        if states != 0 {
-            boxes.push(self.map(whole, |dimension, classes| match dimension {
-                Dimension::ZoneState => states,
-                _ => classes,
-            }));
-        }
-        for dimension in &self.dimensions {
-            let Dimension::Zone { place: wanted } = dimension else {
-                continue;
-            };
-            if names(*wanted) {
-                boxes.push(self.map(whole, |dimension, classes| match dimension {
-                    Dimension::ZoneState => ZONE_INSIDE,
-                    Dimension::Zone { place } if place == wanted => 1,
-                    _ => classes,
-                }));
+        for (dimension, span) in self.each() {
+            let mut one = whole.clone();
+            match dimension {
+                Dimension::ZoneState if unknown || outside => restrict(span, &mut one, state_ok),
+                Dimension::Zone { places, .. } if names_it(places) => restrict(span, &mut one, |class| class == IN),
+                _ => continue,
             }
+            boxes.push(one);
         }
         boxes
     }
 
     /// A row's box with the facts that another row names left free.
-    pub(super) fn freed(&self, table: &Table, own: &Box, by: usize) -> Box {
+    pub(super) fn freed(&self, side: usize, table: &Table, own: &Box, by: usize) -> Box {
         let names = |place: usize| table.columns.get(place).is_some_and(|column| column.asked_by.contains(by));
-        let zone = table.zone_column.is_some_and(names);
-        self.map(own, |dimension, classes| match dimension {
-            Dimension::Fact { column, .. } if names(*column) => self.full(dimension),
-            Dimension::ZoneState | Dimension::Zone { .. } if zone => self.full(dimension),
-            _ => classes,
+        self.free_where(own, |dimension| match dimension {
+            Dimension::Fact { columns, .. } => columns.get(side).copied().flatten().is_some_and(names),
+            Dimension::ZoneState | Dimension::Zone { .. } => table.zone_column.is_some_and(names),
         })
     }
 
-    /// The boxes of a row.
+    /// A box with one fact left free.
+    pub(super) fn without_fact(&self, table: &Table, own: &Box, fact: usize) -> Box {
+        self.with_fact_of(table, own, &self.whole, fact)
+    }
+
+    /// A box in which one fact is as another box has it.
+    pub(super) fn with_fact_of(&self, table: &Table, own: &Box, other: &Box, fact: usize) -> Box {
+        let is_it = |place: usize| table.columns.get(place).is_some_and(|column| column.fact == fact);
+        self.taken_from(own, other, |dimension| match dimension {
+            Dimension::Fact { columns, .. } => columns.first().copied().flatten().is_some_and(is_it),
+            Dimension::ZoneState | Dimension::Zone { .. } => table.zone_column.is_some_and(is_it),
+        })
+    }
+
+    fn free_where(&self, own: &Box, free: impl Fn(&Dimension) -> bool) -> Box {
+        self.taken_from(own, &self.whole, free)
+    }
+
+    fn taken_from(&self, own: &Box, other: &Box, taken: impl Fn(&Dimension) -> bool) -> Box {
+        let mut mixed = own.clone();
+        for (dimension, span) in self.each() {
+            if taken(dimension) {
+                span.part_mut(&mut mixed).copy_from_slice(span.part(other));
+            }
+        }
+        mixed
+    }
+
+    /// The boxes of a row of the first side.
     pub(super) fn row(&self, row: usize) -> &[Box] {
-        self.rows.get(row).map_or(&[], Vec::as_slice)
+        self.row_of(0, row)
+    }
+
+    /// The boxes of a row of one side.
+    pub(super) fn row_of(&self, side: usize, row: usize) -> &[Box] {
+        self.rows.get(side).and_then(|rows| rows.get(row)).map_or(&[], Vec::as_slice)
     }
 
     /// The boxes of several rows.
@@ -270,209 +317,244 @@ impl Space {
 
     /// A box cut down to what is known of a call; unknown facts that can be asked stay free.
     pub(super) fn around(&self, table: &Table, call: &Coded) -> Vec<Box> {
-        let free_zone = table.zone_column.is_some_and(|place| call.codes.get(place) == Some(&0));
-        let around = |whole: &Box| {
-            self.map(whole, |dimension, classes| match dimension {
-                Dimension::Fact { column, classes: members } => {
-                    let code = call.codes.get(*column).copied().unwrap_or(0);
-                    let askable = table.columns.get(*column).is_some_and(|column| column.askable);
-                    if code == 0 && askable {
-                        return classes;
+        let mut space = self.everything();
+        let zone = table.zone_column.and_then(|place| Some((table.columns.get(place)?, call.codes.get(place)?)));
+        for (dimension, span) in self.each() {
+            match (dimension, zone) {
+                (Dimension::Fact { columns, classes, .. }, _) => {
+                    let place = columns.first().copied().flatten().unwrap_or(usize::MAX);
+                    let code = call.codes.get(place).copied().unwrap_or(0);
+                    let askable = table.columns.get(place).is_some_and(|column| column.askable);
+                    if code != 0 || !askable {
+                        restrict_classes(span, &mut space, classes, |class| class.members.contains(&code));
                     }
-                    let class = members.iter().position(|codes| codes.contains(&code)).unwrap_or(0);
-                    classes & (1 << class)
                 }
-                Dimension::ZoneState if free_zone => classes,
-                Dimension::ZoneState => {
-                    let outside = table
-                        .zone_column
-                        .and_then(|place| table.columns.get(place))
-                        .and_then(|column| column.names.len().checked_sub(1));
-                    let is_outside = outside.is_some_and(|outside| call.zones.holds(outside));
-                    classes & if is_outside { 2 } else { ZONE_INSIDE }
+                (Dimension::ZoneState, Some((column, code))) if *code != 0 => {
+                    let outside = column.names.len().checked_sub(1).is_some_and(|outside| call.zones.holds(outside));
+                    restrict(span, &mut space, |state| state == if outside { OUTSIDE } else { INSIDE });
                 }
-                Dimension::Zone { .. } if free_zone => classes,
-                Dimension::Zone { place } => classes & if call.zones.holds(*place) { 1 } else { 2 },
-            })
-        };
-        self.everything().iter().map(around).filter(|space| space.iter().all(|classes| *classes != 0)).collect()
+                (Dimension::Zone { places, .. }, Some((_, code))) if *code != 0 => {
+                    let place = places.first().copied().flatten();
+                    let inside = place.is_some_and(|place| call.zones.holds(place));
+                    restrict(span, &mut space, |class| (class == IN) == inside);
+                }
+                _ => {}
+            }
+        }
+        vec![space]
     }
 
-    /// A box without the calls in which this fact is unknown; where `present`, also without those in which it is `none`.
-    pub(super) fn known(&self, table: &Table, from: &Box, fact: usize, present: bool) -> Box {
-        let zone = table.zone_column.and_then(|place| table.columns.get(place));
-        self.dimensions
-            .iter()
-            .zip(from)
-            .zip(&self.unknown)
-            .map(|((dimension, classes), unknown)| match dimension {
-                Dimension::Fact { column, classes: members } => match table.columns.get(*column) {
-                    Some(column) if column.fact == fact => {
-                        let absent = accepted(members, |code| present && Some(code) == column.absent);
-                        classes & !unknown & !absent
-                    }
-                    _ => *classes,
-                },
-                Dimension::ZoneState if zone.is_some_and(|column| column.fact == fact) => classes & !unknown,
-                _ => *classes,
-            })
-            .collect()
+    /// The one point of a call: what is not known stays unknown.
+    #[cfg(test)]
+    pub(super) fn around_exactly(&self, table: &Table, call: &Coded) -> Box {
+        let mut space = self.around(table, call).remove(0);
+        for (dimension, span) in self.each() {
+            let unknown = match dimension {
+                Dimension::Fact { columns, .. } => columns[0].is_some_and(|place| call.codes[place] == 0),
+                Dimension::ZoneState => table.zone_column.is_some_and(|place| call.codes[place] == 0),
+                Dimension::Zone { .. } if table.zone_column.is_some_and(|place| call.codes[place] == 0) => {
+                    restrict(span, &mut space, |class| class == NOT_IN);
+                    false
+                }
+                Dimension::Zone { .. } => false,
+            };
+            if unknown {
+                restrict(span, &mut space, |class| class == UNKNOWN);
+            }
+        }
+        space
     }
 
-    /// The part of a box in which the call is in one of these zones, a box for each.
-    pub(super) fn within(&self, from: &Box, zones: &[usize]) -> Vec<Box> {
-        zones
-            .iter()
-            .map(|zone| {
-                self.map(from, |dimension, classes| match dimension {
-                    Dimension::ZoneState => classes & ZONE_INSIDE,
-                    Dimension::Zone { place } if place == zone => classes & 1,
-                    _ => classes,
-                })
-            })
-            .filter(|space| space.iter().all(|classes| *classes != 0))
-            .collect()
+    /// A box with one fact known, or not known; where `present`, without the calls in which it is known to be absent.
+    pub(super) fn known(&self, side: usize, table: &Table, from: &Box, fact: usize, known: bool, present: bool) -> Box {
+        let mut space = from.clone();
+        let is_it = |place: usize| table.columns.get(place).filter(|column| column.fact == fact);
+        for (dimension, span) in self.each() {
+            match dimension {
+                Dimension::Fact { columns, classes, .. } => {
+                    let Some(column) = columns.get(side).copied().flatten().and_then(is_it) else {
+                        continue;
+                    };
+                    restrict_classes(span, &mut space, classes, |class| {
+                        let code = class.code(side);
+                        (code != 0) == known && !(present && Some(code) == column.absent)
+                    });
+                }
+                Dimension::ZoneState if table.zone_column.and_then(is_it).is_some() => {
+                    restrict(span, &mut space, |state| (state != UNKNOWN) == known);
+                }
+                _ => {}
+            }
+        }
+        space
+    }
+
+    /// The part of a box in which the call is in one of these zones of a side, a box for each.
+    pub(super) fn within(&self, side: usize, from: &Box, zones: &[usize]) -> Vec<Box> {
+        let named =
+            |places: &[Option<usize>]| places.get(side).copied().flatten().is_some_and(|place| zones.contains(&place));
+        let mut boxes = Vec::new();
+        for (dimension, span) in self.each() {
+            let mut one = from.clone();
+            match dimension {
+                Dimension::Zone { places, .. } if named(places) => restrict(span, &mut one, |class| class == IN),
+                _ => continue,
+            }
+            boxes.push(one);
+        }
+        boxes.retain(|one| !self.is_empty(one));
+        boxes
+    }
+
+    pub(super) fn is_empty(&self, space: &Box) -> bool {
+        self.spans.iter().any(|span| span.part(space).iter().all(|word| *word == 0))
     }
 
     /// Two boxes' common part, `None` where they have none.
-    pub(super) fn meet(one: &Box, other: &Box) -> Option<Box> {
-        let meet: Box = one.iter().zip(other).map(|(one, other)| one & other).collect();
-        meet.iter().all(|classes| *classes != 0).then_some(meet)
+    pub(super) fn meet(&self, one: &Box, other: &Box) -> Option<Box> {
+        let apart = |span: &Span| span.part(one).iter().zip(span.part(other)).all(|(one, other)| one & other == 0);
+        if self.spans.iter().any(apart) {
+            return None;
+        }
+        Some(one.iter().zip(other).map(|(one, other)| one & other).collect())
+    }
+
+    /// The common parts of two unions of boxes.
+    pub(super) fn meet_all(&self, ones: &[Box], others: &[Box]) -> Vec<Box> {
+        ones.iter().flat_map(|one| others.iter().filter_map(move |other| self.meet(one, other))).collect()
+    }
+
+    /// A box without one that differs from the whole in a single dimension; `None` where that is nothing.
+    ///
+    /// # Errors
+    /// Where the other differs in several: what is left would not be one box.
+    pub(super) fn cut(&self, from: &Box, other: &Box) -> Result<Option<Box>, TooHard> {
+        let mut named = self.spans.iter().filter(|span| span.part(other) != span.part(&self.whole));
+        let (Some(span), None) = (named.next(), named.next()) else {
+            return Err(TooHard);
+        };
+        let mut left = from.clone();
+        restrict(span, &mut left, |class| !span.holds(other, class));
+        Ok((!self.is_empty(&left)).then_some(left))
     }
 
     /// A part of `target` that none of the covers holds, `None` where they hold all of it.
     pub(super) fn uncovered(&self, target: &Box, covers: &[&Box]) -> Result<Option<Box>, TooHard> {
-        let covers: Vec<&Box> = covers.iter().copied().chain(&self.impossible).collect();
-        uncovered(target.clone(), &covers, &mut 0)
+        let covers = self.impossible.iter().chain(covers.iter().copied());
+        Question::new(&self.spans, None).uncovered(target.clone(), covers.enumerate())
     }
 
-    /// One call of a box: for each fact that the box restricts a code (0: unknown), and the zones it is in (`None`: not
-    /// restricted). Unrestricted facts are left out.
-    pub(super) fn example(&self, of: &Box) -> Example {
-        let mut example = Example { codes: Vec::new(), zone_state: None, zones: Vec::new() };
-        for (dimension, classes) in self.dimensions.iter().zip(of) {
-            if *classes == self.full(dimension) {
-                continue;
-            }
+    /// As [`Self::uncovered`]; where all is covered, the places of the covers that it took.
+    pub(super) fn covered_by(&self, target: &Box, covers: &[&Box]) -> Result<Option<BTreeSet<usize>>, TooHard> {
+        let mut used = BTreeSet::new();
+        let all = self.impossible.iter().chain(covers.iter().copied());
+        let left = Question::new(&self.spans, Some(&mut used)).uncovered(target.clone(), all.enumerate())?;
+        let own = |place: usize| place.checked_sub(self.impossible.len());
+        Ok(left.is_none().then(|| used.into_iter().filter_map(own).collect()))
+    }
+
+    /// One call of a box. A fact is left unknown wherever the box allows it, but for the age, which is that of an adult
+    /// wherever it can be.
+    pub(super) fn point(&self, of: &Box) -> Point {
+        let mut point = Point::default();
+        let mut zones: Vec<&str> = Vec::new();
+        let mut state = UNKNOWN;
+        for (dimension, span) in self.each() {
+            let allowed: Vec<usize> = span.classes(of).collect();
+            let all = allowed.len() == span.classes;
             match dimension {
-                Dimension::Fact { column, classes: members } => {
-                    let class = classes.trailing_zeros() as usize;
-                    let code = members.get(class).and_then(|codes| codes.first()).copied().unwrap_or(0);
-                    example.codes.push((*column, code));
+                Dimension::Fact { name, classes, .. } => {
+                    let chosen = if name == AGE {
+                        let known =
+                            allowed.iter().filter(|class| **class != UNKNOWN).filter_map(|class| classes.get(*class));
+                        known.min_by_key(|class| class.age_distance())
+                    } else if allowed.contains(&UNKNOWN) {
+                        None
+                    } else {
+                        allowed.first().and_then(|class| classes.get(*class))
+                    };
+                    point.facts.extend(chosen.map(|class| (name.clone(), class.example.clone())));
+                    point.restricted.extend((!all).then(|| name.clone()));
                 }
-                Dimension::ZoneState => example.zone_state = Some(*classes & ZONE_UNKNOWN == 0),
-                Dimension::Zone { place } if *classes == 1 => example.zones.push(*place),
-                Dimension::Zone { .. } => {}
+                Dimension::ZoneState => {
+                    state = allowed.first().copied().unwrap_or(UNKNOWN);
+                    point.restricted.extend((!all).then(|| ZONE.to_owned()));
+                }
+                Dimension::Zone { name, .. } => zones.extend((allowed == [IN]).then_some(name.as_str())),
             }
         }
-        example
+        let place = match state {
+            UNKNOWN => None,
+            OUTSIDE => Some(ZONE_OUTSIDE.to_owned()),
+            _ if zones.is_empty() => self.elsewhere.clone(),
+            _ => Some(zones.join(",")),
+        };
+        point.facts.extend(place.map(|place| (ZONE.to_owned(), place)));
+        point
+    }
+
+    /// By pairs of values of a fact, the second more dangerous than the first and told apart from it: the classes.
+    pub(super) fn raises(&self, table: &Table, fact: usize, danger: &[u8]) -> Vec<(usize, usize)> {
+        let mut pairs = BTreeSet::new();
+        for dimension in &self.dimensions {
+            let Dimension::Fact { columns, classes, .. } = dimension else {
+                continue;
+            };
+            let column = columns.first().copied().flatten().and_then(|place| table.columns.get(place));
+            if column.is_none_or(|column| column.fact != fact) {
+                continue;
+            }
+            let values = || {
+                classes.iter().enumerate().flat_map(|(place, class)| {
+                    class
+                        .members
+                        .iter()
+                        .filter_map(move |code| Some((place, *danger.get(usize::from(*code).checked_sub(1)?)?)))
+                })
+            };
+            for (low, less) in values() {
+                pairs.extend(values().filter(|(high, more)| *more > less && *high != low).map(|(high, _)| (low, high)));
+            }
+        }
+        pairs.into_iter().collect()
+    }
+
+    /// A box with a fact fixed to one class, `None` where it does not allow that.
+    pub(super) fn fixed(&self, table: &Table, from: &Box, fact: usize, class: usize) -> Option<Box> {
+        let mut fixed = from.clone();
+        for (dimension, span) in self.each() {
+            if let Dimension::Fact { columns, .. } = dimension
+                && let Some(column) = columns.first().copied().flatten().and_then(|place| table.columns.get(place))
+                && column.fact == fact
+            {
+                restrict(span, &mut fixed, |other| other == class);
+            }
+        }
+        (!self.is_empty(&fixed)).then_some(fixed)
     }
 }
 
 /// One call out of a box.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Example {
-    /// Column and code.
-    pub codes: Vec<(usize, u16)>,
-    /// Whether the zone is known, where it matters.
-    pub zone_state: Option<bool>,
-    /// Zones it is in.
-    pub zones: Vec<usize>,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Point {
+    /// What is known of it: fact and value.
+    pub facts: BTreeMap<String, String>,
+    /// The facts of which the box does not allow every value.
+    pub restricted: BTreeSet<String>,
 }
 
-/// `none` of a presence fact is told apart from its other values, for a program may require them.
-fn split_absent(column: &Column, classes: impl Iterator<Item = Vec<u16>>) -> Vec<Vec<u16>> {
-    let mut split = Vec::new();
-    for codes in classes {
-        let (absent, present): (Vec<u16>, Vec<u16>) = codes.into_iter().partition(|code| Some(*code) == column.absent);
-        split.extend([absent, present].into_iter().filter(|codes| !codes.is_empty()));
-    }
-    split
+fn accepts(column: &Column, code: u16, row: usize) -> bool {
+    column.accept.get(usize::from(code)).is_some_and(|rows| rows.contains(row))
 }
 
-fn accepted(classes: &[Vec<u16>], accepts: impl Fn(u16) -> bool) -> Classes {
-    classes.iter().enumerate().fold(0, |set, (class, codes)| {
-        if codes.first().is_some_and(|code| accepts(*code)) { set | (1 << class) } else { set }
-    })
-}
-
-fn low_bits(count: usize) -> Classes {
-    if count >= CLASSES_MAX { Classes::MAX } else { (1 << count) - 1 }
-}
-
-fn uncovered(mut target: Box, covers: &[&Box], cuts: &mut u64) -> Result<Option<Box>, TooHard> {
-    let meets = |cover: &&Box| target.iter().zip(cover.iter()).all(|(target, cover)| target & cover != 0);
-    let Some(place) = covers.iter().position(meets) else {
-        return Ok(Some(target));
-    };
-    let (Some(cover), Some(others)) = (covers.get(place), covers.get(place + 1..)) else {
-        return Ok(Some(target));
-    };
-    for dimension in 0..target.len() {
-        let (Some(classes), Some(cut)) = (target.get(dimension).copied(), cover.get(dimension)) else {
-            continue;
-        };
-        let outside = classes & !cut;
-        if outside == 0 {
-            continue;
-        }
-        *cuts += 1;
-        if *cuts > CUTS_MAX {
-            return Err(TooHard);
-        }
-        let mut part = target.clone();
-        if let Some(place) = part.get_mut(dimension) {
-            *place = outside;
-        }
-        if let Some(found) = uncovered(part, others, cuts)? {
-            return Ok(Some(found));
-        }
-        if let Some(place) = target.get_mut(dimension) {
-            *place = classes & cut;
+fn restrict(span: &Span, of: &mut Box, keep: impl Fn(usize) -> bool) {
+    for class in (0..span.classes).filter(|class| !keep(*class)) {
+        if let Some(word) = span.part_mut(of).get_mut(class / 64) {
+            *word &= !(1 << (class % 64));
         }
     }
-    Ok(None)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn holds(space: &Box, point: &[u32]) -> bool {
-        space.iter().zip(point).all(|(classes, value)| classes & (1 << value) != 0)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
-        #[test]
-        fn what_is_left_is_what_a_count_of_every_point_says(
-            target in prop::collection::vec(1_u128..16, 4),
-            covers in prop::collection::vec(prop::collection::vec(0_u128..16, 4), 0..7),
-        ) {
-            let references: Vec<&Box> = covers.iter().collect();
-            let left = uncovered(target.clone(), &references, &mut 0).unwrap();
-            let mut points = Vec::new();
-            for point in 0_u32..256 {
-                let point = [point & 3, point >> 2 & 3, point >> 4 & 3, point >> 6 & 3];
-                if holds(&target, &point) && !covers.iter().any(|cover| holds(cover, &point)) {
-                    points.push(point);
-                }
-            }
-            match left {
-                None => prop_assert!(points.is_empty()),
-                Some(left) => {
-                    let inside = (0_u32..256)
-                        .map(|point| [point & 3, point >> 2 & 3, point >> 4 & 3, point >> 6 & 3])
-                        .filter(|point| holds(&left, point));
-                    let mut any = false;
-                    for point in inside {
-                        any = true;
-                        prop_assert!(points.contains(&point));
-                    }
-                    prop_assert!(any);
-                }
-            }
-        }
-    }
+fn restrict_classes(span: &Span, of: &mut Box, classes: &[Class], keep: impl Fn(&Class) -> bool) {
+    restrict(span, of, |class| classes.get(class).is_some_and(&keep));
 }

@@ -1,6 +1,7 @@
 //! The policy's own tests: examples with the expected answer, and which rows they cover.
 
 use super::language::{CASES_FILE, Item, Reader, Table};
+use super::row_set::RowSet;
 use super::{Availability, Compiled, Decision, Gap, PolicyFault, PolicyFiles, Route, Status, language};
 use crate::facts::{Facts, Pin, Source, Unmapped};
 use crate::record::ProgramId;
@@ -62,18 +63,33 @@ pub struct CaseReport {
     pub uncovered: Vec<String>,
     /// Authored rows.
     pub rows: usize,
+    /// Cells of authored rows whose two sides no cases show, as `row: fact`, in order of the table.
+    pub uncovered_cells: Vec<String>,
+    /// Cells of authored rows.
+    pub cells: usize,
 }
 
 impl CaseReport {
     /// Share of authored rows that some case covers, in per cent; 100 where there are no rows.
     #[must_use]
     pub fn coverage_percent(&self) -> f64 {
-        if self.rows == 0 {
-            return 100.0;
-        }
-        let covered = u32::try_from(self.rows - self.uncovered.len()).unwrap_or(u32::MAX);
-        f64::from(covered) * 100.0 / f64::from(u32::try_from(self.rows).unwrap_or(u32::MAX))
+        percent(self.rows - self.uncovered.len(), self.rows)
     }
+
+    /// Share of cells of which the cases show both sides: one case meets the whole row, another misses it by this cell
+    /// alone; in per cent, 100 where there are no cells.
+    #[must_use]
+    pub fn cell_coverage_percent(&self) -> f64 {
+        percent(self.cells - self.uncovered_cells.len(), self.cells)
+    }
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    if whole == 0 {
+        return 100.0;
+    }
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    number(part) * 100.0 / number(whole)
 }
 
 /// Reads `cases.toml`; no file, no cases.
@@ -277,18 +293,63 @@ fn expect(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> Option<E
 /// Runs the cases against the compiled table.
 pub(super) fn run(policy: &Compiled, cases: &[Case]) -> CaseReport {
     let mut covered: BTreeSet<String> = BTreeSet::new();
+    let mut sides = Sides { met: RowSet::EMPTY, missed: BTreeSet::new() };
     let results = cases
         .iter()
         .map(|case| {
             let decision = policy.decide(&case.facts, &case.gaps, case.at, &case.availability);
             covered.extend(decision.rule.clone());
             covered.extend(decision.exclusions.iter().map(|hit| hit.id.clone()));
+            sides.look(policy, case);
             CaseResult { case: case.id.clone(), line: case.line, differences: differences(policy, case, &decision) }
         })
         .collect();
     let authored: Vec<&str> = policy.table.rows.iter().filter(|row| row.line > 0).map(|row| row.id.as_str()).collect();
     let uncovered = authored.iter().filter(|id| !covered.contains(**id)).map(|id| (*id).to_owned()).collect();
-    CaseReport { results, uncovered, rows: authored.len() }
+    let (cells, uncovered_cells) = sides.uncovered(policy);
+    CaseReport { results, uncovered, rows: authored.len(), uncovered_cells, cells }
+}
+
+/// Which sides of which cells the cases show.
+struct Sides {
+    /// Rows that some case meets.
+    met: RowSet,
+    /// Row and column: some case misses the row by this cell alone.
+    missed: BTreeSet<(usize, usize)>,
+}
+
+impl Sides {
+    fn look(&mut self, policy: &Compiled, case: &Case) {
+        let table = &policy.table;
+        let call = table.code(&case.facts);
+        let moment = policy.moment(case.at, &case.availability);
+        let accepting =
+            |(place, column)| *table.accepts(place, column, call.codes.get(place).copied().unwrap_or(0), &call);
+        let accepted: Vec<RowSet> = table.columns.iter().enumerate().map(accepting).collect();
+        self.met = self.met.or(&accepted.iter().fold(*moment.effective, |rows, accepted| rows.and(accepted)));
+        for missing in 0..accepted.len() {
+            let all = accepted.iter().enumerate().fold(*moment.effective, |rows, (place, accepted)| {
+                if place == missing { rows.without(accepted) } else { rows.and(accepted) }
+            });
+            self.missed.extend(all.iter().map(|row| (row, missing)));
+        }
+    }
+
+    fn uncovered(&self, policy: &Compiled) -> (usize, Vec<String>) {
+        let mut cells = 0;
+        let mut uncovered = Vec::new();
+        for (row, held) in policy.table.rows.iter().enumerate().filter(|(_, row)| row.line > 0) {
+            for (place, column) in
+                policy.table.columns.iter().enumerate().filter(|(_, column)| column.asked_by.contains(row))
+            {
+                cells += 1;
+                if !(self.met.contains(row) && self.missed.contains(&(row, place))) {
+                    uncovered.push(format!("{}: {}", held.id, column.name));
+                }
+            }
+        }
+        (cells, uncovered)
+    }
 }
 
 fn differences(policy: &Compiled, case: &Case, decision: &Decision) -> Vec<String> {

@@ -5,6 +5,8 @@
 
 use super::language::{Cell, Row, Test};
 use super::row_set::RowSet;
+use super::stems::Stems;
+use super::words::Words;
 use crate::facts::{Domain, Fact};
 
 /// Zones of a policy, at most.
@@ -25,8 +27,8 @@ impl ZoneSet {
         self.0.get(zone / 64).is_some_and(|word| word & (1 << (zone % 64)) != 0)
     }
 
-    pub(super) fn meets(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).any(|(one, other)| one & other != 0)
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        super::row_set::bits(self.0)
     }
 
     pub(super) fn of(zones: &[usize]) -> Self {
@@ -50,8 +52,13 @@ pub(super) enum Coding {
         /// First numbers of the stretches after the first.
         cuts: Vec<i64>,
     },
-    /// Code = 1 + place of the longest pattern that matches; the last code is every other code. (stem, is a prefix)
-    Codes(Vec<(String, bool)>),
+    /// Code = 1 + place of the longest pattern that matches; the last code is every other code.
+    Codes {
+        /// Stem, and whether it is a prefix; the longest first.
+        patterns: Vec<(String, bool)>,
+        /// The same, to be searched.
+        stems: Stems,
+    },
     /// Code = place in the list + 1, where the call is in that zone and those that it is part of.
     Zones {
         /// By zone: the rows whose cell names it.
@@ -71,6 +78,8 @@ pub(super) struct Column {
     pub name: String,
     /// The fact's values, where they can be listed.
     pub names: Vec<String>,
+    /// The same, to be searched.
+    places: Words,
     pub coding: Coding,
     /// By code: the rows that accept it.
     pub accept: Vec<RowSet>,
@@ -121,6 +130,7 @@ impl Column {
             askable: fact.askable,
             same_as,
             absent,
+            places: Words::of(fact.values()),
             names: fact.values(),
         }
     }
@@ -128,11 +138,11 @@ impl Column {
     /// The code of a known value, `None` where the value is no value of this fact.
     pub(super) fn code_of(&self, value: &str) -> Option<u16> {
         let place = match &self.coding {
-            Coding::Words => self.names.iter().position(|name| name == value)?,
+            Coding::Words => self.places.find(value)?,
             Coding::Zones { .. } => {
                 let mut first = None;
                 for zone in value.split(',') {
-                    let place = self.names.iter().position(|name| name == zone)?;
+                    let place = self.places.find(zone)?;
                     first = first.or(Some(place));
                 }
                 first?
@@ -141,15 +151,15 @@ impl Column {
                 let number: i64 = value.parse().ok()?;
                 cuts.partition_point(|cut| *cut <= number)
             }
-            Coding::Codes(patterns) => {
-                // Patterns stand longest first, so that the first that matches is the longest.
-                let matches = |(stem, prefix): &(String, bool)| {
-                    if *prefix { value.starts_with(stem.as_str()) } else { value == stem }
-                };
-                patterns.iter().position(matches).unwrap_or(patterns.len())
-            }
+            Coding::Codes { patterns, stems } => stems.longest(value).unwrap_or(patterns.len()),
         };
         u16::try_from(place + 1).ok()
+    }
+
+    /// The rows that accept each class of values that rows tell apart, `unknown` first.
+    pub(super) fn distinct(&self) -> impl Iterator<Item = &RowSet> {
+        let classes = self.same_as.iter().enumerate().filter(|(code, class)| usize::from(**class) == *code);
+        classes.filter_map(|(code, _)| self.accept.get(code))
     }
 
     /// Whether a cell on this column's fact accepts a code. Exact for the cells that the column was built with.
@@ -163,7 +173,7 @@ impl Column {
                 let first = place.checked_sub(1).and_then(|below| cuts.get(below)).unwrap_or(least);
                 cell.accepts_number(*first)
             }
-            Coding::Codes(patterns) => class_accepted(cell, patterns.get(place)),
+            Coding::Codes { patterns, .. } => class_accepted(cell, patterns.get(place)),
         }
     }
 
@@ -187,12 +197,17 @@ impl Column {
                 };
                 number.to_string()
             }
-            Coding::Codes(patterns) => match patterns.get(place) {
+            Coding::Codes { patterns, .. } => match patterns.get(place) {
                 Some((stem, false)) => stem.clone(),
                 Some((stem, true)) => format!("{stem}*"),
                 None => "another code".to_owned(),
             },
         }
+    }
+
+    /// The place of a zone by its name.
+    pub(super) fn zone(&self, name: &str) -> Option<usize> {
+        self.places.find(name)
     }
 
     /// The zones of a call that is known to be in one: that zone, and those that it is part of.
@@ -239,7 +254,7 @@ fn coding(fact: &Fact, cells: &[Option<&Cell>], told_apart: &[&Cell]) -> (Coding
             let patterns = patterns(told_apart);
             accept.extend(patterns.iter().map(|pattern| rows_where(&|cell| class_accepted(cell, Some(pattern)))));
             accept.push(rows_where(&|cell| class_accepted(cell, None)));
-            Coding::Codes(patterns)
+            Coding::Codes { stems: Stems::of(&patterns), patterns }
         }
         Domain::Zones { names, closures } => {
             let names_it = |zone: usize| {
@@ -266,10 +281,8 @@ fn coding(fact: &Fact, cells: &[Option<&Cell>], told_apart: &[&Cell]) -> (Coding
 /// Rows that accept a call in these zones: lists that name one of them, and `not(…)` cells that name none.
 fn rows_of_zones(named: &[RowSet], negated: &RowSet, zones: &ZoneSet) -> RowSet {
     let mut met = RowSet::EMPTY;
-    for (zone, named) in named.iter().enumerate() {
-        if zones.holds(zone) {
-            met = met.or(named);
-        }
+    for named in zones.iter().filter_map(|zone| named.get(zone)) {
+        met = met.or(named);
     }
     met.xor(negated)
 }

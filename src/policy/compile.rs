@@ -5,10 +5,13 @@
 use super::column::{Coding, Column, ZONES_MAX, ZoneSet};
 use super::language::{Bars, Cell, Program, Row, RowKind, Written};
 use super::row_set::{ROWS_MAX, RowSet};
-use crate::facts::{Domain, Fact, Facts, Source};
+use super::words::Words;
+use crate::facts::{Domain, Fact, Facts, Source, UNKNOWN};
+use jiff::civil::Date;
 
 /// Facts that a policy may use, at most.
 pub(super) const COLUMNS_MAX: usize = 64;
+
 /// The compiled table.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -16,6 +19,9 @@ pub(super) struct Table {
     /// Built-in exclusions, authored exclusions in order of id, rules by rank (highest first), then id.
     pub rows: Vec<Row>,
     pub all: RowSet,
+    /// Machine words that hold all rows, and those that hold the exclusions, which stand first.
+    pub words: usize,
+    pub exclusion_words: usize,
     pub rules: RowSet,
     /// Rules in shadow.
     pub shadow: RowSet,
@@ -27,8 +33,15 @@ pub(super) struct Table {
     pub bars_unaccompanied: RowSet,
     /// Rows that do not always count: with effective dates, or for surge mode.
     pub dated: Vec<usize>,
+    /// Rows that count from a date on, until the next; in surge mode second.
+    stretches: Vec<(Date, [RowSet; 2])>,
+    /// Columns by the name of their fact, and by the fact's place in the vocabulary.
+    names: Words,
+    by_fact: Vec<Option<usize>>,
     /// Column of the zone, where the policy uses it.
     pub zone_column: Option<usize>,
+    /// Column of the nature, where the policy uses it.
+    pub nature_column: Option<usize>,
     /// Cells of safeguards and queues: their values are told apart too, so that what is said of them is exact.
     pub further_cells: Vec<Cell>,
 }
@@ -73,11 +86,19 @@ impl Table {
             rows.iter().enumerate().filter(|(_, row)| wanted(&row.kind)).for_each(|(place, _)| set.insert(place));
             set
         };
+        let all = RowSet::first(rows.len());
+        let rules = select(&|kind| matches!(kind, RowKind::Rule { .. }));
         Ok(Self {
+            words: all.words(),
+            exclusion_words: all.without(&rules).words(),
+            stretches: stretches(&rows),
+            names: Words::of(columns.iter().map(|column| column.name.clone()).collect()),
+            by_fact: (0..facts.len()).map(|fact| columns.iter().position(|column| column.fact == fact)).collect(),
+            nature_column: columns.iter().position(|column| column.name == "nature"),
             zone_column: columns.iter().position(|column| matches!(column.coding, Coding::Zones { .. })),
             columns,
-            all: RowSet::first(rows.len()),
-            rules: select(&|kind| matches!(kind, RowKind::Rule { .. })),
+            all,
+            rules,
             shadow: select(&|kind| matches!(kind, RowKind::Rule { shadow: true, .. })),
             bars_all: select(&|kind| *kind == RowKind::Exclusion(Bars::All)),
             bars_all_but: select(&|kind| matches!(kind, RowKind::Exclusion(Bars::AllBut(_)))),
@@ -92,27 +113,56 @@ impl Table {
     pub(super) fn code(&self, facts: &Facts) -> Coded {
         let mut coded =
             Coded { codes: [0; COLUMNS_MAX], zones: ZoneSet::default(), zone_rows: RowSet::EMPTY, strangers: 0 };
-        for ((place, column), code) in self.columns.iter().enumerate().zip(coded.codes.iter_mut()) {
-            let Some(value) = facts.value(&column.name) else {
+        if let Some(column) = self.zone_column.and_then(|place| self.columns.get(place)) {
+            coded.zone_rows = column.zone_rows(false, &coded.zones);
+        }
+        for (name, known) in facts.iter() {
+            let Some(place) = self.names.find(name) else { continue };
+            if known.value == UNKNOWN {
                 continue;
-            };
+            }
+            self.code_one(&mut coded, place, &known.value);
+        }
+        coded
+    }
+
+    fn code_one(&self, coded: &mut Coded, place: usize, value: &str) {
+        let (Some(column), Some(code)) = (self.columns.get(place), coded.codes.get_mut(place)) else {
+            return;
+        };
+        if self.zone_column != Some(place) {
             match column.code_of(value) {
                 Some(found) => *code = found,
                 None => coded.strangers |= 1 << place,
             }
+            return;
         }
-        if let Some(place) = self.zone_column
-            && let Some(column) = self.columns.get(place)
-        {
-            let value = facts.value(&column.name);
-            for zone in value.into_iter().flat_map(|value| value.split(',')) {
-                if let Some(code) = column.code_of(zone) {
-                    coded.zones.insert(usize::from(code).saturating_sub(1));
+        let mut first = None;
+        for zone in value.split(',') {
+            match column.zone(zone) {
+                Some(zone) => {
+                    coded.zones.insert(zone);
+                    first = first.or(Some(zone));
                 }
+                None => coded.strangers |= 1 << place,
             }
-            coded.zone_rows = column.zone_rows(value.is_some(), &coded.zones);
         }
-        coded
+        if coded.strangers & (1 << place) == 0 {
+            *code = first.and_then(|zone| u16::try_from(zone + 1).ok()).unwrap_or(0);
+        }
+        coded.zone_rows = column.zone_rows(true, &coded.zones);
+    }
+
+    /// The rows that count on a date, in surge mode or out of it.
+    pub(super) fn effective_on(&self, date: Date, surge: bool) -> &RowSet {
+        self.stretches
+            .get(self.stretch(date))
+            .map_or(&self.all, |(_, [usual, in_surge])| if surge { in_surge } else { usual })
+    }
+
+    /// Which stretch of dates with the same rows in effect a date is in.
+    pub(super) fn stretch(&self, date: Date) -> usize {
+        self.stretches.partition_point(|(from, _)| *from <= date).saturating_sub(1)
     }
 
     /// The same call with one fact changed; a zone code puts it in that zone and those that it is part of.
@@ -133,9 +183,16 @@ impl Table {
 
     /// The rows whose cells all accept the call: the *and* of one bit-set per fact.
     pub(super) fn matching(&self, call: &Coded) -> RowSet {
+        self.matching_but(call, |_, _| false)
+    }
+
+    /// The same with some columns left out of account.
+    pub(super) fn matching_but(&self, call: &Coded, left_out: impl Fn(usize, &Column) -> bool) -> RowSet {
         let mut rows = self.all;
         for (place, (column, code)) in self.columns.iter().zip(&call.codes).enumerate() {
-            rows = rows.and(self.accepts(place, column, *code, call));
+            if !left_out(place, column) {
+                rows.keep(self.accepts(place, column, *code, call), self.words);
+            }
         }
         rows
     }
@@ -173,10 +230,19 @@ impl Table {
         let mut soft = RowSet::EMPTY;
         for (column, code) in self.columns.iter().zip(&call.codes) {
             if *code == 0 {
-                soft = soft.or(&column.soft);
+                soft.add(&column.soft, self.words);
             }
         }
         soft
+    }
+
+    /// The columns whose fact is not known and can be asked, as bits.
+    pub(super) fn open(&self, call: &Coded) -> u64 {
+        let mut open = 0;
+        for (place, (column, code)) in self.columns.iter().zip(&call.codes).enumerate() {
+            open |= u64::from(*code == 0 && column.askable) << place;
+        }
+        open
     }
 
     pub(super) fn known(&self, call: &Coded, fact: usize) -> bool {
@@ -185,8 +251,27 @@ impl Table {
 
     /// The column of a fact and the call's code in it.
     pub(super) fn code_at(&self, call: &Coded, fact: usize) -> Option<(&Column, u16)> {
-        self.columns.iter().zip(call.codes).find(|(column, _)| column.fact == fact)
+        let place = (*self.by_fact.get(fact)?)?;
+        Some((self.columns.get(place)?, *call.codes.get(place)?))
     }
+}
+
+/// Dates at which rows come into effect or go out of it, each with the rows in effect from it on.
+fn stretches(rows: &[Row]) -> Vec<(Date, [RowSet; 2])> {
+    let mut dates = vec![Date::MIN];
+    for row in rows {
+        dates.extend(row.effective.from);
+        dates.extend(row.effective.to.and_then(|to| to.tomorrow().ok()));
+    }
+    dates.sort_unstable();
+    dates.dedup();
+    let counting = |date: Date, surge: bool| {
+        let mut set = RowSet::EMPTY;
+        let counting = rows.iter().enumerate().filter(|(_, row)| row.counts(date, surge));
+        counting.for_each(|(place, _)| set.insert(place));
+        set
+    };
+    dates.into_iter().map(|date| (date, [false, true].map(|surge| counting(date, surge)))).collect()
 }
 
 pub(super) fn rank(row: &Row) -> i64 {

@@ -1,11 +1,12 @@
 //! From the table's answer to a decision with its reasons, options and steps.
 
-use super::compile::{Coded, unsettled};
+use super::compile::{Coded, Table};
 use super::decision::{
     ExclusionHit, FollowUp, Gap, LegPlan, Mode, ProgramOption, QueuePlace, Reason, Route, RouteStep, Status,
 };
 use super::hours::{next_opening, spoken};
 use super::language::{Bars, FollowUpDue, Program, Row, RowKind, Step, StepForm};
+use super::outcome::{Outcome, StatusKind, unassessed};
 use super::route::{Can, Duty, DutyState, Moment, Verdict, Way};
 use super::row_set::RowSet;
 use super::{Availability, Compiled, Decision};
@@ -20,7 +21,7 @@ pub(super) struct Assessment<'a> {
     pub policy: &'a Compiled,
     pub facts: &'a Facts,
     pub call: Coded,
-    pub moment: Moment,
+    pub moment: Moment<'a>,
     pub verdict: Verdict,
     /// Rules that answers to unknown facts could make hold, where none holds now.
     pub reachable: RowSet,
@@ -30,60 +31,19 @@ impl Compiled {
     /// The decision on these facts at this instant.
     pub(super) fn decide(&self, facts: &Facts, gaps: &[Gap], at: Timestamp, availability: &Availability) -> Decision {
         let call = self.table.code(facts);
-        let moment = self.moment(at, availability);
+        let moment = self.moment(at, availability).with_duties();
         let verdict = self.verdict(&call, &moment);
-        let reachable = match verdict.way {
-            Way::Unsure | Way::NoRule => self.reachable(&call, &moment),
-            Way::Excluded(row) if self.table.bars_unaccompanied.contains(row) => self.reachable(&call, &moment),
-            _ => RowSet::EMPTY,
+        let reachable = match self.may_need_answers(&verdict) {
+            true => self.reachable(&call, &moment),
+            false => RowSet::EMPTY,
         };
         let mut gaps = gaps.to_vec();
+        add_strangers(&self.table, &call, &mut gaps);
         let assessment = Assessment { policy: self, facts, call, moment, verdict, reachable };
-        match assessment.not_assessed(&mut gaps) {
+        match unassessed(&self.table, facts, &assessment.call, &gaps).map(str::to_owned) {
             Some(why) => assessment.unassessed(why, gaps),
             None => assessment.decision(gaps),
         }
-    }
-
-    /// Live rules of which some completion of the unknown facts makes a way to a program.
-    fn reachable(&self, call: &Coded, moment: &Moment) -> RowSet {
-        let table = &self.table;
-        let mut possible = table.rules.without(&table.shadow).and(&moment.effective);
-        for (place, (column, code)) in table.columns.iter().zip(&call.codes).enumerate() {
-            if *code != 0 || !column.askable {
-                possible = possible.and(table.accepts(place, column, *code, call));
-            }
-        }
-        let mut reachable = RowSet::EMPTY;
-        if possible.is_empty() {
-            return reachable;
-        }
-        let around = self.space.around(table, call);
-        // What bars is the same for every rule of a kind: laid out once, not once a rule.
-        let ordinary = table.bars_all.and(&moment.effective);
-        let covers_accompanied = self.space.rows(ordinary);
-        let covers_unaccompanied = self.space.rows(ordinary.or(&table.bars_unaccompanied));
-        for row in possible.iter() {
-            let accompanied = self
-                .chain(row)
-                .iter()
-                .flatten()
-                .any(|program| moment.programs.get(*program).is_some_and(|duty| duty.accompanied));
-            let covers = if accompanied { &covers_accompanied } else { &covers_unaccompanied };
-            let open = self
-                .space
-                .row(row)
-                .iter()
-                .flat_map(|own| around.iter().filter_map(move |space| super::boxes::Space::meet(own, space)));
-            let found = open.into_iter().any(|target| {
-                // A question too hard to settle stays a question.
-                !matches!(self.space.uncovered(&target, covers), Ok(None))
-            });
-            if found {
-                reachable.insert(row);
-            }
-        }
-        reachable
     }
 
     pub(super) fn chain(&self, row: usize) -> Vec<Vec<usize>> {
@@ -94,8 +54,18 @@ impl Compiled {
         }
     }
 
+    /// The programs of a row's chain in order, the steps left aside.
+    pub(super) fn sends_to(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
+        let (steps, only) = match self.table.rows.get(row).map(|row| &row.kind) {
+            Some(RowKind::Rule { send, .. }) => (send.as_slice(), None),
+            Some(RowKind::Exclusion(Bars::AllBut(program))) => (&[][..], Some(*program)),
+            _ => (&[][..], None),
+        };
+        steps.iter().flat_map(|step| &step.programs).copied().chain(only)
+    }
+
     /// The steps of a row from one of them on.
-    fn steps_of(&self, row: usize, from: usize) -> Vec<Step> {
+    pub(super) fn steps_of(&self, row: usize, from: usize) -> Vec<Step> {
         match self.table.rows.get(row).map(|row| &row.kind) {
             Some(RowKind::Rule { send, .. }) => send.get(from..).map(<[Step]>::to_vec).unwrap_or_default(),
             Some(RowKind::Exclusion(Bars::AllBut(program))) => vec![Step::one(*program)],
@@ -190,36 +160,6 @@ impl Assessment<'_> {
         self.policy.table.rows.get(row)
     }
 
-    /// Why the call cannot be assessed, if it cannot. Facts out of domain are added to the gaps.
-    fn not_assessed(&self, gaps: &mut Vec<Gap>) -> Option<String> {
-        for (place, column) in self.policy.table.columns.iter().enumerate() {
-            let gap = Gap { fact: column.name.clone(), why: "value-out-of-domain".to_owned() };
-            if self.call.strangers & (1 << place) != 0 && !gaps.contains(&gap) {
-                gaps.push(gap);
-            }
-        }
-        let stranger = |gap: &&Gap| {
-            gap.why == "value-out-of-domain" && (unsettled(self.facts, &gap.fact) || self.is_stranger(&gap.fact))
-        };
-        if gaps.iter().any(|gap| stranger(&gap)) {
-            return Some("value-out-of-domain".to_owned());
-        }
-        let about_nature = gaps.iter().find(|gap| gap.fact == "nature");
-        if let Some(gap) = about_nature.filter(|_| unsettled(self.facts, "nature")) {
-            return Some(gap.why.clone());
-        }
-        let used = self.policy.table.columns.iter().any(|column| column.name == "nature");
-        (used && self.facts.value("nature").is_none()).then(|| match self.facts.source("nature") {
-            Some(_) => "nature-unknown".to_owned(),
-            None => "no-call-type".to_owned(),
-        })
-    }
-
-    fn is_stranger(&self, fact: &str) -> bool {
-        let place = self.policy.table.columns.iter().position(|column| column.name == fact);
-        place.is_some_and(|place| self.call.strangers & (1 << place) != 0)
-    }
-
     fn unassessed(&self, why: String, gaps: Vec<Gap>) -> Decision {
         let text = match why.as_str() {
             "call-type-not-in-table" => "the call type is not in the policy's table",
@@ -265,44 +205,20 @@ impl Assessment<'_> {
 
     /// The status and the row that it speaks of.
     fn status(&self) -> (Status, Option<usize>) {
-        let because = |id: &str| Status::Ineligible { because: id.to_owned() };
-        let table = &self.policy.table;
-        let needs = !self.reachable.is_empty();
-        match self.verdict.way {
-            Way::Excluded(_) | Way::Unsure | Way::NoRule if needs => {
-                (Status::NeedsAnswer, self.reachable.and(&self.verdict.rules).iter().next())
-            }
-            Way::Excluded(row) => (because(table.id(row)), Some(row)),
-            Way::Unsure => (because("no-rule"), None),
-            Way::NoRule => match self.shadow_rule() {
-                Some(row) => (Status::ShadowEligible, Some(row)),
-                None => (because("no-rule"), None),
-            },
-            Way::Ask(row) => (Status::NeedsAnswer, Some(row)),
-            Way::Barred { rule: _, by } => (because(table.id(by)), Some(by)),
-            Way::Nobody { row, why } => {
-                let status = match why {
-                    Can::OutOfHours => Status::EligibleOutOfHours,
-                    Can::OutOfArea => Status::EligibleOutOfArea,
-                    Can::Absent(_) => because("missing-field"),
-                    _ => Status::EligibleNoUnit,
-                };
-                (status, Some(row))
-            }
-            Way::Go { row, .. } if self.policy.mode == Mode::Shadow => (Status::ShadowEligible, Some(row)),
-            Way::Go { row, .. } => (Status::Eligible, Some(row)),
-        }
-    }
-
-    /// The rule in shadow that would take a call that no live rule takes.
-    fn shadow_rule(&self) -> Option<usize> {
-        if self.policy.table.shadow.is_empty() {
-            return None;
-        }
-        match self.policy.verdict_among(&self.call, &self.moment, true).way {
-            Way::Go { row, .. } => Some(row),
-            _ => None,
-        }
+        let held = self.reachable.and(&self.verdict.rules).iter().next();
+        let reached = (!self.reachable.is_empty()).then_some(held);
+        let Outcome { kind, row, because, .. } = self.policy.outcome(&self.call, &self.moment, &self.verdict, reached);
+        let status = match kind {
+            StatusKind::NotAssessed => Status::NotAssessed { why: because.to_owned() },
+            StatusKind::Ineligible => Status::Ineligible { because: because.to_owned() },
+            StatusKind::NeedsAnswer => Status::NeedsAnswer,
+            StatusKind::EligibleOutOfHours => Status::EligibleOutOfHours,
+            StatusKind::EligibleOutOfArea => Status::EligibleOutOfArea,
+            StatusKind::EligibleNoUnit => Status::EligibleNoUnit,
+            StatusKind::Eligible => Status::Eligible,
+            StatusKind::ShadowEligible => Status::ShadowEligible,
+        };
+        (status, row)
     }
 
     /// Every exclusion that holds, in order of id.
@@ -442,7 +358,7 @@ impl Assessment<'_> {
     }
 
     fn option(&self, place: usize, considered: bool) -> ProgramOption {
-        let (Some(program), Some(duty)) = (self.policy.programs.get(place), self.moment.programs.get(place)) else {
+        let (Some(program), Some(duty)) = (self.policy.programs.get(place), self.moment.duty(place)) else {
             return ProgramOption {
                 program: crate::record::ProgramId::new(""),
                 title: String::new(),
@@ -462,7 +378,7 @@ impl Assessment<'_> {
         let (code, why, opens_at) = match (considered, excluded) {
             (false, _) => ("no-rule", "no rule sends this call to it".to_owned(), None),
             (true, Some(because)) => ("excluded", because, None),
-            (true, None) => self.why_not(program, duty),
+            (true, None) => self.why_not(program, &duty),
         };
         ProgramOption {
             program: program.id.clone(),
@@ -488,13 +404,13 @@ impl Assessment<'_> {
             Can::OutOfArea => ("out-of-area", "the place is outside its area".to_owned(), None),
             Can::OutOfHours => {
                 let (zone, holidays) = (&self.policy.time_zone, &self.policy.holidays);
-                let local = self.moment.local;
+                let (at, today) = (self.moment.local.at, self.moment.local.date);
                 let staffed = |date| program.staffed_on(date);
                 let surge = self.moment.surge;
-                let opens = next_opening(&program.shifts, self.moment.at, local, zone, holidays, surge, staffed);
+                let opens = next_opening(&program.shifts, at, today, zone, holidays, surge, staffed);
                 let why = opens.map_or_else(
                     || "it does not open again".to_owned(),
-                    |opens| format!("opens {}", spoken(opens, local, zone)),
+                    |opens| format!("opens {}", spoken(opens, today, zone)),
                 );
                 ("out-of-hours", why, opens)
             }
@@ -525,8 +441,8 @@ impl Assessment<'_> {
         let free = self.verdict.exclusions.and(&self.policy.table.bars_unaccompanied).is_empty();
         let able = |place: &usize| {
             let program = self.policy.programs.get(*place)?;
-            let duty = self.moment.programs.get(*place)?;
-            (self.policy.can_take(&self.call, program, duty, free) == Can::Take).then_some((program, duty.shift_date))
+            let duty = self.moment.duty(*place)?;
+            (self.policy.can_take(&self.call, program, &duty, free) == Can::Take).then_some((program, duty.shift_date))
         };
         self.policy.steps(self.policy.steps_of(row, step), Some(&self.call), |place| able(&place))
     }
@@ -559,6 +475,16 @@ impl Assessment<'_> {
             by: due.by.and_then(|place| Some(self.policy.programs.get(place)?.id.clone())),
         };
         follow_up.iter().map(told).collect()
+    }
+}
+
+/// A value that the policy does not have is a gap.
+fn add_strangers(table: &Table, call: &Coded, gaps: &mut Vec<Gap>) {
+    for (_, column) in table.columns.iter().enumerate().filter(|(place, _)| call.strangers & (1 << place) != 0) {
+        let gap = Gap { fact: column.name.clone(), why: "value-out-of-domain".to_owned() };
+        if !gaps.contains(&gap) {
+            gaps.push(gap);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! When a program is on duty: days, times past midnight, holidays and effective dates, in the policy's time zone.
 
-use jiff::civil::{Date, DateTime, Weekday};
+use super::local_time::Local;
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use std::collections::BTreeSet;
@@ -80,10 +81,14 @@ impl Shift {
     }
 
     /// First instant of the shift that begins on `date`, and the first after it.
-    fn span(&self, date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+    pub(super) fn span(&self, date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
         let start = instant(date, self.from_min, zone)?;
-        let end_date = if self.to_min <= self.from_min { date.tomorrow().ok()? } else { date };
+        let end_date = if self.ends_next_day() { date.tomorrow().ok()? } else { date };
         Some((start, instant(end_date, self.to_min, zone)?))
+    }
+
+    fn ends_next_day(&self) -> bool {
+        self.to_min <= self.from_min
     }
 }
 
@@ -98,36 +103,39 @@ fn instant(date: Date, minutes: u16, zone: &TimeZone) -> Option<Timestamp> {
 /// The date on which the shift that covers an instant began, `None` where no shift does.
 pub(super) fn on_duty_since(
     shifts: &[Shift],
-    at: Timestamp,
-    local: DateTime,
+    local: &Local,
     zone: &TimeZone,
     holidays: &BTreeSet<Date>,
     surge: bool,
 ) -> Option<Date> {
-    let today = local.date();
-    let covers = |date: Date| {
+    let covers = |date: Date, today: bool| {
         shifts.iter().filter(|shift| shift.counts(surge) && shift.begins_on(date, holidays)).any(|shift| {
-            // Far from a change of clocks the civil minute would do; the instants are right on every day.
-            shift.span(date, zone).is_some_and(|(start, end)| start <= at && at < end)
+            if local.unsettled {
+                shift.span(date, zone).is_some_and(|(start, end)| start <= local.at && local.at < end)
+            } else if today {
+                shift.from_min <= local.minute && (shift.ends_next_day() || local.minute < shift.to_min)
+            } else {
+                shift.ends_next_day() && local.minute < shift.to_min
+            }
         })
     };
-    if covers(today) {
-        return Some(today);
+    if covers(local.date, true) {
+        return Some(local.date);
     }
-    today.yesterday().ok().filter(|yesterday| covers(*yesterday))
+    local.date.yesterday().ok().filter(|yesterday| covers(*yesterday, false))
 }
 
-/// The next instant after `at` at which a shift begins, within about a year.
+/// The next instant after `at` at which a shift begins, within about a year. `today` is the civil date.
 pub(super) fn next_opening(
     shifts: &[Shift],
     at: Timestamp,
-    local: DateTime,
+    today: Date,
     zone: &TimeZone,
     holidays: &BTreeSet<Date>,
     surge: bool,
     staffed_on: impl Fn(Date) -> bool,
 ) -> Option<Timestamp> {
-    let mut date = local.date();
+    let mut date = today;
     for _ in 0..DAYS_AHEAD {
         let opening = shifts
             .iter()
@@ -145,11 +153,11 @@ pub(super) fn next_opening(
 }
 
 /// `Tuesday 16:00` within the week to come, `2026-05-01 16:00` beyond it.
-pub(super) fn spoken(opening: Timestamp, local_now: DateTime, zone: &TimeZone) -> String {
+pub(super) fn spoken(opening: Timestamp, today: Date, zone: &TimeZone) -> String {
     let local = zone.to_datetime(opening);
     let (hour, minute) = (local.hour(), local.minute());
-    let soon = local_now.date().checked_add(6.days()).is_ok_and(|week| local.date() <= week);
-    if local.date() == local_now.date() {
+    let soon = today.checked_add(6.days()).is_ok_and(|week| local.date() <= week);
+    if local.date() == today {
         format!("today {hour:02}:{minute:02}")
     } else if soon {
         format!("{} {hour:02}:{minute:02}", weekday_name(local.date().weekday()))
@@ -172,7 +180,30 @@ pub(super) fn weekday_name(day: Weekday) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::local_time::LocalTime;
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1_000))]
+        /// The clock's minutes and the instants themselves say the same of every shift, on days of changed clocks too.
+        #[test]
+        fn minutes_by_the_clock_and_instants_agree(
+            shifts in prop::collection::vec((any::<[bool; 7]>(), 0_u16..DAY_MIN, 0_u16..=DAY_MIN), 1..4),
+            minute in 0_i64..4 * 24 * 60,
+            start in prop::sample::select(vec!["2026-03-07T00:00:00-08:00", "2026-10-31T00:00:00-07:00", "2026-07-01T00:00:00-07:00"]),
+        ) {
+            let shifts: Vec<Shift> =
+                shifts.into_iter().map(|(days, from, to)| Shift { days, ..shift(from / 15 * 15, to / 15 * 15) }).collect();
+            let start: Timestamp = start.parse().unwrap();
+            let at = start.checked_add(jiff::SignedDuration::from_mins(minute)).unwrap();
+            let zone = vancouver();
+            let local = LocalTime::of(&zone).at(at);
+            let by_clock = on_duty_since(&shifts, &local, &zone, &BTreeSet::new(), false);
+            let by_instants = on_duty_since(&shifts, &Local { unsettled: true, ..local }, &zone, &BTreeSet::new(), false);
+            prop_assert_eq!(by_clock, by_instants);
+        }
+    }
 
     fn shift(from_min: u16, to_min: u16) -> Shift {
         Shift {
@@ -193,7 +224,7 @@ mod tests {
     fn open(shifts: &[Shift], at: &str) -> bool {
         let at: Timestamp = at.parse().unwrap();
         let zone = vancouver();
-        on_duty_since(shifts, at, zone.to_datetime(at), &zone, &BTreeSet::new(), false).is_some()
+        on_duty_since(shifts, &LocalTime::of(&zone).at(at), &zone, &BTreeSet::new(), false).is_some()
     }
 
     #[test]
@@ -249,7 +280,7 @@ mod tests {
     fn the_next_opening_looks_past_effective_dates_and_is_spoken() {
         let zone = vancouver();
         let at: Timestamp = "2026-03-02T23:00:00-08:00".parse().unwrap();
-        let local = zone.to_datetime(at);
+        let local = zone.to_datetime(at).date();
         let mut later = shift(16 * 60, 0);
         let next = |shift: &Shift| {
             next_opening(std::slice::from_ref(shift), at, local, &zone, &BTreeSet::new(), false, |_| true).unwrap()

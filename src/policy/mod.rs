@@ -1,29 +1,48 @@
 //! The policy: a decision table that has been proved before it is loaded.
 
+mod batch;
 mod boxes;
 mod cases;
+mod changes;
+mod classes;
 mod column;
 mod compile;
+mod cover;
 mod decide;
 mod decision;
+mod diff;
+mod example;
+mod findings;
 mod told;
 mod hours;
 mod language;
-mod moments;
+mod local_time;
+mod outcome;
+mod monotone;
+mod ordered;
 mod prove;
 mod questions;
+mod reach;
 mod route;
 mod row_set;
+mod states;
+mod stems;
 #[cfg(test)]
 mod tests;
+mod words;
 
+pub use batch::{Calls, ColumnsError, Profile, Tally};
 pub use cases::{CaseReport, CaseResult};
+pub use changes::{Change, changes};
 pub use decision::{
     Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
     Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
-pub use moments::Moments;
-pub use prove::{Finding, Proof};
+pub use diff::{CallAnswer, Comparison, Move, MoveKind, MovedCall, Relation};
+pub use example::ExampleCall;
+pub use findings::{Finding, Gaps};
+pub use outcome::{Answer, StatusKind};
+pub use prove::Proof;
 pub use told::{PolicyTold, Told};
 
 use crate::facts::{FactError, FactSources, Facts, Pin, Unlearnt, Unmapped};
@@ -73,6 +92,7 @@ struct Compiled {
     mode: Mode,
     cite: Option<String>,
     time_zone: TimeZone,
+    local_time: local_time::LocalTime,
     holidays: BTreeSet<Date>,
     sources: FactSources,
     deciders: Vec<Decider>,
@@ -80,6 +100,7 @@ struct Compiled {
     waivers: Vec<Waiver>,
     questions: BTreeMap<String, BTreeMap<String, String>>,
     table: compile::Table,
+    relief: reach::Relief,
     space: boxes::Space,
 }
 
@@ -184,6 +205,12 @@ impl Candidate {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         self.compiled.findings()
+    }
+
+    /// Natures and call types that no row speaks of.
+    #[must_use]
+    pub fn gaps(&self) -> Gaps {
+        self.compiled.gaps()
     }
 
     /// Runs the policy's own cases.
@@ -350,27 +377,25 @@ impl Policy {
         self.compiled.decide(facts, gaps, at, availability)
     }
 
-    /// The program that would take the call first and the row that sends it, without a word of explanation: for counting
-    /// over history. `None` is the ordinary route.
+    /// What [`Policy::decide`] answers, without a word of explanation and without allocation: for counting, and for
+    /// whoever only needs to know where the call goes.
     #[must_use]
-    pub fn route_only(&self, facts: &Facts, at: Timestamp, availability: &Availability) -> Option<(&ProgramId, &str)> {
-        let call = self.compiled.table.code(facts);
-        let moment = self.compiled.moment(at, availability);
-        let verdict = self.compiled.verdict(&call, &moment);
-        match verdict.way {
-            route::Way::Go { row, program, .. } if call.strangers == 0 => {
-                Some((&self.compiled.programs.get(program)?.id, self.compiled.table.id(row)))
-            }
-            _ => None,
-        }
+    pub fn route_only<'a>(
+        &'a self,
+        facts: &Facts,
+        gaps: &'a [Gap],
+        at: Timestamp,
+        availability: &Availability,
+    ) -> Answer<'a> {
+        self.compiled.answer(facts, gaps, at, availability)
     }
 
     /// The steps that would offer the call to one named program (for an override by the call-taker).
     pub fn steps_to(&self, program: &ProgramId, at: Timestamp) -> Option<Vec<RouteStep>> {
         let place = self.compiled.programs.iter().position(|known| known.id == *program)?;
         let known = self.compiled.programs.get(place)?;
-        let moment = self.compiled.moment(at, &Availability::default());
-        let date = moment.programs.get(place)?.shift_date;
+        let availability = Availability::default();
+        let date = self.compiled.moment(at, &availability).duty(place)?.shift_date;
         Some(self.compiled.steps(vec![language::Step::one(place)], None, |_| Some((known, date))))
     }
 }
@@ -379,13 +404,14 @@ impl Compiled {
     fn build(written: Written, digest: String) -> Result<Self, String> {
         let built_in = built_in_rows(&written)?;
         let table = compile::Table::compile(&written, built_in)?;
-        let areas: Vec<usize> = written.programs.iter().filter_map(|program| program.area.clone()).flatten().collect();
-        let space = boxes::Space::of(&table, &areas)?;
+        let areas = area_zones(&written.programs);
+        let space = boxes::Space::of(&table, &areas);
         Ok(Self {
             identity: PolicyIdentity { id: written.id, revision: written.revision, digest },
             title: written.title,
             mode: written.mode,
             cite: written.cite,
+            local_time: local_time::LocalTime::of(&written.time_zone),
             time_zone: written.time_zone,
             holidays: written.holidays,
             sources: written.sources,
@@ -393,6 +419,7 @@ impl Compiled {
             programs: written.programs,
             waivers: written.waivers,
             questions: written.questions,
+            relief: reach::Relief::of(&table),
             table,
             space,
         })
@@ -436,6 +463,11 @@ impl Compiled {
             })
             .collect()
     }
+}
+
+/// Zones that programs' areas name.
+fn area_zones(programs: &[Program]) -> Vec<usize> {
+    programs.iter().filter_map(|program| program.area.clone()).flatten().collect()
 }
 
 /// The built-in exclusions that no waiver lifts, as rows of the table like any other.

@@ -1,17 +1,22 @@
-//! Proofs over all calls, of the compiled table: safeguards, rules that overlap, rows that can never decide.
+//! Proofs over all calls, of the compiled table: safeguards, and rules that overlap.
 //!
 //! Facts are finite once numbers are cut at the policy's thresholds; hours, capacities and rosters are free, so that every
 //! program of a chain is taken to be the one that answers, for the calls within its area. Dates are cut where a row or a crew changes; a program's
 //! crew is that of the shift's first day, so on the first date of a stretch the crew of the day before is proved too.
 
-use super::boxes::{Box, Space, TooHard};
+use super::boxes::{Box, TooHard};
 use super::compile::rank;
-use super::language::{Bars, Cell, Promise, Row, RowKind, Safeguard, SendTarget};
+use super::example::{ExampleCall, Shows};
+use super::language::{Cell, Promise, Row, Safeguard, SendTarget};
+use super::ordered::{Party, View};
 use super::row_set::RowSet;
 use super::{Compiled, PolicyFault};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::BTreeSet;
+
+/// What is said of a question that needed more work than is allowed. It counts as failed.
+pub(super) const TOO_HARD: &str = "this could not be proved within the bound of work";
 
 /// How a safeguard came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,8 +25,10 @@ pub struct Proof {
     pub safeguard: String,
     /// Lifted by a waiver, and so not proved.
     pub waived: bool,
-    /// A call for which it does not hold; `None` where it holds for every call.
+    /// A call for which it does not hold, or why it could not be proved; `None` where it holds for every call.
     pub counter_example: Option<String>,
+    /// That call.
+    pub call: Option<ExampleCall>,
     /// Line in `policy.toml`, for authored ones.
     pub line: Option<u32>,
 }
@@ -32,41 +39,87 @@ impl Proof {
     pub fn holds(&self) -> bool {
         !self.waived && self.counter_example.is_none()
     }
-}
 
-/// Something about a row that its author should know; the policy runs all the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// The row or program.
-    pub row: String,
-    /// Kebab-case: `never-holds`, `hidden`, `makes-no-difference`, `reason-only`, `unused-program`.
-    pub code: &'static str,
-    /// The sentence.
-    pub text: String,
-    /// Line in `policy.toml`.
-    pub line: Option<u32>,
+    pub(super) fn of(safeguard: &str, line: Option<u32>, found: Result<Option<ExampleCall>, TooHard>) -> Self {
+        let (counter_example, call) = match found {
+            Ok(None) => (None, None),
+            Ok(Some(call)) => (Some(call.text.clone()), Some(call)),
+            Err(TooHard) => (Some(TOO_HARD.to_owned()), None),
+        };
+        Self { safeguard: safeguard.to_owned(), waived: false, counter_example, call, line }
+    }
 }
 
 /// A stretch of dates on which the same rows are in effect and the same crews work.
-struct Stretch {
-    date: Date,
-    surge: bool,
-    effective: RowSet,
+pub(super) struct Stretch {
+    pub date: Date,
+    pub surge: bool,
+    pub effective: RowSet,
     /// By program: whether a team may come without an officer, and with one.
     without_officer: Vec<bool>,
     with_officer: Vec<bool>,
+}
+
+impl Stretch {
+    /// Whether a program may come in this way.
+    pub(super) fn can(&self, program: usize, accompanied: bool) -> bool {
+        let ways = if accompanied { &self.with_officer } else { &self.without_officer };
+        ways.get(program).copied().unwrap_or(false)
+    }
 }
 
 /// What a safeguard is about, resolved.
 struct Claim<'a> {
     targets: &'a [SendTarget],
     when: Vec<Box>,
+    /// Facts that its cells name.
+    facts: BTreeSet<String>,
+}
+
+/// Everything that the safeguards' proofs share.
+struct Prover<'a> {
+    view: View<'a>,
+    stretches: Vec<Stretch>,
+    /// By row: the calls that it holds and for which a fact that it asks for is not known.
+    unasked: Vec<Vec<Box>>,
+    live: RowSet,
+}
+
+/// One program that comes in a party for a rule, with an officer or without.
+struct Comes<'a> {
+    party: &'a Party,
+    program: usize,
+    accompanied: bool,
+    row: usize,
+}
+
+impl Comes<'_> {
+    /// Whether it may so come in a stretch, and then whether everybody of the party may have an officer with them.
+    fn on(&self, stretch: &Stretch) -> Option<bool> {
+        if !stretch.effective.contains(self.row) || !stretch.can(self.program, self.accompanied) {
+            return None;
+        }
+        let mut others =
+            self.party.programs.iter().chain(&self.party.referred_by).filter(|other| **other != self.program);
+        Some(self.accompanied && others.all(|other| stretch.can(*other, true)))
+    }
 }
 
 impl Compiled {
+    /// This policy's rows in its own space.
+    pub(super) fn view(&self) -> View<'_> {
+        View { policy: self, space: &self.space, side: 0 }
+    }
+
     /// Every safeguard, built-in and authored, over all calls.
     pub(super) fn proofs(&self, authored: &[Safeguard]) -> Vec<Proof> {
-        let stretches = self.stretches();
+        let view = self.view();
+        let prover = Prover {
+            view,
+            stretches: self.stretches(),
+            unasked: (0..self.table.rows.len()).map(|row| view.unasked(row)).collect(),
+            live: self.table.rules.without(&self.table.shadow),
+        };
         let facts = self.sources.vocabulary.facts();
         let mut proofs = Vec::new();
         for (id, fact, values, all, _) in super::language::BUILT_IN {
@@ -77,28 +130,30 @@ impl Compiled {
                 .enumerate()
                 .find(|(_, known)| known.name == fact)
                 .and_then(|(place, known)| Cell::parse(place, known, values).ok().flatten());
-            let counter_example = match cell {
-                _ if waived => None,
-                Some(cell) => self.refute(&[target], &[cell], &stretches),
-                None => Some(format!("`{fact}` is not in the vocabulary")),
+            let found = match cell {
+                _ if waived => Ok(None),
+                Some(cell) => prover.refute(&[target], &[cell]),
+                // A built-in safeguard about a fact that is not there proves nothing.
+                None => Err(TooHard),
             };
-            proofs.push(Proof { safeguard: id.to_owned(), waived, counter_example, line: None });
+            proofs.push(Proof { waived, ..Proof::of(id, None, found) });
         }
         for safeguard in authored {
-            let counter_example = match &safeguard.promise {
-                Promise::Never(targets) => self.refute(targets, &safeguard.when, &stretches),
-                Promise::AlwaysOrdinary => self.refute(&[SendTarget::Any], &safeguard.when, &stretches),
+            let found = match &safeguard.promise {
+                Promise::Never(targets) => prover.refute(targets, &safeguard.when),
+                Promise::AlwaysOrdinary => prover.refute(&[SendTarget::Any], &safeguard.when),
                 // Every answer of the table that is not a program is the ordinary route, and a route is one or the other.
-                Promise::AlwaysSomebody => None,
+                Promise::AlwaysSomebody => Ok(None),
             };
-            let line = Some(safeguard.line);
-            proofs.push(Proof { safeguard: safeguard.id.clone(), waived: false, counter_example, line });
+            proofs.push(Proof::of(&safeguard.id, Some(safeguard.line), found));
         }
+        proofs.extend(self.monotone(&prover.stretches));
         proofs
     }
 
-    /// Dates at which anything changes, each with what is in effect from it on.
-    fn stretches(&self) -> Vec<Stretch> {
+    /// Dates at which anything changes, the latest first (so that an example is of today rather than of long ago), each with
+    /// what is in effect from it on.
+    pub(super) fn stretches(&self) -> Vec<Stretch> {
         let mut dates: BTreeSet<Date> = BTreeSet::new();
         let crews = self.programs.iter().flat_map(|program| program.crew.iter().map(|crew| crew.effective));
         for effective in self.table.rows.iter().map(|row| row.effective).chain(crews) {
@@ -110,7 +165,8 @@ impl Compiled {
         let mut stretches: Vec<Stretch> = Vec::new();
         let surges: &[bool] =
             if self.table.rows.iter().any(|row| row.surge.is_some()) { &[false, true] } else { &[false] };
-        for (date, surge) in dates.into_iter().flat_map(|date| surges.iter().map(move |surge| (date, *surge))) {
+        let each = dates.into_iter().rev().flat_map(|date| surges.iter().map(move |surge| (date, *surge)));
+        for (date, surge) in each {
             let mut effective = RowSet::EMPTY;
             for (place, row) in self.table.rows.iter().enumerate() {
                 if row.counts(date, surge) {
@@ -127,8 +183,8 @@ impl Compiled {
                     })
                     .collect::<Vec<_>>()
             };
-            let stretch =
-                Stretch { date, surge, effective, without_officer: on_some(false), with_officer: on_some(true) };
+            let (without_officer, with_officer) = (on_some(false), on_some(true));
+            let stretch = Stretch { date, surge, effective, without_officer, with_officer };
             let known = stretches.iter().any(|known| {
                 known.effective == stretch.effective
                     && known.without_officer == stretch.without_officer
@@ -141,153 +197,10 @@ impl Compiled {
         stretches
     }
 
-    /// A call that goes to one of the targets although it meets `when`; `None` where there is none.
-    fn refute(&self, targets: &[SendTarget], when: &[Cell], stretches: &[Stretch]) -> Option<String> {
-        let claim = Claim { targets, when: self.space.of_cells(&self.table, when) };
-        stretches.iter().find_map(|stretch| match self.refute_in(&claim, stretch) {
-            Ok(found) => found,
-            Err(TooHard) => Some("this could not be proved within the bound of work".to_owned()),
-        })
-    }
-
-    fn refute_in(&self, claim: &Claim<'_>, stretch: &Stretch) -> Result<Option<String>, TooHard> {
-        let table = &self.table;
-        let live = table.rules.without(&table.shadow).and(&stretch.effective);
-        let ordinary = table.bars_all.and(&stretch.effective);
-        let elsewhere = table.bars_all_but.and(&stretch.effective);
-        for row in live.iter() {
-            let targets = self.meet_all(self.space.row(row), &claim.when);
-            let targets = self.with_known(targets, &self.ask(row), false);
-            for program in self.chain(row).into_iter().flatten() {
-                for accompanied in self.ways(claim, stretch, program) {
-                    let mut barring = ordinary.or(&elsewhere);
-                    if !accompanied {
-                        barring = barring.or(&table.bars_unaccompanied.and(&stretch.effective));
-                    }
-                    let covers = self.space.rows(barring);
-                    for target in self.takeable(targets.clone(), program) {
-                        if let Some(call) = self.space.uncovered(&target, &covers)? {
-                            return Ok(Some(self.tell(&call, program, row, stretch)));
-                        }
-                    }
-                }
-            }
-        }
-        for row in elsewhere.iter() {
-            if let Some(told) = self.refute_elsewhere(claim, stretch, row)? {
-                return Ok(Some(told));
-            }
-        }
-        Ok(None)
-    }
-
-    /// A co-response exclusion sends where it holds for certain and a rule would take the call but for what it names.
-    fn refute_elsewhere(&self, claim: &Claim<'_>, stretch: &Stretch, row: usize) -> Result<Option<String>, TooHard> {
-        let table = &self.table;
-        let Some(Row { kind: RowKind::Exclusion(Bars::AllBut(program)), .. }) = table.rows.get(row) else {
-            return Ok(None);
-        };
-        // It sends only where an officer comes.
-        if !self.ways(claim, stretch, *program).contains(&true) {
-            return Ok(None);
-        }
-        let covers = self.space.rows(table.bars_all.and(&stretch.effective));
-        let certain: Vec<usize> =
-            table.columns.iter().filter(|column| column.soft.contains(row)).map(|column| column.fact).collect();
-        let own = self.with_known(self.meet_all(self.space.row(row), &claim.when), &certain, false);
-        let own = self.takeable(own, *program);
-        let live = table.rules.without(&table.shadow).and(&stretch.effective);
-        for rule in live.iter() {
-            let freed: Vec<Box> = self.space.row(rule).iter().map(|rule| self.space.freed(table, rule, row)).collect();
-            for target in self.meet_all(&own, &freed) {
-                if let Some(call) = self.space.uncovered(&target, &covers)? {
-                    return Ok(Some(self.tell(&call, *program, row, stretch)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// In which ways a program that the claim speaks of may come on these dates: with an officer, without.
-    fn ways(&self, claim: &Claim<'_>, stretch: &Stretch, program: usize) -> Vec<bool> {
-        let can = |ways: &[bool]| ways.get(program).copied().unwrap_or(false);
-        let Some(known) = self.programs.get(program) else {
-            return Vec::new();
-        };
-        [(true, can(&stretch.with_officer)), (false, can(&stretch.without_officer))]
-            .into_iter()
-            .filter(|(accompanied, possible)| {
-                *possible
-                    && claim.targets.iter().any(|target| match target {
-                        SendTarget::Any => true,
-                        SendTarget::Unaccompanied => !accompanied,
-                        SendTarget::Program(place) => *place == program,
-                        SendTarget::Kind(kind) => known.kind == *kind,
-                    })
-            })
-            .map(|(accompanied, _)| accompanied)
-            .collect()
-    }
-
-    fn ask(&self, row: usize) -> Vec<usize> {
-        match self.table.rows.get(row).map(|row| &row.kind) {
-            Some(RowKind::Rule { ask, .. }) => ask.clone(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The calls that a program may take at all: what it requires is there, and the place is within its area.
-    fn takeable(&self, boxes: Vec<Box>, program: usize) -> Vec<Box> {
-        let Some(program) = self.programs.get(program) else {
-            return Vec::new();
-        };
-        let boxes = self.with_known(boxes, &program.required, true);
-        match &program.area {
-            Some(area) => boxes.iter().flat_map(|own| self.space.within(own, area)).collect(),
-            None => boxes,
-        }
-    }
-
-    fn with_known(&self, boxes: Vec<Box>, facts: &[usize], present: bool) -> Vec<Box> {
-        let known =
-            |from: Box| facts.iter().fold(from, |from, fact| self.space.known(&self.table, &from, *fact, present));
-        boxes.into_iter().map(known).filter(|space| space.iter().all(|classes| *classes != 0)).collect()
-    }
-
-    fn meet_all(&self, ones: &[Box], others: &[Box]) -> Vec<Box> {
-        ones.iter().flat_map(|one| others.iter().filter_map(move |other| Space::meet(one, other))).collect()
-    }
-
-    fn tell(&self, call: &Box, program: usize, row: usize, stretch: &Stretch) -> String {
-        let program = self.programs.get(program).map_or("", |program| program.id.as_str());
-        let when = if self.table.dated.is_empty() && self.programs.iter().all(|program| program.crew.len() < 2) {
-            String::new()
-        } else {
-            format!(" on {}", stretch.date)
-        };
-        let surge = if stretch.surge { " in surge mode" } else { "" };
-        format!("a call{when}{surge} with {} → {program}, by `{}`", self.spell(call), self.table.id(row))
-    }
-
-    /// A call out of a box, in words.
-    pub(super) fn spell(&self, call: &Box) -> String {
-        let example = self.space.example(call);
-        let zone = self.table.zone_column.and_then(|place| self.table.columns.get(place));
-        let mut words: Vec<String> = example
-            .codes
-            .iter()
-            .filter_map(|(column, code)| Some((self.table.columns.get(*column)?, *code)))
-            .map(|(column, code)| format!("{} {}", column.name, column.example(code, None)))
-            .collect();
-        let zones: Vec<&str> =
-            example.zones.iter().filter_map(|place| zone?.names.get(*place)).map(String::as_str).collect();
-        match (zones.is_empty(), example.zone_state) {
-            (false, _) => words.push(format!("zone {}", zones.join(", "))),
-            (true, Some(false)) => words.push("zone unknown".to_owned()),
-            (true, Some(true)) => words.push("zone outside".to_owned()),
-            (true, None) => {}
-        }
-        if words.is_empty() { "anything".to_owned() } else { words.join(", ") }
+    /// The names of the facts that a row's cells name.
+    pub(super) fn facts_of_row(&self, row: usize) -> BTreeSet<String> {
+        let columns = self.table.columns.iter().filter(|column| column.asked_by.contains(row));
+        columns.map(|column| column.name.clone()).collect()
     }
 
     /// Rules of one rank that can hold for the same call and do not send alike.
@@ -296,24 +209,21 @@ impl Compiled {
         let table = &self.table;
         let rules: Vec<(usize, &Row)> =
             table.rules.iter().filter_map(|place| Some((place, table.rows.get(place)?))).collect();
+        let covers = self.space.rows(self.always_in_effect(&table.bars_all));
         for (turn, (place, rule)) in rules.iter().enumerate() {
             for (other_place, other) in rules.iter().skip(turn + 1) {
-                if rank(rule) != rank(other)
-                    || rule.sends_like(other)
+                if rank(rule) != rank(other) {
+                    break;
+                }
+                if rule.sends_like(other)
                     || table.shadow.contains(*place) != table.shadow.contains(*other_place)
                     || !rule.counts_with(other)
                 {
                     continue;
                 }
-                let covers = self.always_in_effect(table.bars_all);
-                let both = self.meet_all(self.space.row(*place), self.space.row(*other_place));
-                let both = self.meet_all(&both, &self.space.everything());
-                for target in both {
-                    let told = match self.space.uncovered(&target, &covers) {
-                        Ok(None) => continue,
-                        Ok(Some(call)) => format!("a call with {}", self.spell(&call)),
-                        Err(TooHard) => "this could not be proved within the bound of work".to_owned(),
-                    };
+                let both = self.space.meet_all(self.space.row(*place), self.space.row(*other_place));
+                if let Some(told) = both.iter().find_map(|target| self.open_call(target, &covers, *place, *other_place))
+                {
                     faults.push(PolicyFault {
                         file: super::language::POLICY_FILE.to_owned(),
                         line: Some(other.line),
@@ -324,101 +234,190 @@ impl Compiled {
                         ),
                         help: Some("give one of them a higher `rank`, or the same `send`".to_owned()),
                     });
-                    break;
                 }
             }
         }
         faults
     }
 
-    fn always_in_effect(&self, rows: RowSet) -> Vec<&Box> {
-        let always = rows.iter().filter(|row| self.table.rows.get(*row).is_some_and(|row| row.always_counts()));
-        let mut set = RowSet::EMPTY;
-        always.for_each(|row| set.insert(row));
-        self.space.rows(set)
+    /// A call of the target that no exclusion holds, in words.
+    fn open_call(&self, target: &Box, covers: &[&Box], one: usize, other: usize) -> Option<String> {
+        match self.space.uncovered(target, covers) {
+            Ok(None) => None,
+            Ok(Some(call)) => {
+                let named = self.facts_of_row(one).union(&self.facts_of_row(other)).cloned().collect();
+                Some(self.who_and_what(&self.space.point(&call), &named))
+            }
+            Err(TooHard) => Some(TOO_HARD.to_owned()),
+        }
     }
 
-    /// What the author should know: rows that can never decide, programs that nothing sends to.
-    pub(super) fn findings(&self) -> Vec<Finding> {
-        let table = &self.table;
-        let mut findings = Vec::new();
-        let stretches = self.stretches();
-        let mut used: BTreeSet<usize> = BTreeSet::new();
-        for (place, row) in table.rows.iter().enumerate().filter(|(_, row)| row.line > 0) {
-            used.extend(self.chain(place).into_iter().flatten());
-            if let RowKind::Rule { follow_up, .. } = &row.kind {
-                used.extend(follow_up.iter().filter_map(|due| due.by));
+    /// Those of the rows that count on every date and in every mode.
+    pub(super) fn always_in_effect(&self, rows: &RowSet) -> RowSet {
+        self.table.dated.iter().fold(*rows, |rows, dated| {
+            let mut one = RowSet::EMPTY;
+            one.insert(*dated);
+            rows.without(&one)
+        })
+    }
+}
+
+impl Prover<'_> {
+    /// A call that goes to one of the targets although it meets `when`; `None` where there is none.
+    fn refute(&self, targets: &[SendTarget], when: &[Cell]) -> Result<Option<ExampleCall>, TooHard> {
+        let policy = self.view.policy;
+        let vocabulary = policy.sources.vocabulary.facts();
+        let names = when.iter().filter_map(|cell| vocabulary.get(cell.fact)).map(|fact| fact.name.to_string());
+        let claim = Claim { targets, when: self.view.space.of_cells(&policy.table, when), facts: names.collect() };
+        let mut hard = false;
+        for row in self.live.iter() {
+            match self.refute_rule(&claim, row) {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                // A call that another row sends is worth more than a question left open.
+                Err(TooHard) => hard = true,
             }
-            let found = if table.rules.contains(place) {
-                self.rule_finding(place, &stretches)
-            } else {
-                self.exclusion_finding(place, row)
+        }
+        for row in policy.table.bars_all_but.iter() {
+            match self.refute_elsewhere(&claim, row) {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(TooHard) => hard = true,
+            }
+        }
+        if hard { Err(TooHard) } else { Ok(None) }
+    }
+
+    fn refute_rule(&self, claim: &Claim<'_>, row: usize) -> Result<Option<ExampleCall>, TooHard> {
+        let view = &self.view;
+        let targets = view.space.meet_all(view.row(row), &claim.when);
+        let targets = view.with_known(targets, &view.ask(row), false);
+        if targets.is_empty() {
+            return Ok(None);
+        }
+        let always = view.policy.always_in_effect(&view.policy.table.all);
+        for party in view.parties(row) {
+            let targets = view.takeable_by(targets.clone(), &party);
+            for program in &party.programs {
+                for accompanied in self.ways(claim, *program) {
+                    let comes = Comes { party: &party, program: *program, accompanied, row };
+                    if let Some((call, stretch)) = self.reached(&targets, &comes, &always)? {
+                        return Ok(Some(self.tell(claim, &call, *program, accompanied, row, stretch)));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A call of the targets to which a program may come in this way, and when.
+    fn reached(&self, targets: &[Box], comes: &Comes<'_>, always: &RowSet) -> Result<Option<(Box, &Stretch)>, TooHard> {
+        // What is covered on every date needs no second look on each.
+        let covers = self.before(comes.row, comes.accompanied, always);
+        let mut open = Vec::new();
+        for target in targets {
+            if self.view.space.uncovered(target, &covers)?.is_some() {
+                open.push(target);
+            }
+        }
+        if open.is_empty() {
+            return Ok(None);
+        }
+        for stretch in &self.stretches {
+            let Some(all_accompanied) = comes.on(stretch) else {
+                continue;
             };
-            if let Some((code, text)) = found {
-                findings.push(Finding { row: row.id.clone(), code, text, line: Some(row.line) });
+            let covers = self.before(comes.row, all_accompanied, &stretch.effective);
+            for target in &open {
+                if let Some(call) = self.view.space.uncovered(target, &covers)? {
+                    return Ok(Some((call, stretch)));
+                }
             }
         }
-        for (place, program) in self.programs.iter().enumerate() {
-            if !used.contains(&place) {
-                let text = "no rule and no exclusion sends to this program, and no follow-up is its".to_owned();
-                findings.push(Finding { row: program.id.to_string(), code: "unused-program", text, line: None });
-            }
-        }
-        findings
+        Ok(None)
     }
 
-    fn rule_finding(&self, row: usize, stretches: &[Stretch]) -> Option<(&'static str, String)> {
-        let table = &self.table;
-        let own = self.meet_all(self.space.row(row), &self.space.everything());
-        if own.is_empty() {
-            return Some(("never-holds", "the cells accept no call at all".to_owned()));
+    /// What keeps a rule from a call whoever is on duty: exclusions, and facts not known that a rule of its rank or of a
+    /// higher one asks for.
+    fn before(&self, row: usize, accompanied: bool, effective: &RowSet) -> Vec<&Box> {
+        let table = &self.view.policy.table;
+        let own = table.rows.get(row).map_or(0, rank);
+        let mut barring = table.bars_all.or(&table.bars_all_but);
+        if !accompanied {
+            barring = barring.or(&table.bars_unaccompanied);
         }
-        let decides = stretches.iter().filter(|stretch| stretch.effective.contains(row)).any(|stretch| {
-            let officer = |place: usize| stretch.with_officer.get(place).copied().unwrap_or(false);
-            let mut barring = table.bars_all.or(&table.bars_all_but);
-            if !self.chain(row).into_iter().flatten().any(officer) {
-                barring = barring.or(&table.bars_unaccompanied);
-            }
-            let covers = self.space.rows(barring.and(&stretch.effective));
-            own.iter().any(|own| !matches!(self.space.uncovered(own, &covers), Ok(None)))
-        });
-        if decides {
-            return None;
-        }
-        let hiding = table.bars_all.or(&table.bars_all_but).or(&table.bars_unaccompanied).iter();
-        let hiding: Vec<&str> = hiding
-            .filter(|other| !self.meet_all(&own, self.space.row(*other)).is_empty())
-            .map(|other| table.id(other))
-            .collect();
-        Some(("hidden", format!("exclusions hide it for every call: {}", hiding.join(", "))))
+        let mut covers = self.view.space.rows(barring.and(effective));
+        let asking =
+            self.live.and(effective).iter().filter(|other| table.rows.get(*other).is_some_and(|row| rank(row) >= own));
+        covers.extend(asking.filter_map(|other| self.unasked.get(other)).flatten());
+        covers
     }
 
-    fn exclusion_finding(&self, row: usize, exclusion: &Row) -> Option<(&'static str, String)> {
-        let table = &self.table;
-        let own = self.meet_all(self.space.row(row), &self.space.everything());
-        if own.is_empty() {
-            return Some(("never-holds", "the cells accept no call at all".to_owned()));
-        }
-        let rules =
-            table.rules.iter().filter(|rule| table.rows.get(*rule).is_some_and(|rule| rule.counts_with(exclusion)));
-        let meets = |rule: usize| {
-            let freed: Vec<Box> = self.space.row(rule).iter().map(|rule| self.space.freed(table, rule, row)).collect();
-            let boxes = if table.bars_all_but.contains(row) { freed } else { self.space.row(rule).to_vec() };
-            !self.meet_all(&own, &boxes).is_empty()
+    /// A co-response exclusion sends where it holds for certain and a rule would take the call but for what it names.
+    fn refute_elsewhere(&self, claim: &Claim<'_>, row: usize) -> Result<Option<ExampleCall>, TooHard> {
+        let view = &self.view;
+        let table = &view.policy.table;
+        // It sends only where an officer comes.
+        let Some(program) = view.co_response(row).filter(|program| self.ways(claim, *program).contains(&true)) else {
+            return Ok(None);
         };
-        let met: Vec<usize> = rules.filter(|rule| meets(*rule)).collect();
-        if met.is_empty() {
-            return Some(("reason-only", "no rule takes a call that it excludes; it only gives the reason".to_owned()));
+        let own = view.space.meet_all(&view.hard(row), &claim.when);
+        let own = view.takeable(own, program);
+        if own.is_empty() {
+            return Ok(None);
         }
-        if !table.bars_all.contains(row) {
-            return None;
+        let others: Vec<usize> = table.bars_all_but.iter().filter(|other| *other != row).collect();
+        let possible = |stretch: &&Stretch| stretch.effective.contains(row) && stretch.can(program, true);
+        for stretch in self.stretches.iter().filter(possible) {
+            let mut doubtful: Vec<Box> = Vec::new();
+            for other in others.iter().filter(|other| stretch.effective.contains(**other)) {
+                if view.co_response(*other) != Some(program) {
+                    doubtful.extend(view.soft(*other));
+                }
+                if *other < row {
+                    doubtful.extend(view.hard(*other));
+                }
+            }
+            let mut covers = view.space.rows(table.bars_all.and(&stretch.effective));
+            covers.extend(&doubtful);
+            for target in view.space.meet_all(&own, &view.rules_but_for(row, &stretch.effective)) {
+                if let Some(call) = view.space.uncovered(&target, &covers)? {
+                    return Ok(Some(self.tell(claim, &call, program, true, row, stretch)));
+                }
+            }
         }
-        let mut others = RowSet::EMPTY;
-        let outlasts =
-            |other: &usize| *other != row && table.rows.get(*other).is_some_and(|other| other.always_counts());
-        table.bars_all.iter().filter(outlasts).for_each(|other| others.insert(other));
-        let covers = self.space.rows(others);
-        let hidden = own.iter().all(|own| matches!(self.space.uncovered(own, &covers), Ok(None)));
-        hidden.then(|| ("makes-no-difference", "other exclusions hold wherever it does".to_owned()))
+        Ok(None)
+    }
+
+    /// In which ways a program may come of which the claim speaks: with an officer, without.
+    fn ways(&self, claim: &Claim<'_>, program: usize) -> Vec<bool> {
+        let Some(known) = self.view.policy.programs.get(program) else {
+            return Vec::new();
+        };
+        let speaks = |accompanied: bool| {
+            claim.targets.iter().any(|target| match target {
+                SendTarget::Any => true,
+                SendTarget::Unaccompanied => !accompanied,
+                SendTarget::Program(place) => *place == program,
+                SendTarget::Kind(kind) => known.kind == *kind,
+            })
+        };
+        [true, false].into_iter().filter(|accompanied| speaks(*accompanied)).collect()
+    }
+
+    fn tell(
+        &self,
+        claim: &Claim<'_>,
+        call: &Box,
+        program: usize,
+        accompanied: bool,
+        row: usize,
+        stretch: &Stretch,
+    ) -> ExampleCall {
+        let policy = self.view.policy;
+        let named = claim.facts.union(&policy.facts_of_row(row)).cloned().collect();
+        let Stretch { effective, date, surge, .. } = stretch;
+        let shows = Shows { effective, date: *date, surge: *surge, program, accompanied, row, named: &named };
+        policy.example(call, &shows)
     }
 }

@@ -116,9 +116,9 @@ impl Assessment<'_> {
         }
         let free = self.verdict.exclusions.and(&table.bars_unaccompanied).is_empty();
         for place in self.policy.chain(row).into_iter().flatten() {
-            let program = self.policy.programs.get(place).zip(self.moment.programs.get(place));
+            let program = self.policy.programs.get(place).zip(self.moment.duty(place));
             if let Some((program, duty)) = program
-                && let Can::Missing(fact) = self.policy.can_take(&self.call, program, duty, free)
+                && let Can::Missing(fact) = self.policy.can_take(&self.call, program, &duty, free)
             {
                 facts.push(fact);
                 facts.extend(&program.required);
@@ -188,7 +188,7 @@ impl Assessment<'_> {
     /// The fewest changed facts that open a program: one obstacle after the other, deepening step by step.
     fn flip_to_open(&self) -> Option<Vec<Change>> {
         let table = &self.policy.table;
-        let rules = table.rules.without(&table.shadow).and(&self.moment.effective);
+        let rules = table.rules.without(&table.shadow).and(self.moment.effective);
         let mut tries = 0;
         for essence in [false, true] {
             for depth in 1..=FLIP_FACTS_MAX {

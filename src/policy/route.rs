@@ -1,29 +1,51 @@
 //! Which way a call goes: the table's answer at one instant, without a word of explanation and without allocation.
 
-use super::column::ZoneSet;
 use super::compile::{Coded, Table, rank};
 use super::hours::{Shift, on_duty_since};
 use super::language::{Bars, Program, Row, RowKind, StepForm};
+use super::local_time::Local;
 use super::row_set::RowSet;
 use super::{Availability, Compiled};
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::Date;
 
 /// What an instant settles, whatever the call: rows in effect, and who is on duty.
 #[derive(Debug)]
-pub(super) struct Moment {
-    pub at: Timestamp,
-    pub local: DateTime,
+pub(super) struct Moment<'a> {
+    pub local: Local,
     /// Surge mode is on.
     pub surge: bool,
     /// Rows that count on the civil date, in this mode.
-    pub effective: RowSet,
-    /// By program.
-    pub programs: Vec<Duty>,
+    pub effective: &'a RowSet,
+    policy: &'a Compiled,
+    availability: &'a Availability,
+    /// By program, where many calls or questions are asked of one moment; else worked out when asked.
+    known: Vec<Duty>,
+}
+
+impl Moment<'_> {
+    /// A program's duty; `None` where there is no such program.
+    pub(super) fn duty(&self, program: usize) -> Option<Duty> {
+        match self.known.get(program) {
+            Some(duty) => Some(*duty),
+            None => Some(self.policy.duty(self.policy.programs.get(program)?, &self.local, self.availability)),
+        }
+    }
+
+    /// The same moment with every program's duty worked out.
+    pub(super) fn with_duties(mut self) -> Self {
+        self.known = self
+            .policy
+            .programs
+            .iter()
+            .map(|program| self.policy.duty(program, &self.local, self.availability))
+            .collect();
+        self
+    }
 }
 
 /// A program at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Duty {
     /// The date on which the shift on duty began, the civil date where none is.
     pub shift_date: Date,
@@ -32,7 +54,7 @@ pub(super) struct Duty {
 }
 
 /// Whether a program could take any call at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum DutyState {
     Open,
     Closed,
@@ -104,25 +126,22 @@ impl Verdict {
 }
 
 impl Compiled {
-    pub(super) fn moment(&self, at: Timestamp, availability: &Availability) -> Moment {
-        let local = self.time_zone.to_datetime(at);
-        let mut effective = self.table.all;
-        let mut out = RowSet::EMPTY;
-        for row in &self.table.dated {
-            if self.table.rows.get(*row).is_none_or(|held| !held.counts(local.date(), availability.surge)) {
-                out.insert(*row);
-            }
-        }
-        effective = effective.without(&out);
-        let programs = self.programs.iter().map(|program| self.duty(program, at, local, availability)).collect();
-        Moment { at, local, surge: availability.surge, effective, programs }
+    /// What an instant settles. No allocation.
+    pub(super) fn moment<'a>(&'a self, at: Timestamp, availability: &'a Availability) -> Moment<'a> {
+        self.moment_of(self.local_time.at(at), availability)
     }
 
-    fn duty(&self, program: &Program, at: Timestamp, local: DateTime, availability: &Availability) -> Duty {
+    pub(super) fn moment_of<'a>(&'a self, local: Local, availability: &'a Availability) -> Moment<'a> {
         let surge = availability.surge;
-        let on_duty = |shifts: &[Shift]| on_duty_since(shifts, at, local, &self.time_zone, &self.holidays, surge);
+        let effective = self.table.effective_on(local.date, surge);
+        Moment { local, surge, effective, policy: self, availability, known: Vec::new() }
+    }
+
+    fn duty(&self, program: &Program, local: &Local, availability: &Availability) -> Duty {
+        let surge = availability.surge;
+        let on_duty = |shifts: &[Shift]| on_duty_since(shifts, local, &self.time_zone, &self.holidays, surge);
         let since = on_duty(&program.shifts);
-        let shift_date = since.unwrap_or(local.date());
+        let shift_date = since.unwrap_or(local.date);
         let load = availability.load.get(&program.id).copied().unwrap_or(0);
         let decider = program.decider.and_then(|place| self.deciders.get(place));
         let decided = decider.is_none_or(|decider| {
@@ -146,34 +165,50 @@ impl Compiled {
     }
 
     /// The live rules' answer.
-    pub(super) fn verdict(&self, call: &Coded, moment: &Moment) -> Verdict {
-        self.verdict_among(call, moment, false)
+    pub(super) fn verdict(&self, call: &Coded, moment: &Moment<'_>) -> Verdict {
+        self.verdict_of(call, moment, &self.table.matching(call), self.table.soft(call), false)
     }
 
-    /// The answer of the live rules, or of the rules in shadow.
-    pub(super) fn verdict_among(&self, call: &Coded, moment: &Moment, shadow: bool) -> Verdict {
+    /// The answer of the rules in shadow.
+    pub(super) fn shadow_verdict(&self, call: &Coded, moment: &Moment<'_>) -> Verdict {
+        self.verdict_of(call, moment, &self.table.matching(call), self.table.soft(call), true)
+    }
+
+    /// The answer where the rows that match and those that may be soft are known already.
+    pub(super) fn verdict_of(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        matching: &RowSet,
+        soft: RowSet,
+        shadow: bool,
+    ) -> Verdict {
         let table = &self.table;
-        let rows = table.matching(call).and(&moment.effective);
-        let exclusions = rows.without(&table.rules);
-        let rules = rows.and(&table.rules);
-        let rules = if shadow { rules.and(&table.shadow) } else { rules.without(&table.shadow) };
-        let soft = table.soft(call);
+        let held = |word: usize| matching.word(word) & moment.effective.word(word);
+        let exclusions = RowSet::of_words(table.exclusion_words, |word| held(word) & !table.rules.word(word));
+        let live = |word: usize| {
+            let in_shadow = table.shadow.word(word);
+            table.rules.word(word) & if shadow { in_shadow } else { !in_shadow }
+        };
+        let rules = RowSet::of_words(table.words, |word| held(word) & live(word));
         let way = self.way(call, moment, &exclusions, &rules, &soft);
         Verdict { way, exclusions, rules, soft }
     }
 
-    fn way(&self, call: &Coded, moment: &Moment, exclusions: &RowSet, rules: &RowSet, soft: &RowSet) -> Way {
+    fn way(&self, call: &Coded, moment: &Moment<'_>, exclusions: &RowSet, rules: &RowSet, soft: &RowSet) -> Way {
         let table = &self.table;
-        let ordinary = exclusions.and(&table.bars_all);
-        if let Some(row) = ordinary.without(soft).iter().next() {
+        let among = |bars: &RowSet, word: usize| exclusions.word(word) & bars.word(word);
+        let first = |make: &dyn Fn(usize) -> u64| RowSet::lowest(table.exclusion_words, make);
+        if let Some(row) = first(&|word| among(&table.bars_all, word) & !soft.word(word)) {
             return Way::Excluded(row);
         }
-        let elsewhere = exclusions.and(&table.bars_all_but);
-        let hard = elsewhere.without(soft).iter().next();
-        let unsure = !ordinary.is_empty() || {
+        let hard = first(&|word| among(&table.bars_all_but, word) & !soft.word(word));
+        let unsure = first(&|word| among(&table.bars_all, word)).is_some() || {
             // Exclusions that hold for want of an answer change nothing where all send to the same co-response.
             let target = hard.and_then(|row| self.target(row));
-            elsewhere.and(soft).iter().any(|row| self.target(row) != target)
+            let elsewhere = RowSet::of_words(table.exclusion_words, |word| among(&table.bars_all_but, word));
+            first(&|word| elsewhere.word(word) & soft.word(word)).is_some()
+                && elsewhere.and(soft).iter().any(|row| self.target(row) != target)
         };
         if unsure {
             return Way::Unsure;
@@ -192,16 +227,15 @@ impl Compiled {
     }
 
     /// An exclusion sends to a co-response, where a rule would take the call but for what the exclusion names.
-    fn elsewhere(&self, call: &Coded, moment: &Moment, row: usize) -> Way {
+    fn elsewhere(&self, call: &Coded, moment: &Moment<'_>, row: usize) -> Way {
         let Some(target) = self.target(row) else {
             return Way::Excluded(row);
         };
         if self.rules_but_for(call, moment, row).is_empty() {
             return Way::Excluded(row);
         }
-        let duty = moment.programs.get(target);
-        match self.programs.get(target).zip(duty) {
-            Some((program, duty)) => match self.can_take(call, program, duty, true) {
+        match self.programs.get(target).zip(moment.duty(target)) {
+            Some((program, duty)) => match self.can_take(call, program, &duty, true) {
                 // A co-response whose officer is away is not what the exclusion sends to.
                 Can::Take if duty.accompanied => Way::Go { row, step: 0, program: target },
                 Can::Missing(_) => Way::Ask(row),
@@ -212,19 +246,15 @@ impl Compiled {
     }
 
     /// Live rules that hold when the facts that a row names are left out of account.
-    fn rules_but_for(&self, call: &Coded, moment: &Moment, row: usize) -> RowSet {
+    fn rules_but_for(&self, call: &Coded, moment: &Moment<'_>, row: usize) -> RowSet {
         let table = &self.table;
-        let mut rules = table.rules.without(&table.shadow).and(&moment.effective);
-        for (place, (column, code)) in table.columns.iter().zip(&call.codes).enumerate() {
-            if !column.asked_by.contains(row) {
-                rules = rules.and(table.accepts(place, column, *code, call));
-            }
-        }
-        rules
+        let free = table.matching_but(call, |_, column| column.asked_by.contains(row));
+        free.and(&table.rules).without(&table.shadow).and(moment.effective)
     }
 
-    fn by_rules(&self, call: &Coded, moment: &Moment, exclusions: &RowSet, rules: &RowSet) -> Way {
-        let barred_by = exclusions.and(&self.table.bars_unaccompanied).iter().next();
+    fn by_rules(&self, call: &Coded, moment: &Moment<'_>, exclusions: &RowSet, rules: &RowSet) -> Way {
+        let bars = &self.table.bars_unaccompanied;
+        let barred_by = RowSet::lowest(self.table.exclusion_words, |word| exclusions.word(word) & bars.word(word));
         let mut best: Option<Way> = None;
         let mut tried: Option<i64> = None;
         for row in rules.iter() {
@@ -260,7 +290,7 @@ impl Compiled {
         })
     }
 
-    fn by_rule(&self, call: &Coded, moment: &Moment, row: usize, rule: &Row, barred_by: Option<usize>) -> Way {
+    fn by_rule(&self, call: &Coded, moment: &Moment<'_>, row: usize, rule: &Row, barred_by: Option<usize>) -> Way {
         let RowKind::Rule { send, .. } = &rule.kind else {
             return Way::NoRule;
         };
@@ -268,10 +298,10 @@ impl Compiled {
         for (place, step) in send.iter().enumerate() {
             let mut willing = 0;
             for program in &step.programs {
-                let Some((known, duty)) = self.programs.get(*program).zip(moment.programs.get(*program)) else {
+                let Some((known, duty)) = self.programs.get(*program).zip(moment.duty(*program)) else {
                     continue;
                 };
-                let way = match self.can_take(call, known, duty, barred_by.is_none()) {
+                let way = match self.can_take(call, known, &duty, barred_by.is_none()) {
                     Can::Take => {
                         willing += 1;
                         match step.form {
@@ -311,7 +341,7 @@ impl Compiled {
                 .and_then(|place| Some((self.table.columns.get(place)?, call.codes.get(place)?)))
             {
                 Some((_, code)) if *code != 0 => {
-                    if !ZoneSet::of(area).meets(&call.zones) {
+                    if !area.iter().any(|zone| call.zones.holds(*zone)) {
                         return Can::OutOfArea;
                     }
                 }

@@ -30,6 +30,59 @@ impl RowSet {
         self.0.get(row / 64).is_some_and(|word| word & (1 << (row % 64)) != 0)
     }
 
+    /// One machine word of it; words follow the order of the rows.
+    pub(super) fn word(&self, index: usize) -> u64 {
+        self.0.get(index).copied().unwrap_or(0)
+    }
+
+    /// Machine words up to the last row held.
+    pub(super) fn words(&self) -> usize {
+        WORDS - self.0.iter().rev().take_while(|word| **word == 0).count()
+    }
+
+    /// Keeps what `other` holds too, in the first `words` words; the rest is left as it is.
+    pub(super) fn keep(&mut self, other: &Self, words: usize) {
+        for (word, other) in self.0.iter_mut().zip(&other.0).take(words) {
+            *word &= other;
+        }
+    }
+
+    /// Adds what `other` holds in the first `words` words.
+    pub(super) fn add(&mut self, other: &Self, words: usize) {
+        for (word, other) in self.0.iter_mut().zip(&other.0).take(words) {
+            *word |= other;
+        }
+    }
+
+    /// Takes away what these words hold.
+    pub(super) fn drop_words(&mut self, words: &[u64]) {
+        for (word, other) in self.0.iter_mut().zip(words) {
+            *word &= !other;
+        }
+    }
+
+    /// How many rows.
+    pub(super) fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// A set made word by word, of the first `words` words.
+    pub(super) fn of_words(words: usize, make: impl Fn(usize) -> u64) -> Self {
+        let mut set = Self::EMPTY;
+        for (index, word) in set.0.iter_mut().enumerate().take(words) {
+            *word = make(index);
+        }
+        set
+    }
+
+    /// The first row of a set that is made word by word and need not be kept.
+    pub(super) fn lowest(words: usize, make: impl Fn(usize) -> u64) -> Option<usize> {
+        (0..words).find_map(|index| {
+            let word = make(index);
+            (word != 0).then(|| index * 64 + word.trailing_zeros() as usize)
+        })
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
@@ -64,12 +117,17 @@ impl RowSet {
 
     /// The rows in order.
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
-        self.0.into_iter().enumerate().flat_map(|(index, word)| {
-            std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
-                .take_while(|word| *word != 0)
-                .map(move |word| index * 64 + word.trailing_zeros() as usize)
-        })
+        bits(self.0)
     }
+}
+
+/// The places of the bits that are set, in order.
+pub(super) fn bits<const COUNT: usize>(words: [u64; COUNT]) -> impl Iterator<Item = usize> {
+    words.into_iter().enumerate().filter(|(_, word)| *word != 0).flat_map(|(index, word)| {
+        std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
+            .take_while(|word| *word != 0)
+            .map(move |word| index * 64 + word.trailing_zeros() as usize)
+    })
 }
 
 #[cfg(test)]

@@ -153,6 +153,9 @@ pub(in crate::policy) struct Waiver {
     pub signed_by: String,
     pub because: String,
     pub signed_on: Option<String>,
+    /// Of `built-in.monotone`: the risk fact, and the rules that a higher value of it may open.
+    pub fact: Option<String>,
+    pub rules: Vec<String>,
 }
 
 /// The built-in exclusions: id, fact, values, what it bars, and its sentence. Known values only, so that none of them ever
@@ -172,6 +175,9 @@ pub(in crate::policy) const BUILT_IN: [(&str, &str, &str, bool, &str); 7] = [
     ("built-in.consent", "consent", "refused, withdrawn", false, "the person refuses, or no longer agrees"),
     ("built-in.doubt", "doubt", "yes", true, "there is doubt about this call"),
 ];
+
+/// The built-in safeguard that danger opens no door, which a waiver lifts for one risk fact and some rules.
+pub(in crate::policy) const MONOTONE: &str = "built-in.monotone";
 
 /// Everything that `policy.toml` lists in rows.
 pub(super) struct Rows {
@@ -198,11 +204,12 @@ pub(super) fn read(reader: &mut Reader, root: &Table<'_>, vocabulary: &Vocabular
     let tables = rows.reader.tables(root, "exclusion");
     let exclusions = tables.iter().filter_map(|table| rows.exclusion(table)).collect();
     let tables = rows.reader.tables(root, "rule");
-    let rules = tables.iter().filter_map(|table| rows.rule(table)).collect();
+    let rules: Vec<Row> = tables.iter().filter_map(|table| rows.rule(table)).collect();
     let tables = rows.reader.tables(root, "safeguard");
     let safeguards = tables.iter().filter_map(|table| rows.safeguard(table)).collect();
     let tables = rows.reader.tables(root, "waiver");
-    let waivers = tables.iter().filter_map(|table| rows.waiver(table)).collect();
+    let rule_ids: Vec<&str> = rules.iter().map(|row| row.id.as_str()).collect();
+    let waivers = tables.iter().filter_map(|table| rows.waiver(table, &rule_ids)).collect();
     Rows { exclusions, rules, safeguards, waivers }
 }
 
@@ -430,18 +437,55 @@ impl RowReader<'_> {
         }
     }
 
-    fn waiver(&mut self, table: &Table<'_>) -> Option<Waiver> {
+    fn waiver(&mut self, table: &Table<'_>, rule_ids: &[&str]) -> Option<Waiver> {
         let safeguard = self.reader.required_text(table, "safeguard");
         let signed_by = self.reader.required_text(table, "signed_by");
         let because = self.reader.required_text(table, "because");
         let signed_on = self.reader.optional_text(table, "signed_on");
         let safeguard = safeguard?;
-        let names = BUILT_IN.map(|(id, ..)| id);
+        let names: Vec<&str> = BUILT_IN.iter().map(|(id, ..)| *id).chain([MONOTONE]).collect();
         if !names.contains(&safeguard.as_str()) {
             let line = self.reader.get(table, "safeguard").map_or(table.line, |item| item.line);
             self.reader.not_among(line, &table.key("safeguard"), "built-in safeguard", &safeguard, &names);
         }
-        Some(Waiver { safeguard, signed_by: signed_by?, because: because?, signed_on })
+        let (fact, rules) = self.opened_by_danger(table, safeguard == MONOTONE, rule_ids);
+        Some(Waiver { safeguard, signed_by: signed_by?, because: because?, signed_on, fact, rules })
+    }
+
+    /// Which rules a higher value of which risk fact may open; only a waiver of `built-in.monotone` says so, and it must.
+    fn opened_by_danger(
+        &mut self,
+        table: &Table<'_>,
+        monotone: bool,
+        rule_ids: &[&str],
+    ) -> (Option<String>, Vec<String>) {
+        for key in ["fact", "rules"] {
+            if table.has(key) != monotone {
+                let message = if monotone {
+                    format!("`{key}` is missing")
+                } else {
+                    format!("`{key}` belongs to `{MONOTONE}` only")
+                };
+                self.reader.fault(table.line, table.key(key), message, None);
+            }
+        }
+        let fact = self.reader.optional_text(table, "fact");
+        if let Some(fact) = &fact {
+            let risks: Vec<&str> =
+                self.vocabulary.facts().iter().filter(|fact| fact.is_risk()).map(|fact| &*fact.name).collect();
+            if !risks.contains(&fact.as_str()) {
+                let line = self.reader.get(table, "fact").map_or(table.line, |item| item.line);
+                self.reader.not_among(line, &table.key("fact"), "risk fact", fact, &risks);
+            }
+        }
+        let mut rules = Vec::new();
+        for (rule, item) in self.reader.texts(table, "rules") {
+            if !rule_ids.contains(&rule.as_str()) {
+                self.reader.not_among(item.line, &item.path, "rule", &rule, rule_ids);
+            }
+            rules.push(rule);
+        }
+        (fact, rules)
     }
 }
 

@@ -87,7 +87,10 @@ fn what_a_program_declines_is_referred_and_nothing_else_is() {
         program("shelter", "liaison", ""),
         rule("[\"van\"]", "")
     );
-    assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("shelter, by `r`"), "referrals are proved too");
+    assert!(
+        told(&Policy::compile(&files(&text)).unwrap_err()).contains("shelter, by rule r"),
+        "referrals are proved too"
+    );
 }
 
 #[test]

@@ -388,6 +388,42 @@ fn check_decision(compiled: &Compiled, decision: &Decision, facts: &Facts) {
     }
 }
 
+/// Every call in columns, at every instant, is answered as it is alone, and counted once.
+fn batch_agrees(compiled: &Compiled, calls: &[(Facts, usize, u32)]) {
+    let gap = |fact: &str, why: &str| Gap { fact: fact.to_owned(), why: why.to_owned() };
+    let profiles: Vec<Profile> = calls
+        .iter()
+        .map(|(facts, time, load)| {
+            let gaps = [gap("nature", "call-type-not-in-table"), gap("priority", "value-out-of-domain")];
+            let gaps = gaps.into_iter().filter(|gap| *load == 2 && (*time == 0) == (gap.fact == "nature"));
+            let facts =
+                if *time == 1 { facts.clone().with("nature", "unknown", Source::Answer) } else { facts.clone() };
+            Profile { facts, gaps: gaps.collect() }
+        })
+        .collect();
+    let rows: Vec<(u32, Timestamp)> = (0..u32::try_from(calls.len()).unwrap())
+        .flat_map(|profile| TIMES.map(|time| (profile, at(time))))
+        .rev()
+        .collect();
+    let columns = Calls::new(&profiles, &rows).unwrap();
+    assert_eq!(columns.len(), rows.len());
+    let availability = Availability::default();
+    let mut seen = BTreeSet::new();
+    let mut status: BTreeMap<&str, u64> = BTreeMap::new();
+    compiled.what_if_each(&columns, &availability, |number, _, answer| {
+        let (profile, at) = rows[number];
+        let profile = &profiles[profile as usize];
+        assert_eq!(answer, compiled.answer(&profile.facts, &profile.gaps, at, &availability));
+        *status.entry(answer.status.name()).or_default() += 1;
+        assert!(seen.insert(number));
+    });
+    assert_eq!(seen.len(), rows.len());
+    let tally = compiled.what_if(&columns, &availability);
+    assert_eq!((tally.calls, tally.status), (rows.len() as u64, status));
+    assert_eq!(tally.hour.values().flat_map(BTreeMap::values).sum::<u64>(), tally.calls);
+    assert_eq!(tally.route.values().sum::<u64>(), tally.calls);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(160))]
     #[test]
@@ -400,6 +436,7 @@ proptest! {
         let proofs = compiled.proofs(&safeguards);
         prop_assert!(proofs.iter().take(7).all(Proof::holds), "{:?}", proofs);
         let Promise::Never(targets) = &safeguards[0].promise else { unreachable!() };
+        batch_agrees(&compiled, &calls);
         for (facts, time, load) in calls {
             let at = at(TIMES[time]);
             let mut availability = Availability::default();
@@ -415,6 +452,15 @@ proptest! {
             prop_assert!(same, "{found} instead of {expected}: {facts:?} at {} {text}", TIMES[time]);
 
             let decision = compiled.decide(&facts, &[], at, &availability);
+            let answer = compiled.answer(&facts, &[], at, &availability);
+            prop_assert_eq!(answer.status.name(), decision.status.name());
+            prop_assert_eq!(answer.because, decision.status.because());
+            prop_assert_eq!(answer.program.map_or("ordinary", ProgramId::as_str), decision.route.name());
+            prop_assert_eq!(answer.rule, decision.rule.as_deref());
+            // Cuts know of no call in a zone and not in the one that it is part of.
+            if facts.value("zone") != Some("east") {
+                prop_assert_eq!(compiled.reachable(&call, &moment), compiled.reachable_by_cuts(&call, &moment));
+            }
             check_decision(&compiled, &decision, &facts);
             let promised = safeguards[0].when.iter().all(|cell| accepts(&again, cell, &facts));
             for leg in decision.steps.iter().flat_map(|step| &step.legs).filter(|_| promised) {

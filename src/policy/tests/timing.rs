@@ -44,7 +44,7 @@ fn timing_of_a_decision() {
             let availability = Availability::default();
             let whole = quantiles(|| drop(std::hint::black_box(policy.decide(&facts, &[], noon, &availability))));
             let route = quantiles(|| {
-                std::hint::black_box(policy.route_only(&facts, noon, &availability));
+                let _ = std::hint::black_box(policy.route_only(&facts, &[], noon, &availability));
             });
             let moment = policy.compiled.moment(noon, &availability);
             let masks = quantiles(|| {

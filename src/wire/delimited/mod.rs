@@ -154,7 +154,7 @@ impl<'s> Rows<'s> {
             return None;
         }
         let read = self.next_row();
-        let lines = self.reader.position().line().saturating_sub(self.line).max(1);
+        let lines = self.raw().bytes().filter(|byte| *byte == b'\n').count() as u64 + 1;
         let row = match read {
             Ok(row) => row?,
             Err(error) => return Some(FileRow { line: self.line, lines, left_out: None, record: Err(error) }),

@@ -99,3 +99,125 @@ fn text_without_a_layout_is_not_recognised() {
     assert_eq!(problem(&sample("delimited/calls.csv")), "not-recognised");
     assert_eq!(decode(b"a,b", Some(Format::Delimited), &sender()).unwrap_err().problem, "no-layout");
 }
+
+/// A layout of times of day, of rows to leave out, of a zone and an agency of its own.
+const EXPORT: &str = r#"agency = "rural-fire"
+time_zone = "America/Chicago"
+time_formats = ["%m/%d/%y %I:%M %p"]
+missing = ["NULL"]
+[[leave_out]]
+name = "Remarks"
+values = ["TEST*", "*DUP:*", "VOID"]
+because = "no-call"
+[[column]]
+name = "No"
+field = "incident"
+[[column]]
+name = "Beat"
+field = "beat"
+missing = ["-1"]
+[[column]]
+name = "Dispatch"
+field = "dispatched"
+on_name = "Date"
+unit_times = true
+[[column]]
+name = "Arrive"
+field = "on-scene"
+on_name = "Date"
+unit_times = true
+[[column]]
+name = "Closed"
+field = "closed"
+on_name = "Date"
+"#;
+
+fn export(rows: &str) -> Vec<FileRow> {
+    let sender = SenderProfile { layout: Some(Layout::parse(EXPORT).unwrap()), ..sender() };
+    let text = format!("No,Beat,Date,Dispatch,Arrive,Closed,Remarks\n{rows}");
+    let mut rows = decode_rows(text.as_bytes(), &sender).unwrap();
+    std::iter::from_fn(|| rows.next_file_row()).collect()
+}
+
+#[test]
+fn times_of_day_pass_midnight_and_take_the_layouts_zone() {
+    let rows = export(
+        "1,N1,1/3/10 12:00 AM,\"E1=23:50:00, M5=23:58:00, M6=00:03:00\",\"E1=23:49:00, M6=00:10:00\",01:30:00,\n\
+         2,-1,1/3/10 12:00 AM,NULL,E1=06:10:00,,\n3,N1,soon,E1=06:00:00,E1=25:00:00,,\n",
+    );
+    let first = rows[0].record.as_ref().unwrap();
+    assert_eq!(first.identity.agency.as_str(), "rural-fire");
+    let stated: Vec<_> = first.times.iter().collect();
+    assert_eq!(
+        stated,
+        [
+            (TimePoint::Dispatched, at("2010-01-03T23:50:00-06:00")),
+            // A minute before the dispatch is a slip of a clock and not a day.
+            (TimePoint::OnScene, at("2010-01-03T23:49:00-06:00")),
+            (TimePoint::Closed, at("2010-01-04T01:30:00-06:00")),
+        ]
+    );
+    let units: Vec<_> = first.units.iter().map(|unit| (unit.unit.as_str(), unit.status, unit.at.unwrap())).collect();
+    assert_eq!(units[2], ("M6", TimePoint::Dispatched, at("2010-01-04T00:03:00-06:00")));
+    assert_eq!(units[4], ("M6", TimePoint::OnScene, at("2010-01-04T00:10:00-06:00")));
+    assert!(has_repair(first, "Dispatch", "midnight-passed"));
+    let second = rows[1].record.as_ref().unwrap();
+    assert_eq!((second.nature.beat.as_deref(), second.times.get(TimePoint::Dispatched)), (None, None));
+    assert!(second.repairs.is_empty(), "what the layout calls missing is not mended: {:?}", second.repairs);
+    let third = rows[2].record.as_ref().unwrap();
+    assert!(has_repair(third, "Dispatch", "date-unreadable") && third.times.iter().next().is_none());
+}
+
+#[test]
+fn rows_to_leave_out_say_why_and_a_live_record_is_not_left_out() {
+    let rows = export(
+        "1,N1,,NULL,,,test call\n2,N1,,NULL,,,stored complaint dup: 17\n3,N1,,NULL,,,void\n4,N1,,NULL,,,avoid\n",
+    );
+    let left_out: Vec<_> = rows.iter().map(|row| row.left_out.as_deref()).collect();
+    assert_eq!(left_out, [Some("no-call"), Some("no-call"), Some("no-call"), None]);
+    assert!(rows.iter().all(|row| row.record.is_ok()));
+}
+
+#[test]
+fn a_row_longer_than_its_header_is_told() {
+    let rows = export("1,N1,,NULL,,,,more\n2,N1,,NULL,,,\n");
+    let long = |row: &FileRow| row.record.as_ref().unwrap().repairs.iter().any(|repair| repair.kind == "row-too-long");
+    assert_eq!(rows.iter().map(long).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn layouts_of_exports_are_refused_where_they_mean_nothing() {
+    let detail = |text: &str| Layout::parse(text).unwrap_err().detail;
+    let incident = "[[column]]\nname = \"A\"\nfield = \"incident\"\n";
+    assert!(detail(&format!("time_zone = \"Mars/Olympus\"\n{incident}")).contains("Mars/Olympus"));
+    let column = |more: &str| format!("{incident}[[column]]\nname = \"B\"\n{more}\n");
+    assert!(detail(&column("field = \"dispatched\"\nunit_times = true")).contains("on_name"));
+    assert!(detail(&column("field = \"beat\"\non_name = \"Date\"")).contains("a field that is a time"));
+    let leave_out =
+        |values: &str| format!("{incident}[[leave_out]]\nname = \"A\"\nvalues = {values}\nbecause = \"b\"\n");
+    assert!(detail(&leave_out("[]")).contains("leave_out") && detail(&leave_out("[\"**\"]")).contains("leave_out"));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+
+    /// Whatever stands in a file: every line that is not empty belongs to exactly one row, in order.
+    #[test]
+    fn no_line_of_a_file_is_lost(body in "([0-9A-Z\",=:/ -]{0,12}(\r?\n)){0,12}[0-9A-Z\",]{0,8}") {
+        let rows = export(&body);
+        let text = format!("header\n{body}");
+        let mut owner = vec![0; text.lines().count() + 1];
+        let mut before = 1;
+        for row in &rows {
+            proptest::prop_assert!(row.line > before, "rows stand in order: {rows:?}");
+            before = row.line + row.lines - 1;
+            for line in row.line..=before {
+                owner[usize::try_from(line).unwrap()] += 1;
+            }
+        }
+        for (number, line) in text.lines().enumerate().skip(1) {
+            let owned = owner[number + 1];
+            proptest::prop_assert!(owned == 1 || (line.is_empty() && owned == 0), "line {} of {body:?}: {owned}", number + 1);
+        }
+    }
+}

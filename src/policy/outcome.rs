@@ -1,0 +1,205 @@
+//! What the table settles of a call: its status, where it goes and by which row, without a word of explanation.
+
+use super::compile::{Coded, Table, unsettled};
+use super::decision::Gap;
+use super::route::{Can, Moment, Verdict, Way};
+use super::row_set::RowSet;
+use super::{Availability, Compiled, Mode};
+use crate::facts::Facts;
+use crate::record::ProgramId;
+use jiff::Timestamp;
+
+/// The closed set of statuses without what they carry; [`super::Status`] has their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StatusKind {
+    /// The call could not be assessed.
+    NotAssessed,
+    /// An exclusion holds, or no rule takes the call.
+    Ineligible,
+    /// The ordinary route until the questions are answered.
+    NeedsAnswer,
+    /// Every program that would take it is closed now.
+    EligibleOutOfHours,
+    /// The place is outside every program's area.
+    EligibleOutOfArea,
+    /// Nobody has capacity or staff.
+    EligibleNoUnit,
+    /// A program can take it now.
+    Eligible,
+    /// As `eligible`, and recorded only.
+    ShadowEligible,
+}
+
+impl StatusKind {
+    /// Every status, in the order of the closed set.
+    pub const ALL: [Self; 8] = [
+        Self::NotAssessed,
+        Self::Ineligible,
+        Self::NeedsAnswer,
+        Self::EligibleOutOfHours,
+        Self::EligibleOutOfArea,
+        Self::EligibleNoUnit,
+        Self::Eligible,
+        Self::ShadowEligible,
+    ];
+
+    /// The name in JSON, reports and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotAssessed => "not-assessed",
+            Self::Ineligible => "ineligible",
+            Self::NeedsAnswer => "needs-answer",
+            Self::EligibleOutOfHours => "eligible-out-of-hours",
+            Self::EligibleOutOfArea => "eligible-out-of-area",
+            Self::EligibleNoUnit => "eligible-no-unit",
+            Self::Eligible => "eligible",
+            Self::ShadowEligible => "shadow-eligible",
+        }
+    }
+}
+
+/// The answer to one call without its explanation.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Its status.
+    pub status: StatusKind,
+    /// Row of an `ineligible`, reason of a `not-assessed`.
+    pub because: Option<&'a str>,
+    /// The program that it goes to first; `None` is the ordinary route.
+    pub program: Option<&'a ProgramId>,
+    /// The same, and for a `shadow-eligible` the program that would take it if it were offered.
+    pub toward: Option<&'a ProgramId>,
+    /// The rule that decides, or would decide.
+    pub rule: Option<&'a str>,
+}
+
+/// The same in places of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outcome<'a> {
+    pub kind: StatusKind,
+    /// Row of an `ineligible`, reason of a `not-assessed`, else empty.
+    pub because: &'a str,
+    /// The row that the status speaks of.
+    pub row: Option<usize>,
+    /// The program that the call goes to, or would if it were not in shadow.
+    pub program: Option<usize>,
+}
+
+impl Compiled {
+    /// Status, route and rule. No allocation but where an exact cut must settle what answers could reach.
+    pub(super) fn answer<'a>(
+        &'a self,
+        facts: &Facts,
+        gaps: &'a [Gap],
+        at: Timestamp,
+        availability: &Availability,
+    ) -> Answer<'a> {
+        let call = self.table.code(facts);
+        if let Some(why) = unassessed(&self.table, facts, &call, gaps) {
+            return Answer {
+                status: StatusKind::NotAssessed,
+                because: Some(why),
+                program: None,
+                toward: None,
+                rule: None,
+            };
+        }
+        let moment = self.moment(at, availability);
+        let verdict = self.verdict(&call, &moment);
+        let outcome = self.outcome(&call, &moment, &verdict, self.reached(&call, &moment, &verdict));
+        self.told(outcome)
+    }
+
+    pub(super) fn told<'a>(&'a self, outcome: Outcome<'a>) -> Answer<'a> {
+        let rule = outcome.row.filter(|row| self.table.rules.contains(*row));
+        let toward = outcome.program.and_then(|place| self.programs.get(place)).map(|program| &program.id);
+        Answer {
+            status: outcome.kind,
+            because: Some(outcome.because).filter(|because| !because.is_empty()),
+            program: toward.filter(|_| outcome.kind == StatusKind::Eligible),
+            toward,
+            rule: rule.map(|rule| self.table.id(rule)),
+        }
+    }
+
+    /// Whether the status depends on what answers could still reach.
+    pub(super) fn may_need_answers(&self, verdict: &Verdict) -> bool {
+        match verdict.way {
+            Way::Unsure | Way::NoRule => true,
+            Way::Excluded(row) => self.table.bars_unaccompanied.contains(row),
+            _ => false,
+        }
+    }
+
+    /// Whether answers could still reach a rule, and the first of those that holds already.
+    pub(super) fn reached(&self, call: &Coded, moment: &Moment<'_>, verdict: &Verdict) -> Option<Option<usize>> {
+        if self.may_need_answers(verdict) { self.first_reachable(call, moment, &verdict.rules) } else { None }
+    }
+
+    /// The status of a verdict. `reached`: whether answers could reach a rule, and the first such rule that holds.
+    pub(super) fn outcome<'a>(
+        &'a self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        verdict: &Verdict,
+        reached: Option<Option<usize>>,
+    ) -> Outcome<'a> {
+        let outcome = |kind, row| Outcome { kind, because: "", row, program: None };
+        let ineligible = |because: &'a str, row| Outcome { because, ..outcome(StatusKind::Ineligible, row) };
+        match (verdict.way, reached) {
+            (Way::Excluded(_) | Way::Unsure | Way::NoRule, Some(held)) => outcome(StatusKind::NeedsAnswer, held),
+            (Way::Excluded(row), None) => ineligible(self.table.id(row), Some(row)),
+            (Way::Unsure, None) => ineligible("no-rule", None),
+            (Way::NoRule, None) => match self.shadow_rule(call, moment) {
+                Some((row, program)) => {
+                    Outcome { program: Some(program), ..outcome(StatusKind::ShadowEligible, Some(row)) }
+                }
+                None => ineligible("no-rule", None),
+            },
+            (Way::Ask(row), _) => outcome(StatusKind::NeedsAnswer, Some(row)),
+            (Way::Barred { rule: _, by }, _) => ineligible(self.table.id(by), Some(by)),
+            (Way::Nobody { row, why }, _) => match why {
+                Can::OutOfHours => outcome(StatusKind::EligibleOutOfHours, Some(row)),
+                Can::OutOfArea => outcome(StatusKind::EligibleOutOfArea, Some(row)),
+                Can::Absent(_) => ineligible("missing-field", Some(row)),
+                _ => outcome(StatusKind::EligibleNoUnit, Some(row)),
+            },
+            (Way::Go { row, program, .. }, _) => {
+                let in_shadow = self.mode == Mode::Shadow;
+                let kind = if in_shadow { StatusKind::ShadowEligible } else { StatusKind::Eligible };
+                Outcome { program: Some(program), ..outcome(kind, Some(row)) }
+            }
+        }
+    }
+
+    /// The rule in shadow that would take a call that no live rule takes, and the program it sends to.
+    fn shadow_rule(&self, call: &Coded, moment: &Moment<'_>) -> Option<(usize, usize)> {
+        if self.table.shadow == RowSet::EMPTY {
+            return None;
+        }
+        match self.shadow_verdict(call, moment).way {
+            Way::Go { row, program, .. } => Some((row, program)),
+            _ => None,
+        }
+    }
+}
+
+/// Why a call cannot be assessed, if it cannot.
+pub(super) fn unassessed<'a>(table: &Table, facts: &Facts, call: &Coded, gaps: &'a [Gap]) -> Option<&'a str> {
+    const OUT_OF_DOMAIN: &str = "value-out-of-domain";
+    let stranger = |gap: &Gap| gap.why == OUT_OF_DOMAIN && unsettled(facts, &gap.fact);
+    if call.strangers != 0 || gaps.iter().any(stranger) {
+        return Some(OUT_OF_DOMAIN);
+    }
+    if let Some(gap) = gaps.iter().find(|gap| gap.fact == "nature").filter(|_| unsettled(facts, "nature")) {
+        return Some(&gap.why);
+    }
+    let nature_known = table.nature_column.is_none_or(|place| call.codes.get(place) != Some(&0));
+    match facts.source("nature") {
+        _ if nature_known => None,
+        Some(_) => Some("nature-unknown"),
+        None => Some("no-call-type"),
+    }
+}
