@@ -5,6 +5,7 @@ mod finding;
 mod counting;
 mod policy_in_force;
 mod recovery;
+mod roster;
 mod timers;
 mod unmapped;
 mod views;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
+pub use roster::{Roster, RosterFault};
 pub use unmapped::{UnmappedCallType, UnmappedCallTypes};
 pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 

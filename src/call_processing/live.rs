@@ -3,6 +3,7 @@
 use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
+use super::roster::Roster;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
@@ -47,6 +48,7 @@ pub(super) struct Inner {
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
     /// True once the desk is closed; held for reading by every piece of work.
     closed: RwLock<bool>,
@@ -139,6 +141,7 @@ impl Desk {
             entries: broadcast::Sender::new(SUBSCRIBER_LAG_MAX),
             deadlines: Mutex::default(),
             deadline_moved: Notify::new(),
+            roster: Mutex::default(),
             unmapped: Mutex::default(),
             closed: RwLock::new(false),
         };
@@ -477,7 +480,8 @@ impl Desk {
         for program in held_by(incident) {
             load.entry(program).and_modify(|count| *count = count.saturating_sub(1));
         }
-        Availability { load, ..Availability::default() }
+        let Roster { surge, unstaffed, deciders_away } = self.roster();
+        Availability { load, unstaffed, deciders_away, surge }
     }
 
     pub(super) fn note_load(&self, before: &[ProgramId], after: &[ProgramId]) {

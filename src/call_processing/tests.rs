@@ -346,3 +346,19 @@ async fn a_reload_among_many_calls_gives_each_the_whole_of_one_revision() {
     assert_eq!(noted[0], (digests[0].clone(), digests[1].clone()));
     assert!(noted.windows(2).all(|pair| pair[0].1 == pair[1].0), "each load names the one it replaces");
 }
+
+#[tokio::test]
+async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let program = eligible(&desk, "before").await.decision.steps[0].legs[0].program.clone();
+    let fault =
+        desk.set_roster(Roster { unstaffed: vec![ProgramId::new("cso-nroth")], ..Roster::default() }).unwrap_err();
+    assert_eq!(fault.nearest.as_deref(), Some("cso-north"));
+    assert!(desk.set_roster(Roster { deciders_away: ["nobody".to_owned()].into(), ..Roster::default() }).is_err());
+    assert_eq!(desk.roster(), Roster::default(), "nothing of a roster that is not understood is taken");
+    desk.set_roster(Roster { unstaffed: vec![program.clone()], ..Roster::default() }).unwrap();
+    let answer = desk.receive(record("after", EVENING, "none"), None, "default").await.unwrap();
+    let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
+    assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
+}

@@ -112,6 +112,7 @@ pub(super) fn read(policy: &Compiled, files: &PolicyFiles) -> Result<Vec<Case>, 
         }
         cases.push(case);
     }
+    reader.faults.sort_by_key(|fault| fault.line);
     if reader.faults.is_empty() { Ok(cases) } else { Err(reader.faults) }
 }
 

@@ -126,7 +126,9 @@ pub(super) fn read(
         let decider = named(reader, &table, "decider", "decider", &posts);
         let refers_to = named(reader, &table, "refers_to", "program", &ids);
         if refers_to.is_some_and(|target| ids.get(target) == Some(&id)) {
-            reader.fault(table.line, table.key("refers_to"), "a program cannot refer to itself", None);
+            let line = reader.get(&table, "refers_to").map_or(table.line, |item| item.line);
+            let help = Some("name another program, or leave it out".to_owned());
+            reader.fault(line, table.key("refers_to"), "a program cannot refer to itself", help);
         }
         let queue = queue(reader, &table, vocabulary);
         let call_back_within_min = number(reader, &table, "call_back_within_min");
@@ -180,7 +182,12 @@ fn crew(reader: &mut Reader, table: &Table<'_>) -> Vec<Crew> {
         let officer = reader.optional_flag(&phase, "officer");
         let effective = effective(reader, &phase);
         if crew.iter().any(|before| before.effective.overlaps(&effective)) {
-            reader.fault(phase.line, phase.path.clone(), "two crews cover the same date", None);
+            reader.fault(
+                phase.line,
+                phase.path.clone(),
+                "two crews cover the same date",
+                Some("let the one end before the other begins, as `..2026-03-31` and `2026-04-01..`".to_owned()),
+            );
         }
         crew.push(Crew { members, officer, effective });
     }
@@ -222,7 +229,12 @@ fn queue(reader: &mut Reader, table: &Table<'_>, vocabulary: &Vocabulary) -> Vec
         let because = reader.required_text(&entry, "because");
         let cells = cells(reader, vocabulary, &entry, super::keys::QUEUE);
         if cells.is_empty() {
-            reader.fault(entry.line, entry.path.clone(), "the entry names no fact: every call would stand here", None);
+            reader.fault(
+                entry.line,
+                entry.path.clone(),
+                "the entry names no fact: every call would stand here",
+                Some("name the calls it is about, as `self_harm = \">= ideation\"`".to_owned()),
+            );
         }
         if let Some(because) = because {
             queue.push(QueueEntry { cells, because });
@@ -312,7 +324,12 @@ fn hours(reader: &mut Reader, table: &Table<'_>) -> Vec<Shift> {
             reader.fault(entry.line, entry.path.clone(), "the shift has no length", Some(help));
         }
         if on_holidays && except_holidays {
-            reader.fault(entry.line, entry.path.clone(), "holidays are both among the days and excepted", None);
+            reader.fault(
+                entry.line,
+                entry.path.clone(),
+                "holidays are both among the days and excepted",
+                Some("leave one of the two out".to_owned()),
+            );
         }
         shifts.push(Shift { days, on_holidays, except_holidays, from_min, to_min, effective, surge });
     }

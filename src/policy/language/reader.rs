@@ -75,7 +75,8 @@ impl Reader {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             let line = self.line_at(error.span().map_or(0, |span| span.start));
-            self.fault(line, "syntax", error.message().trim().to_owned(), None);
+            let help = "a text stands in quotes, a list in `[ ]`, a table on one line in `{ }`".to_owned();
+            self.fault(line, "syntax", error.message().trim().to_owned(), Some(help));
         }
         table
     }
@@ -208,7 +209,7 @@ impl Table<'_> {
 pub(in crate::policy) fn did_you_mean(word: &str, valid: &[&str]) -> Option<String> {
     match nearest_word(word, valid.iter().copied()) {
         Some(near) => Some(format!("did you mean `{near}`?")),
-        None if valid.is_empty() => None,
+        None if valid.is_empty() => Some("the policy declares none".to_owned()),
         None => Some(format!("one of: {}", valid.join(", "))),
     }
 }

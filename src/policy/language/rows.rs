@@ -261,9 +261,19 @@ impl RowReader<'_> {
         let id = identifier(self.reader, table, "id")?;
         let line = self.reader.get(table, "id").map_or(table.line, |item| item.line);
         if id.starts_with("built-in.") || id == "no-rule" {
-            self.reader.fault(line, table.key("id"), format!("`{id}` is the product's own"), None);
+            self.reader.fault(
+                line,
+                table.key("id"),
+                format!("`{id}` is the product's own"),
+                Some("choose another name".to_owned()),
+            );
         } else if !self.ids.insert(id.clone()) {
-            self.reader.fault(line, table.key("id"), format!("`{id}` names two rows"), None);
+            self.reader.fault(
+                line,
+                table.key("id"),
+                format!("`{id}` names two rows"),
+                Some("give one of them another name: reports count by it".to_owned()),
+            );
         }
         Some(id)
     }
@@ -292,7 +302,12 @@ impl RowReader<'_> {
             };
             let Some(read) = read else { continue };
             if read.programs.iter().any(|place| chain.iter().any(|before| before.programs.contains(place))) {
-                self.reader.fault(step.line, step.path, "a program stands twice in the chain", None);
+                self.reader.fault(
+                    step.line,
+                    step.path,
+                    "a program stands twice in the chain",
+                    Some("name it once, where it is to be tried first".to_owned()),
+                );
             }
             chain.push(read);
         }
@@ -389,7 +404,13 @@ impl RowReader<'_> {
             (false, true) => ("always", false),
             _ => {
                 let message = "a safeguard has either `never` or `always`";
-                self.reader.fault(table.line, table.path.clone(), message, None);
+                let help = Some("make two safeguards of it".to_owned()).filter(|_| table.has("never"));
+                self.reader.fault(
+                    table.line,
+                    table.path.clone(),
+                    message,
+                    help.or_else(|| Some("`never = { send = \"community\", when = { … } }`".to_owned())),
+                );
                 return None;
             }
         };

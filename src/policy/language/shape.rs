@@ -113,7 +113,11 @@ impl Reader {
         }
         for key in keys.iter().filter(|key| key.needed && !table.has(key.name)) {
             let help = key.shape.example().map(|example| format!("as in `{} = {example}`", key.name));
-            self.fault(table.line, table.key(key.name), format!("`{}` is missing", key.name), help);
+            let message = match key.shape {
+                Shape::Table(_) if table.path.is_empty() => format!("the table `[{}]` is missing", key.name),
+                _ => format!("`{}` is missing", key.name),
+            };
+            self.fault(table.line, table.key(key.name), message, help);
         }
     }
 
@@ -130,13 +134,16 @@ impl Reader {
             }
             (Shape::Text | Shape::Form(..), DeValue::String(text)) => {
                 if text.trim().is_empty() {
-                    self.fault(item.line, item.path.clone(), format!("`{name}` is empty"), None);
+                    let help = "write what it should say, or leave the key out where it may be left out".to_owned();
+                    self.fault(item.line, item.path.clone(), format!("`{name}` is empty"), Some(help));
                 }
                 true
             }
             (Shape::Word(words), DeValue::String(word)) => {
                 if !words.contains(&word.trim()) {
-                    self.not_among(item.line, &item.path, name, word.trim(), words);
+                    // Of a list one element is spoken of: `fields[3]` is a field.
+                    let what = name.split_once('[').map_or(name, |(list, _)| list.trim_end_matches('s'));
+                    self.not_among(item.line, &item.path, what, word.trim(), words);
                 }
                 true
             }

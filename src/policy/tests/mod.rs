@@ -4,6 +4,7 @@ mod constructs;
 mod decisions;
 mod faults;
 mod library;
+mod mistakes;
 mod points;
 mod proofs;
 mod schema;
