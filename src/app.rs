@@ -8,7 +8,8 @@ use crate::access::Access;
 use crate::call_processing::Desk;
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder as read_policy};
-use crate::handoff::{HttpClient, Outbox, Outcomes};
+use crate::facts::RepeatKey;
+use crate::handoff::{HttpClient, Outbox, Outcomes, Secret};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
@@ -78,6 +79,12 @@ impl Application {
         if reading.policy(&desk).is_some() {
             desk.note_policy(None);
             telemetry::policy_loaded(clock.now().as_second());
+        }
+        match &configuration.repeat_contact {
+            Some(settings) => desk.recognise_by(repeat_key(&settings.key)?),
+            None => {
+                tracing::info!("no `[repeat_contact]` key: whether a place or a number called before stays unknown")
+            }
         }
         note_start(&desk).await;
 
@@ -211,6 +218,12 @@ fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
             Arc::new(UnavailableJournal::because(error))
         }
     }
+}
+
+fn repeat_key(secret: &Secret) -> Result<RepeatKey, BadInput> {
+    RepeatKey::new(secret.text()).ok_or_else(|| {
+        BadInput::new("`repeat_contact.key` has fewer than 32 bytes").help("`openssl rand -base64 32` makes one")
+    })
 }
 
 async fn note_start(desk: &Desk) {

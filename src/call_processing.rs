@@ -5,6 +5,7 @@ mod finding;
 mod counting;
 mod policy_in_force;
 mod recovery;
+mod remembering;
 mod roster;
 mod timers;
 mod unmapped;
@@ -19,7 +20,7 @@ pub use unmapped::{UnmappedCallType, UnmappedCallTypes};
 pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 
 use crate::clock::monotonic_now;
-use crate::facts::Facts;
+use crate::facts::{ContactTraces, Facts};
 use crate::incident::{Actor, Command, RecordReceived};
 use crate::journal::Content;
 use crate::policy::{Availability, Decision, Gap, Mode, Policy, PolicyIdentity};
@@ -49,13 +50,16 @@ impl Desk {
         };
         let content = Content { sha256: record.identity.content_sha256.clone(), bytes };
         let slot = self.slot_for(&record).await?;
-        let arrived = Arc::clone(&record);
+        let (arrived, desk) = (Arc::clone(&record), self.clone());
+        let traced = self.traced(&record);
         let done = self
             .work(slot, Some(Arc::clone(&record)), move |incident, situation| {
                 let (facts, gaps) = gather(situation.policy, &arrived, &incident.facts);
+                let facts = desk.recalled(situation, facts, traced.as_ref(), &incident.id);
                 let (decision, decide_ns) =
                     decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
-                let received = received(&arrived, situation.policy.map_or(Mode::Shadow, Policy::mode));
+                let mode = situation.policy.map_or(Mode::Shadow, Policy::mode);
+                let received = received(&arrived, mode, traced.as_ref().map(|traced| traced.traces.clone()));
                 Ok(Prepared {
                     command: Command::Receive {
                         received: Box::new(received),
@@ -214,7 +218,7 @@ fn not_assessed(why: &str, text: &str, policy: Option<&Policy>, gaps: &[Gap]) ->
 }
 
 /// The record as the journal keeps it: no personal data.
-fn received(record: &CallRecord, mode: Mode) -> RecordReceived {
+fn received(record: &CallRecord, mode: Mode, contact: Option<ContactTraces>) -> RecordReceived {
     RecordReceived {
         identity: record.identity.clone(),
         format: record.format,
@@ -224,5 +228,6 @@ fn received(record: &CallRecord, mode: Mode) -> RecordReceived {
         repairs: u32::try_from(record.repairs.len()).unwrap_or(u32::MAX),
         mode,
         applied: true,
+        contact,
     }
 }

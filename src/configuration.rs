@@ -1,5 +1,6 @@
 //! One file gathering each room's Settings, and the reading of policy folders. The only room that reads the environment.
 
+use crate::handoff::Secret;
 use crate::input::BadInput;
 use crate::policy::PolicyFiles;
 use crate::record::CodeSystem;
@@ -41,9 +42,21 @@ pub struct Configuration {
     /// The pages.
     #[serde(default)]
     pub pages: pages::Settings,
+    /// Repeat contact; left out, nobody is recognised.
+    #[serde(default)]
+    pub repeat_contact: Option<RepeatContactSettings>,
     /// Logs.
     #[serde(default)]
     pub log: LogSettings,
+}
+
+/// Whether a place or a number that was met in the last thirty days is recognised.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatContactSettings {
+    /// The secret that places and numbers are hashed under, of 32 bytes or more. It stands nowhere else: whoever
+    /// destroys it destroys what the hashes in the journal could tell.
+    pub key: Secret,
 }
 
 /// Where the policy is.
@@ -184,6 +197,10 @@ impl Configuration {
             0 => "at SIGHUP".to_owned(),
             watch_ms => format!("every {watch_ms} ms where the folder has changed, and at SIGHUP"),
         };
+        let repeat = match &self.repeat_contact {
+            Some(_) => "recognised for 30 days by keyed hashes",
+            None => "not recognised: `repeat_place` and `repeat_person` stay unknown",
+        };
         let mut lines = vec![
             line("intake", format!("http://{}", self.listen.intake)),
             line("teams", format!("http://{}", self.listen.teams)),
@@ -192,6 +209,7 @@ impl Configuration {
             line("journal", self.journal.path.display().to_string()),
             line("policy folder", self.policy.folder.display().to_string()),
             line("policy reload", reload),
+            line("repeat contact", repeat.to_owned()),
         ];
         lines.extend(
             self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))),

@@ -7,6 +7,7 @@ use super::roster::Roster;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
+use crate::facts::{ContactHistory, RepeatKey};
 use crate::incident::{Command, Event, Incident, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
@@ -50,6 +51,8 @@ pub(super) struct Inner {
     pub(super) deadline_moved: Notify,
     pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
+    pub(super) repeat_key: OnceLock<RepeatKey>,
+    pub(super) contacts: Mutex<ContactHistory>,
     /// True once the desk is closed; held for reading by every piece of work.
     closed: RwLock<bool>,
 }
@@ -143,6 +146,8 @@ impl Desk {
             deadline_moved: Notify::new(),
             roster: Mutex::default(),
             unmapped: Mutex::default(),
+            repeat_key: OnceLock::new(),
+            contacts: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -395,6 +400,7 @@ impl Desk {
         let incident = Arc::make_mut(&mut state.incident);
         for (event, entry) in events.iter().zip(&entries) {
             effects.extend(incident.on(event, entry.at));
+            self.remember(&slot.id, event, entry.at);
         }
         if let Some(record) = record
             && incident.identity.as_ref() == Some(&record.identity)

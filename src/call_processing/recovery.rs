@@ -37,6 +37,7 @@ impl Desk {
                 if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
                     let incident = incidents.entry(id.clone()).or_insert_with(|| Incident::new(id.clone()));
                     let _ = incident.on(event, entry.at);
+                    desk.remember(id, event, entry.at);
                 }
             }
         }

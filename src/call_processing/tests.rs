@@ -362,3 +362,53 @@ async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_r
     let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
     assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
 }
+
+/// [`policy`] with an exclusion for a place that was called for within a week.
+fn policy_for_repeats() -> Arc<Policy> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");
+    let mut files = read_policy_folder(&folder).unwrap();
+    files.files.remove("cases.toml");
+    let row = "\n[[exclusion]]\nid = \"again\"\nrepeat_place = \">= 7d\"\nbecause = \"called for within a week\"\n";
+    files.files.get_mut("policy.toml").unwrap().extend(row.as_bytes());
+    Arc::new(Policy::compile(&files).unwrap())
+}
+
+async fn remembering(journal: Arc<dyn Journal>, at: &str) -> Desk {
+    let senders = BTreeMap::from([("default".to_owned(), profile())]);
+    let clock = Clock::starting_at(at.parse().unwrap(), 1.0);
+    let desk = Desk::open(clock, journal, Some(policy_for_repeats()), senders).await.unwrap();
+    desk.recognise_by(crate::facts::RepeatKey::new("a secret of this test, which nobody else has").unwrap());
+    desk
+}
+
+#[tokio::test]
+async fn a_place_called_for_again_is_recognised_before_and_after_a_restart_and_forgotten_after_a_month() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = |answer: &Answer| answer.decision.exclusions.iter().any(|hit| hit.id == "again");
+    {
+        let desk = remembering(journal(folder.path()), EVENING).await;
+        let first = eligible(&desk, "first").await;
+        assert_eq!(first.facts.value("repeat_place"), None, "a new adapter does not know what it has not seen");
+        let update = desk.receive(record("first", "2026-05-15T20:00:30-07:00", "none"), None, "default").await.unwrap();
+        assert!(!update.repeat && !held(&update), "an incident is no repeat of itself");
+        let second = desk.receive(record("second", EVENING, "none"), None, "default").await.unwrap();
+        assert_eq!(second.facts.value("repeat_place"), Some("24h"));
+        assert_eq!(second.facts.source("repeat_place"), Some(crate::facts::Source::History));
+        assert!(held(&second) && second.decision.status != Status::Eligible, "{:?}", second.decision);
+        assert!(desk.view(&second.incident).await.unwrap().incident.facts.value("repeat_place") == Some("24h"));
+    }
+    {
+        let desk = remembering(journal(folder.path()), "2026-05-20T20:00:00-07:00").await;
+        let id = desk.find("urn:emergency:uid:incidentid:second:kamloops.example").unwrap();
+        let kept = desk.view(&id).await.unwrap();
+        assert_eq!(kept.incident.facts.value("repeat_place"), Some("24h"), "what was decided on is what was journaled");
+        let third = desk.receive(record("third", "2026-05-20T20:00:00-07:00", "none"), None, "default").await.unwrap();
+        assert_eq!(third.facts.value("repeat_place"), Some("7d"), "rebuilt from the journal");
+        let entries = serde_json::to_string(&desk.journal().read_after(0, 100).await.unwrap()).unwrap();
+        assert!(entries.contains("\"contact\"") && !entries.contains("50.698"), "hashes, and no place");
+    }
+    let desk = remembering(journal(folder.path()), "2026-07-20T20:00:00-07:00").await;
+    let last = desk.receive(record("last", "2026-07-20T20:00:00-07:00", "none"), None, "default").await.unwrap();
+    assert_eq!(last.facts.value("repeat_place"), Some("none"), "{:?}", last.facts);
+    assert!(!held(&last));
+}

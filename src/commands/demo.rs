@@ -250,6 +250,7 @@ fn configure(peers: &Peers, pages: SocketAddr, journal: &Path, folder: &Path) ->
         "[policy]\nfolder = \"embedded\"\n[journal]\npath = {}\n[listen]\nintake = \"127.0.0.1:0\"\nteams = \"127.0.0.1:0\"\n\
          pages = \"{pages}\"\noperations = \"127.0.0.1:0\"\n[http.pass_through]\ncad_base_url = \"{}\"\n\
          [handoff.cad]\nurl = \"{}\"\nagency = \"fourth.kamloops.example\"\nelement = \"adapter.fourth.kamloops.example\"\n\
+         [repeat_contact]\nkey = \"a key that protects nobody: the city is simulated\"\n\
          [access]\nopen_on_loopback = true\n",
         quoted(&journal.display().to_string()),
         peers.cad_url(),

@@ -3,9 +3,13 @@
 //! Danger is monotone (invariant I5): of the risk facts, and of natures that are emergencies, a record can raise the value
 //! and never lower it. Only a call-taker's answer lowers, and what it set aside is remembered, so that the CAD's next
 //! snapshot, which repeats the same words, does not undo the answer; anything more dangerous than that does.
+//!
+//! A narrative is remembered by its cues, not by its greatest danger: a line that says the same thing anew, after the answer,
+//! is news and raises again, while the old lines, which every snapshot repeats, are none.
 
+use super::narrative::Said;
 use super::natures::nature;
-use super::{Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
+use super::{Domain, Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
 
 impl Facts {
     /// States a value as a source may. Where the source may not change what is known, nothing changes.
@@ -22,12 +26,50 @@ impl Facts {
             Source::Answer => self.answer(definition, value),
             Source::Structured | Source::CallType => self.record_states(definition, value, source),
             Source::Narrative | Source::TeamHazard => return self.raise(definition, value, source),
+            Source::History => return self.recall(definition, value),
         }
         Ok(())
     }
 
     fn put(&mut self, fact: &Fact, value: String, source: Source, overruled: Option<String>) {
-        self.0.insert(fact.name.to_string(), Entry { known: Known { value, source }, overruled });
+        let entry =
+            self.0.entry(fact.name.to_string()).or_insert_with(|| Entry::of(Known { value: String::new(), source }));
+        // What was heard stays heard, whoever speaks next.
+        (entry.known, entry.overruled) = (Known { value, source }, overruled);
+    }
+
+    /// States what a narrative says of a fact. Cues that were heard before change nothing; of the others the most dangerous
+    /// raises the fact as [`Source::Narrative`] may.
+    pub(super) fn hear(&mut self, vocabulary: &Vocabulary, fact: &str, said: Said) -> Result<(), FactError> {
+        let Some((_, definition)) = vocabulary.find(fact) else {
+            return Err(FactError::UnknownFact { fact: fact.to_owned(), nearest: vocabulary.nearest(fact) });
+        };
+        let before = self.0.get(fact);
+        let heard_until = before.and_then(|entry| entry.heard_until);
+        let mut heard = before.map(|entry| entry.heard.clone()).unwrap_or_default();
+        let dated_later = said.until > heard_until;
+        let mut news: Option<String> = None;
+        for cue in said.cues {
+            vocabulary.canonical(fact, &cue.value)?;
+            let known = heard.iter_mut().find(|known| known.term == cue.term && known.value == cue.value);
+            if dated_later || known.as_ref().is_none_or(|known| cue.times > known.times) {
+                let worst = news.as_ref().is_none_or(|news| danger(definition, &cue.value) > danger(definition, news));
+                news = if worst { Some(cue.value.clone()) } else { news };
+            }
+            match known {
+                Some(known) => known.times = known.times.max(cue.times),
+                None => heard.push(cue),
+            }
+        }
+        let Some(value) = news else { return Ok(()) };
+        // What is known already may be worse than the news; that is no fault of the narrative's.
+        let _ = self.raise(definition, value, Source::Narrative);
+        heard.sort_by(|one, other| (&one.term, &one.value).cmp(&(&other.term, &other.value)));
+        if let Some(entry) = self.0.get_mut(fact) {
+            entry.heard = heard;
+            entry.heard_until = heard_until.max(said.until);
+        }
+        Ok(())
     }
 
     /// An answer sets any value; the most dangerous value it sets aside is remembered.
@@ -100,10 +142,31 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// What is remembered stands where nobody states otherwise, and moves up the fact's order only. It is no danger.
+    fn recall(&mut self, fact: &Fact, value: String) -> Result<(), FactError> {
+        let Domain::Words { values, ordered: true } = &fact.domain else {
+            return Err(FactError::MayOnlyRaise { fact: fact.name.to_string() });
+        };
+        if fact.is_risk() || value == UNKNOWN {
+            return Err(FactError::MayOnlyRaise { fact: fact.name.to_string() });
+        }
+        let place = |value: &str| values.iter().position(|known| known == value);
+        let may = self
+            .0
+            .get(&*fact.name)
+            .is_none_or(|before| before.known.source == Source::History && place(&value) > place(&before.known.value));
+        if may {
+            self.put(fact, value, Source::History, None);
+        }
+        Ok(())
+    }
+}
+
 /// A structured field stands over what the call type implies; a record does not take back what a team reported.
 fn outranks(source: Source, before: Source) -> bool {
     match before {
-        Source::CallType => true,
+        Source::CallType | Source::History => true,
         Source::Structured => source == Source::Structured,
         Source::Answer | Source::Narrative | Source::TeamHazard => false,
     }
@@ -198,6 +261,71 @@ mod tests {
         assert_eq!(facts.value("weapon"), Some("used"));
         assert!(facts.state(&vocabulary, "setting", "roadway", Source::TeamHazard).is_err());
         assert!(facts.state(&vocabulary, "violence", "none", Source::TeamHazard).is_err(), "unknown is not none");
+    }
+
+    const SOURCES: [Source; 6] =
+        [Source::Answer, Source::Structured, Source::CallType, Source::Narrative, Source::TeamHazard, Source::History];
+
+    /// The merge rules as a table: whether `then` changes what `first` had stated. `raises` and `equals` compare dangers,
+    /// `emergency` is of the value that stands, `further` is the order of a fact that is no risk.
+    fn changes(fact: &Fact, first: Source, then: Source, before: &str, after: &str) -> bool {
+        use Source::{Answer, CallType, History, Narrative, Structured, TeamHazard};
+        let nature_is_emergency = nature(before).is_some_and(|nature| nature.emergency);
+        let (raises, equals) =
+            (danger(fact, after) > danger(fact, before), danger(fact, after) == danger(fact, before));
+        let kind = if fact.name == "nature" {
+            "nature"
+        } else if fact.is_risk() {
+            "risk"
+        } else {
+            "plain"
+        };
+        match (then, kind, first) {
+            (Answer, ..) => true,
+            (Narrative | TeamHazard, "risk", _) => raises,
+            (Narrative | TeamHazard, ..) => false,
+            (History, "plain", History) if matches!(fact.domain, Domain::Words { ordered: true, .. }) => {
+                let place = |value| fact.values().iter().position(|known| known == value);
+                place(after) > place(before)
+            }
+            (History, ..) => false,
+            (Structured | CallType, "risk" | "nature", Answer) => raises,
+            (Structured | CallType, "nature", _) => raises || equals || !nature_is_emergency,
+            (Structured | CallType, "risk", Narrative | TeamHazard) => raises,
+            (Structured, "risk", _) | (CallType, "risk", CallType | History) => raises || equals,
+            (CallType, "risk", _) => raises,
+            (Structured, _, first) => matches!(first, Structured | CallType | History),
+            (CallType, _, first) => matches!(first, CallType | History),
+        }
+    }
+
+    #[test]
+    fn every_source_changes_every_fact_of_the_vocabulary_as_the_table_says() {
+        let vocabulary = vocabulary();
+        let mut compared = 0;
+        for fact in vocabulary.facts() {
+            let values = match &fact.domain {
+                Domain::Words { .. } => fact.values(),
+                Domain::Number { min, max } => [min, max].map(i64::to_string).to_vec(),
+                Domain::Code | Domain::Zones { .. } => {
+                    ["A1", "outside"].iter().filter_map(|value| fact.canonical(value)).collect()
+                }
+            };
+            for (before, after) in values.iter().flat_map(|before| values.iter().map(move |after| (before, after))) {
+                for (first, then) in SOURCES.iter().flat_map(|first| SOURCES.map(|then| (*first, then))) {
+                    let mut facts = Facts::default().with(&fact.name, before, first);
+                    let _ = facts.state(&vocabulary, &fact.name, after, then);
+                    let expected = if changes(fact, first, then, before, after) { after } else { before };
+                    let said = format!("{}: {first:?} {before}, then {then:?} {after}", fact.name);
+                    assert_eq!(facts.value(&fact.name), Some(expected.as_str()), "{said}");
+                    if fact.is_risk() && then != Source::Answer {
+                        assert!(fact.danger_of(facts.value(&fact.name).unwrap()) >= fact.danger_of(before), "{said}");
+                    }
+                    compared += 1;
+                }
+            }
+        }
+        assert!(compared > 100_000, "{compared}");
     }
 
     fn steps() -> impl Strategy<Value = Vec<(&'static str, String, Source)>> {

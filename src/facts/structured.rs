@@ -34,6 +34,7 @@ pub(super) fn gather(sources: &FactSources, record: &CallRecord, before: &Facts)
     for (fact, value) in &record.stated_facts {
         gathering.stated(fact, value);
     }
+    gathering.narrative(record);
     (gathering.facts, gathering.gaps)
 }
 
@@ -202,9 +203,7 @@ impl Gathering<'_> {
             self.state("caller", caller, Source::Structured);
         }
         let callers = || record.persons.iter().filter(|person| is_caller(person));
-        if record.callbacks.iter().any(|address| can_be_called(address))
-            || callers().any(|person| person.phone.as_deref().is_some_and(can_be_called))
-        {
+        if call_back_addresses(record).any(can_be_called) {
             self.state("callback", "available", Source::Structured);
         }
         if callers().any(|person| person.name.as_deref().is_some_and(|name| !name.trim().is_empty())) {
@@ -223,6 +222,21 @@ impl Gathering<'_> {
             [] => {}
             [age] => self.stated("age", &age.to_string()),
             _ => self.gap("age", "several-ages"),
+        }
+    }
+
+    /// Cues of the narrative, which only raise.
+    fn narrative(&mut self, record: &CallRecord) {
+        let (said, too_long) = self.sources.narratives.read(record);
+        for (fact, said) in said {
+            if self.facts.hear(&self.sources.vocabulary, &fact, said).is_err() {
+                self.gap(&fact, "value-out-of-domain");
+            }
+        }
+        if too_long {
+            // What nobody read is not waved through.
+            self.gap("doubt", "narrative-too-long");
+            self.state("doubt", "yes", Source::Structured);
         }
     }
 
@@ -254,7 +268,7 @@ impl From<&super::natures::Meaning> for Implied {
 
 /// Locations of the incident itself: those so named, else those without a role. Where the caller is, where the tower is
 /// and how the call was routed say nothing of where the incident is.
-fn incident_locations(record: &CallRecord) -> Vec<&Location> {
+pub(super) fn incident_locations(record: &CallRecord) -> Vec<&Location> {
     for roles in [&["CurrentIncident"][..], &["InitialIncident"], &[]] {
         let found: Vec<&Location> = record
             .locations
@@ -284,34 +298,23 @@ fn is_subject(person: &Person) -> bool {
     person.roles.is_empty() || has_role(person, &["Patient", "InvolvedPerson", "PersonOfInterest", "Victim", "Suspect"])
 }
 
-fn can_be_called(address: &str) -> bool {
+/// True where an address or number can be called back: a SIP address, or at least seven digits.
+#[must_use]
+pub fn can_be_called(address: &str) -> bool {
     let address = address.trim();
     address.to_ascii_lowercase().starts_with("sip") || address.chars().filter(char::is_ascii_digit).count() >= 7
 }
 
+/// Where the reporter can be called back, as the record has it.
+pub(super) fn call_back_addresses(record: &CallRecord) -> impl Iterator<Item = &str> {
+    let callers = record.persons.iter().filter(|person| is_caller(person));
+    record.callbacks.iter().map(String::as_str).chain(callers.filter_map(|person| person.phone.as_deref()))
+}
+
 /// Who is calling, from the call's source and the roles of people (EIDO PersonRole); `None` where they do not tell.
 fn caller(record: &CallRecord) -> Option<&'static str> {
-    const AGENCIES: [&str; 12] = [
-        "officer",
-        "police",
-        "fire",
-        "ems",
-        "ambulance",
-        "agency",
-        "alarm",
-        "dispatch",
-        "hospital",
-        "security",
-        "field",
-        "self-initiated",
-    ];
-    if let Some(source) = &record.call_source {
-        let source = source.to_lowercase();
-        if AGENCIES.iter().any(|word| {
-            source.split(|letter: char| !letter.is_alphanumeric() && letter != '-').any(|part| part == *word)
-        }) {
-            return Some("agency");
-        }
+    if is_from_agency(record) {
+        return Some("agency");
     }
     let mut callers = record.persons.iter().filter(|person| is_caller(person));
     let caller = callers.next()?;
@@ -329,9 +332,30 @@ fn caller(record: &CallRecord) -> Option<&'static str> {
     }
 }
 
+/// True where the call's source names an agency.
+pub(super) fn is_from_agency(record: &CallRecord) -> bool {
+    const AGENCIES: [&str; 12] = [
+        "officer",
+        "police",
+        "fire",
+        "ems",
+        "ambulance",
+        "agency",
+        "alarm",
+        "dispatch",
+        "hospital",
+        "security",
+        "field",
+        "self-initiated",
+    ];
+    let Some(source) = record.call_source.as_ref().map(|source| source.to_lowercase()) else { return false };
+    let parts = source.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
+    parts.into_iter().any(|part| AGENCIES.contains(&part))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{CallTypes, Vocabulary, Zones};
+    use super::super::{CallTypes, Narratives, Vocabulary, Zones};
     use super::*;
     use crate::record::{AgencyId, Caution, CodeSystem, Format, Point, RecordIdentity, SourceId};
     use std::collections::BTreeMap;
@@ -346,7 +370,7 @@ mod tests {
         let (call_types, faults) = CallTypes::read(table.as_bytes(), &vocabulary);
         assert_eq!(faults, Vec::new());
         let priorities = BTreeMap::from([("high".to_owned(), 8)]);
-        FactSources { vocabulary, call_types, zones, priorities }
+        FactSources { vocabulary, call_types, zones, priorities, narratives: Narratives::default() }
     }
 
     fn record(call_type: Option<&str>) -> CallRecord {

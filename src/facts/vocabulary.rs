@@ -111,6 +111,12 @@ const fn present(name: &'static str, value: &'static [&'static str], en: &'stati
     BuiltIn { name, shape: Shape::Words(value), danger: &[], askable: true, presence: true, en, fr }
 }
 
+/// What the adapter remembers of earlier calls: nobody is asked for it, and no answer is no danger.
+const fn remembered(name: &'static str, en: &'static str, fr: &'static str) -> BuiltIn {
+    let shape = Shape::Ordered(&["none", "30d", "7d", "24h"]);
+    BuiltIn { name, shape, danger: &[], askable: false, presence: false, en, fr }
+}
+
 /// The built-in facts in the order in which they are asked. Values after the programs' published criteria.
 const BUILT_IN: &[BuiltIn] = &[
     risk(
@@ -230,6 +236,12 @@ const BUILT_IN: &[BuiltIn] = &[
         en: "Which priority?",
         fr: "Quelle priorité ?",
     },
+    remembered(
+        "repeat_place",
+        "How recently was this place called for before?",
+        "Quand ce lieu a-t-il déjà fait l'objet d'un appel ?",
+    ),
+    remembered("repeat_person", "How recently did this number call before?", "Quand ce numéro a-t-il déjà appelé ?"),
     BuiltIn {
         name: "doubt",
         shape: Shape::Ordered(&["no", "yes"]),

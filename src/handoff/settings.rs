@@ -217,7 +217,9 @@ impl Secret {
         self.0.as_bytes()
     }
 
-    pub(super) fn text(&self) -> &str {
+    /// The secret itself, for whoever hashes or signs under it.
+    #[must_use]
+    pub fn text(&self) -> &str {
         &self.0
     }
 }

@@ -1,6 +1,6 @@
 //! What has happened to an incident: past tense, versioned, free of personal data.
 
-use crate::facts::Facts;
+use crate::facts::{ContactTraces, Facts};
 use crate::policy::{Decision, LegPlan, Mode, RouteStep};
 use crate::record::{Format, LegId, Lifecycle, RecordIdentity, TimePoint, TimePoints};
 use jiff::Timestamp;
@@ -201,6 +201,9 @@ pub struct RecordReceived {
     pub mode: Mode,
     /// False where a newer version of the same sender had been applied before (stored, not applied; invariant I8).
     pub applied: bool,
+    /// Keyed hashes of the place and the numbers, where repeat contact is looked for: nothing without the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<ContactTraces>,
 }
 
 /// What made an assessment happen.

@@ -115,6 +115,7 @@ fn received(mode: Mode, stated: &[(TimePoint, i64)]) -> Event {
         repairs: 0,
         mode,
         applied: true,
+        contact: None,
     })
 }
 

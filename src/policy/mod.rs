@@ -45,7 +45,7 @@ pub use outcome::{Answer, StatusKind};
 pub use prove::Proof;
 pub use told::{PolicyTold, Told};
 
-use crate::facts::{FactError, FactSources, Facts, Pin, Unlearnt, Unmapped};
+use crate::facts::{FactError, FactSources, Facts, Pin, Repeats, Unlearnt, Unmapped};
 use crate::record::{CallRecord, ProgramId};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -376,6 +376,12 @@ impl Policy {
     /// Where fact or value is not in the vocabulary, or the report would lower a risk.
     pub fn hazard(&self, before: &Facts, fact: &str, value: &str) -> Result<Facts, FactError> {
         self.compiled.sources.hazard(before, fact, value)
+    }
+
+    /// Facts with what the adapter remembers of the place and the number.
+    #[must_use]
+    pub fn recalled(&self, before: &Facts, repeats: Repeats) -> Facts {
+        self.compiled.sources.recalled(before, repeats)
     }
 
     /// The decision on these facts at this instant.

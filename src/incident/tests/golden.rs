@@ -110,6 +110,6 @@ fn the_words_inside_events_are_frozen() {
     reads::<Disposition>(&frozen["disposition"], 11);
     reads::<TimePoint>(&frozen["time-point"], 12);
     reads::<ReleasedField>(&frozen["released-field"], 8);
-    reads::<crate::facts::Source>(&frozen["fact-source"], 5);
+    reads::<crate::facts::Source>(&frozen["fact-source"], 6);
     assert_eq!(frozen.len(), 14);
 }

@@ -173,6 +173,7 @@ impl Record {
             repairs: 0,
             mode: self.mode,
             applied: true,
+            contact: None,
         }
     }
 
