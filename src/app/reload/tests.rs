@@ -56,6 +56,9 @@ impl Place {
     }
 }
 
+/// A file, what is said of it, and the change that makes it faulty.
+type Fault<'a> = (&'a str, &'a str, &'a dyn Fn(String) -> String);
+
 fn another_revision(text: String) -> String {
     let line = text.lines().find(|line| line.starts_with("revision")).unwrap().to_owned();
     text.replace(&line, "revision = \"another\"")
@@ -84,7 +87,7 @@ async fn what_may_not_be_loaded_leaves_the_last_good_one_and_says_where_it_is_at
     let good = place.in_force();
     let kept = read_policy_folder(&place.watch.settings.folder).unwrap();
     let unsafe_rule = "\n[[rule]]\nid = \"reckless\"\nrank = 99\nnature = \"noise\"\nbecause = \"test\"\nsend = [\"cso-north\"]\n\n[[safeguard]]\nid = \"no-noise\"\nnever = { send = \"any\", when = { nature = \"noise\" } }\n";
-    let faulty: [(&str, &str, &dyn Fn(String) -> String); 4] = [
+    let faulty: [Fault<'_>; 4] = [
         ("policy.toml", "line 1", &|text| format!("surprise = 1\n{text}")),
         ("policy.toml", "the safeguard does not hold", &|text| text + unsafe_rule),
         ("cases.toml", "the case does not come out as it expects", &|text| {
