@@ -183,6 +183,16 @@ fn a_replay_tells_what_is_unknown_what_is_assumed_and_what_moves() {
     assert_eq!(moved["moves"]["kinds"][0]["examples"], serde_json::json!(["1"]));
     assert_eq!(moved["moves"]["kinds"][0]["from"]["route"], "line-988");
     assert_eq!(moved["moves"]["kinds"][0]["to"]["status"], "eligible-out-of-hours");
+    let text = place.replay(&arguments[1..]);
+    assert!(text.contains("1 of 4 calls move (25.0 %)"), "{text}");
+    // As the records are, every call needs an answer by both: proved to move, and none of these does.
+    let (store, first) = (place.path("calls.db"), "schemas/history/san_diego");
+    let (status, out, err) = fourth(&["diff", "--json", first, second.as_str(), "--history", store.as_str()]);
+    assert_eq!(status, 0, "{err}");
+    let diff: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((count(&diff, "/history/calls"), count(&diff, "/history/moved")), (4, 0));
+    let (_, text, _) = fourth(&["diff", first, second.as_str(), "--history", store.as_str()]);
+    assert!(text.contains("0 of 4 calls move"), "{text}");
 }
 
 #[test]

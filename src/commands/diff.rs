@@ -1,6 +1,7 @@
 //! `fourth diff`: what moves from one policy to another, proved over all calls, and what is written differently.
 
 use super::check::{Unreadable, write_faults};
+use super::replay::{MovesTold, moves_between, write_moves};
 use super::{BadInput, Ending, Verdict, table};
 use crate::clock::monotonic_now;
 use crate::configuration::read_policy_folder;
@@ -20,6 +21,9 @@ pub struct Args {
     pub a: PathBuf,
     /// The policy that would take its place.
     pub b: PathBuf,
+    /// Store of past calls, made by `fourth import`: what moves is counted on them too.
+    #[arg(long, value_name = "STORE")]
+    pub history: Option<PathBuf>,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
@@ -34,12 +38,14 @@ struct Report {
     comparison: Comparison,
     changes: Vec<Change>,
     total_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<MovesTold>,
 }
 
 /// Compares two policy folders.
 ///
 /// # Errors
-/// A folder that cannot be read, or a policy that cannot be loaded: each fault has been written with its file and line.
+/// A folder or store that cannot be read, or a policy that cannot be loaded: each fault has been written with its file and line.
 pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     let started = monotonic_now();
     let mut loaded = Vec::new();
@@ -63,12 +69,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
         comparison: a.compare(b),
         changes: changes(files_a, files_b),
         total_ns: u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        history: args.history.as_deref().map(|store| moves_between(store, a, b)).transpose()?,
     };
     if args.json {
         let line = serde_json::to_string(&report).map_err(|error| BadInput::new(error.to_string()))?;
         writeln!(out, "{line}")?;
     } else {
         write_report(&report, out)?;
+        if let Some(moves) = &report.history {
+            writeln!(out)?;
+            write_moves(&report.a, &report.b, moves, out)?;
+        }
     }
     Ok(if report.comparison.lets_nothing_more_through() { Verdict::Good } else { Verdict::NotSo })
 }

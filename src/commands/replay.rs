@@ -7,7 +7,7 @@ use crate::facts::FactError;
 use crate::history::{
     Assumption, Columns, Counts, Hour, Moves, Outcome, Replay, ReplayError, Share, Store, compare, replay,
 };
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyIdentity};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -53,23 +53,23 @@ struct Told<'a> {
     counts: &'a Counts,
     taken: u64,
     against: Option<&'a Counts>,
-    moves: Option<MovesTold<'a>>,
+    moves: Option<MovesTold>,
 }
 
 /// Moves with the agencies' own identifiers of the examples.
 #[derive(Debug, Serialize)]
-pub(super) struct MovesTold<'a> {
+pub(super) struct MovesTold {
     calls: u64,
     moved: u64,
     gained: u64,
     lost: u64,
-    kinds: Vec<MoveTold<'a>>,
+    kinds: Vec<MoveTold>,
 }
 
 #[derive(Debug, Serialize)]
-struct MoveTold<'a> {
-    from: &'a Outcome,
-    to: &'a Outcome,
+struct MoveTold {
+    from: Outcome,
+    to: Outcome,
     calls: u64,
     examples: Vec<String>,
 }
@@ -112,7 +112,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     }
     write_counts(&agencies, &counts, policy.time_zone(), out)?;
     if let (Some(told), Some(second)) = (&told, &second_counts) {
-        write_moves(&counts.policy.id, &second.policy.id, told, out)?;
+        write_moves(&counts.policy, &second.policy, told, out)?;
     }
     Ok(Verdict::Good)
 }
@@ -171,25 +171,17 @@ fn decided(columns: &Columns, policy: &Policy, assumptions: &[Assumption]) -> Re
     })
 }
 
-#[expect(dead_code, reason = "`fourth diff --history` calls it when `diff` has landed")]
-/// Two policies on a store: for `fourth diff A B --history STORE`.
+/// What moves between two policies on a store: for `fourth diff A B --history STORE`.
 ///
 /// # Errors
 /// Where the store cannot be read.
-pub(super) fn moves_between(path: &Path, first: &Policy, second: &Policy, json: bool, out: &mut dyn Write) -> Ending {
+pub(super) fn moves_between(path: &Path, first: &Policy, second: &Policy) -> Result<MovesTold, BadInput> {
     let (store, columns) = open(path)?;
     let moves = compare(&columns, &decided(&columns, first, &[])?, &decided(&columns, second, &[])?);
-    let told = moves_told(&store, path, &moves)?;
-    if json {
-        let line = serde_json::to_string(&told).map_err(|error| BadInput::new(error.to_string()))?;
-        writeln!(out, "{line}")?;
-    } else {
-        write_moves(&first.identity().id, &second.identity().id, &told, out)?;
-    }
-    Ok(Verdict::Good)
+    moves_told(&store, path, &moves)
 }
 
-fn moves_told<'a>(store: &Store, path: &Path, moves: &'a Moves) -> Result<MovesTold<'a>, BadInput> {
+fn moves_told(store: &Store, path: &Path, moves: &Moves) -> Result<MovesTold, BadInput> {
     let mut kinds = Vec::new();
     for (place, kind) in moves.kinds.iter().enumerate() {
         let mut examples = Vec::new();
@@ -197,7 +189,7 @@ fn moves_told<'a>(store: &Store, path: &Path, moves: &'a Moves) -> Result<MovesT
             let found = store.incident(*id).map_err(|error| of_store(path, &error))?;
             examples.extend(found.map(|(_, incident)| incident));
         }
-        kinds.push(MoveTold { from: &kind.from, to: &kind.to, calls: kind.calls, examples });
+        kinds.push(MoveTold { from: kind.from.clone(), to: kind.to.clone(), calls: kind.calls, examples });
     }
     Ok(MovesTold { calls: moves.calls, moved: moves.moved, gained: moves.gained, lost: moves.lost, kinds })
 }
@@ -209,7 +201,7 @@ fn write_counts(
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
     let all = counts.calls;
-    let crate::policy::PolicyIdentity { id, revision, digest } = &counts.policy;
+    let PolicyIdentity { id, revision, digest } = &counts.policy;
     let digest = digest.get(..12).unwrap_or(digest);
     writeln!(out, "policy {id} {revision} {digest} on {all} calls of {}", agencies.join(", "))?;
     if let Some((first, last)) = counts.span {
@@ -352,7 +344,18 @@ fn write_week(counts: &Counts, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out)
 }
 
-fn write_moves(first: &str, second: &str, moves: &MovesTold<'_>, out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn write_moves(
+    first: &PolicyIdentity,
+    second: &PolicyIdentity,
+    moves: &MovesTold,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let alike = (&first.id, &first.revision) == (&second.id, &second.revision);
+    let named = |policy: &PolicyIdentity| match alike {
+        true => format!("{} {:.12}", policy.id, policy.digest),
+        false => format!("{} {}", policy.id, policy.revision),
+    };
+    let (first, second) = (named(first), named(second));
     let MovesTold { calls, moved, gained, lost, kinds } = moves;
     writeln!(out, "from {first} to {second}: {moved} of {calls} calls move ({})", percent(*moved, *calls))?;
     writeln!(out, "  {gained} to a program that stayed, {lost} stay that went to a program\n")?;
@@ -360,14 +363,20 @@ fn write_moves(first: &str, second: &str, moves: &MovesTold<'_>, out: &mut dyn W
         "ordinary" => format!("{} ({})", outcome.status, outcome.row),
         route => format!("{} → {route} ({})", outcome.status, outcome.row),
     };
-    let row = |kind: &MoveTold<'_>| {
-        vec![name(kind.from), name(kind.to), kind.calls.to_string(), bar(kind.calls, *moved), kind.examples.join(", ")]
+    let row = |kind: &MoveTold| {
+        vec![
+            name(&kind.from),
+            name(&kind.to),
+            kind.calls.to_string(),
+            bar(kind.calls, *moved),
+            kind.examples.join(", "),
+        ]
     };
     let rows: Vec<Vec<String>> = kinds.iter().take(MOVES_MAX).map(row).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    writeln!(out, "{}\n", super::table(&[first, second, "calls", "", "for example"], &rows).trim_fmt())?;
+    writeln!(out, "{}\n", super::table(&[first.as_str(), &second, "calls", "", "for example"], &rows).trim_fmt())?;
     if let Some(rest) = kinds.get(MOVES_MAX..).filter(|rest| !rest.is_empty()) {
         let left: u64 = rest.iter().map(|kind| kind.calls).sum();
         writeln!(out, "{} more kinds of move with {left} calls; `--json` has them all\n", rest.len())?;

@@ -3,6 +3,7 @@
 //! A kept call gives the same facts as the record that it is from, but for the narrative, which is not kept, and for
 //! calls within about 100 m of a border of a zone, whose coordinates are rounded.
 
+use crate::facts::can_be_called;
 use crate::record::{
     AgencyId, CallRecord, Caution, Format, Location, NatureFields, Person, Point, RecordIdentity, SourceId, TimePoint,
 };
@@ -83,7 +84,7 @@ pub(super) struct Profile {
     stated: Vec<(String, String)>,
 }
 
-/// A person of a record: that there is a name and a number, not which.
+/// A person of a record: that there is a name and a number that can be called, not which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Someone {
@@ -189,7 +190,7 @@ impl Profile {
             priority_text: kept(nature.priority_text.as_ref(), "priority-text"),
             common_priority: nature.common_priority,
             people: record.persons.iter().map(Someone::of).collect(),
-            callback: record.callbacks.iter().any(|address| !address.trim().is_empty()),
+            callback: record.callbacks.iter().any(|address| can_be_called(address)),
             call_source: kept(record.call_source.as_ref(), "call-source"),
             cautions: record
                 .cautions
@@ -239,7 +240,7 @@ impl Someone {
         Self {
             roles: person.roles.clone(),
             named: has_text(person.name.as_ref()),
-            phone: has_text(person.phone.as_ref()),
+            phone: person.phone.as_deref().is_some_and(can_be_called),
             age: person.age_years,
         }
     }

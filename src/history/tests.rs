@@ -285,7 +285,7 @@ fn records() -> impl Strategy<Value = Vec<CallRecord>> {
             record.persons = vec![Person {
                 roles: vec!["Caller".to_owned(), "Patient".to_owned()],
                 name: Some(if name { "N" } else { " " }.to_owned()),
-                phone: phone.then(|| "2505550134".to_owned()),
+                phone: Some(if phone { "2505550134" } else { "ext. 12" }.to_owned()),
                 age_years: age,
             }];
             let street = street.then(|| "Street".to_owned());

@@ -120,7 +120,11 @@ pub const SHAPES: &[Shape] = &[
             or_null("format", Holds::OneOf(&["eido-json", "cad-export-xml", "delimited"]), "The format recognised"),
             always("repairs", Holds::ListOf("Repair"), "What the decoder mended"),
             always("unknown_fields", Holds::Texts, "Paths of unknown fields, kept in the raw bytes"),
-            always("facts", Holds::Any, "By name of the fact: its `value` and its `source`"),
+            always(
+                "facts",
+                Holds::Any,
+                "By name of the fact: its `value`, its `source`, and `heard`: the narrative's cues, as terms of the lexicon",
+            ),
             always("status", Holds::OneOf(STATUSES), "One status from the closed set"),
             or_null("because", Holds::Text, "The row of an `ineligible`, the reason of a `not-assessed`"),
             always("route", Holds::Text, "`ordinary`, or the program that comes first"),

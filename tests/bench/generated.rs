@@ -36,7 +36,7 @@ mode = "advise"
 holidays = ["2026-07-01", "2026-12-25"]
 "#;
 const PROGRAMS: [&str; 10] =
-    ["north", "south", "east", "west", "youth", "outreach", "nurses", "line-211", "line-988", "liaison"];
+    ["north", "south", "east", "west", "youth", "outreach", "nurses", "line-211", "line-988", "liaisons"];
 const ZONES: [&str; 8] = ["n1", "n2", "s1", "s2", "e1", "e2", "w1", "w2"];
 const NATURES: [&str; 14] = [
     "person-in-crisis", "welfare-check", "person-down", "intoxicated-person", "person-yelling", "needs-referral",

@@ -14,7 +14,9 @@ pub(super) use rows::{
 
 use super::hours::Effective;
 use super::{Mode, PolicyFault, PolicyFiles};
-use crate::facts::{CallTypes, DeclaredFact, FactSources, FileFault, UNKNOWN, Vocabulary, ZONE_OUTSIDE, Zones};
+use crate::facts::{
+    CallTypes, DeclaredFact, FactSources, FileFault, Narratives, Shorthand, UNKNOWN, Vocabulary, ZONE_OUTSIDE, Zones,
+};
 use crate::record::ReleasedField;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -23,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The main file.
 pub(super) const POLICY_FILE: &str = "policy.toml";
 const CALL_TYPES_FILE: &str = "call_types.csv";
+const SHORTHAND_FILE: &str = "shorthand.csv";
 const ZONES_FILE: &str = "zones.geojson";
 /// The policy's own tests.
 pub(super) const CASES_FILE: &str = "cases.toml";
@@ -91,6 +94,7 @@ pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
     let vocabulary = Vocabulary::new(declared, &zones);
     let priorities = priorities(&mut reader, &root);
     let call_types = call_types(files, &vocabulary, &mut faults);
+    let narratives = narratives(files, &vocabulary, &mut faults);
     let releases = releases(&mut reader, &root);
     let deciders = programs::deciders(&mut reader, &root);
     let programs = programs::read(&mut reader, &root, &vocabulary, &zones, &releases, &deciders);
@@ -108,7 +112,7 @@ pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
             mode: header.mode,
             cite: header.cite,
             holidays,
-            sources: FactSources { vocabulary, call_types, zones, priorities },
+            sources: FactSources { vocabulary, call_types, zones, priorities, narratives },
             deciders,
             programs,
             exclusions: rows.exclusions,
@@ -128,7 +132,7 @@ pub(super) fn fault(file: &str, fault: FileFault) -> PolicyFault {
 
 /// A file whose name is nearly right would be ignored silently, so it is refused.
 fn strange_files(files: &PolicyFiles) -> Vec<PolicyFault> {
-    let known = [POLICY_FILE, CALL_TYPES_FILE, ZONES_FILE, CASES_FILE];
+    let known = [POLICY_FILE, CALL_TYPES_FILE, SHORTHAND_FILE, ZONES_FILE, CASES_FILE];
     files
         .files
         .keys()
@@ -341,6 +345,21 @@ fn call_types(files: &PolicyFiles, vocabulary: &Vocabulary, faults: &mut Vec<Pol
     let (table, found) = CallTypes::read(bytes, vocabulary);
     faults.extend(found.into_iter().map(|found| fault(CALL_TYPES_FILE, found)));
     table
+}
+
+/// The reading of narratives, with the agency's shorthand where the folder has it.
+fn narratives(files: &PolicyFiles, vocabulary: &Vocabulary, faults: &mut Vec<PolicyFault>) -> Narratives {
+    let mut found = Vec::new();
+    let shorthand = match files.files.get(SHORTHAND_FILE) {
+        Some(bytes) => Shorthand::read(bytes, vocabulary, &mut found),
+        None => Shorthand::default(),
+    };
+    let narratives = Narratives::with(&shorthand).unwrap_or_else(|message| {
+        found.push(FileFault::new(None, "phrase", message));
+        Narratives::default()
+    });
+    faults.extend(found.into_iter().map(|found| fault(SHORTHAND_FILE, found)));
+    narratives
 }
 
 /// The kebab-case names of the fields that may be released.
