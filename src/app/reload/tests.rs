@@ -114,6 +114,13 @@ async fn what_may_not_be_loaded_leaves_the_last_good_one_and_says_where_it_is_at
     assert!(place.folder.path().exists());
 }
 
+#[test]
+fn a_policy_that_diverts_many_more_calls_is_told_from_one_that_diverts_a_few_more() {
+    let told = [(0, 4), (0, 5), (100, 120), (100, 121), (100, 50), (10, 14), (10, 15)];
+    let loud = told.map(|(before, after)| diverts_many_more(before, after));
+    assert_eq!(loud, [false, true, false, true, false, false, true]);
+}
+
 #[tokio::test]
 async fn a_refusal_is_noted_once_for_each_state_of_the_folder() {
     let place = Place::new().await;
