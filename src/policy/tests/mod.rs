@@ -3,7 +3,10 @@
 mod constructs;
 mod decisions;
 mod faults;
+#[path = "../../../tests/bench/generated.rs"]
+mod generated;
 mod library;
+mod many;
 mod points;
 mod proofs;
 mod slow;
