@@ -3,7 +3,11 @@
 use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
+<<<<<<< HEAD
 use super::roster::Roster;
+=======
+use super::remembering::RecentCall;
+>>>>>>> main
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
@@ -18,7 +22,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, broadcast};
 
@@ -53,6 +57,7 @@ pub(super) struct Inner {
     pub(super) unmapped: Mutex<unmapped::Met>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
     pub(super) contacts: Mutex<ContactHistory>,
+    pub(super) recent: Mutex<VecDeque<RecentCall>>,
     /// True once the desk is closed; held for reading by every piece of work.
     closed: RwLock<bool>,
 }
@@ -148,6 +153,7 @@ impl Desk {
             unmapped: Mutex::default(),
             repeat_key: OnceLock::new(),
             contacts: Mutex::default(),
+            recent: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }

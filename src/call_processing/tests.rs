@@ -348,6 +348,7 @@ async fn a_reload_among_many_calls_gives_each_the_whole_of_one_revision() {
 }
 
 #[tokio::test]
+<<<<<<< HEAD
 async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let desk = desk_on(journal(folder.path()), 1.0).await;
@@ -361,6 +362,29 @@ async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_r
     let answer = desk.receive(record("after", EVENING, "none"), None, "default").await.unwrap();
     let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
     assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
+=======
+async fn a_new_policy_is_weighed_by_the_last_decision_on_each_recent_call_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");
+    let mut files = read_policy_folder(&library).unwrap();
+    files.files.remove("cases.toml");
+    let row = "\n[[exclusion]]\nid = \"nobody\"\nage = \"40\"\nbecause = \"test\"\n";
+    files.files.get_mut("policy.toml").unwrap().extend(row.as_bytes());
+    let stricter = Policy::compile(&files).unwrap();
+    let weighed =
+        |desk: &Desk| [desk.recent_calls_diverted(&desk.policy().unwrap()), desk.recent_calls_diverted(&stricter)];
+    {
+        let desk = desk_on(journal(folder.path()), 1.0).await;
+        for number in 0..6 {
+            eligible(&desk, &format!("recent-{number}")).await;
+        }
+        let armed = desk.receive(record("recent-0", "2026-05-15T20:01:00-07:00", "used"), None, "default").await;
+        assert!(!armed.unwrap().repeat);
+        assert_eq!(weighed(&desk), [(5, 6), (0, 6)], "one call counts once, as it stands");
+    }
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    assert_eq!(weighed(&desk), [(5, 6), (0, 6)]);
+>>>>>>> main
 }
 
 /// [`policy`] with an exclusion for a place that was called for within a week.

@@ -3,8 +3,11 @@
 mod constructs;
 mod decisions;
 mod faults;
+#[path = "../../../tests/bench/generated.rs"]
+mod generated;
 mod library;
 mod mistakes;
+mod many;
 mod points;
 mod proofs;
 mod schema;
