@@ -3,11 +3,8 @@
 use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
-<<<<<<< HEAD
-use super::roster::Roster;
-=======
 use super::remembering::RecentCall;
->>>>>>> main
+use super::roster::Roster;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};

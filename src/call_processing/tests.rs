@@ -348,7 +348,6 @@ async fn a_reload_among_many_calls_gives_each_the_whole_of_one_revision() {
 }
 
 #[tokio::test]
-<<<<<<< HEAD
 async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let desk = desk_on(journal(folder.path()), 1.0).await;
@@ -362,7 +361,9 @@ async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_r
     let answer = desk.receive(record("after", EVENING, "none"), None, "default").await.unwrap();
     let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
     assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
-=======
+}
+
+#[tokio::test]
 async fn a_new_policy_is_weighed_by_the_last_decision_on_each_recent_call_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");
@@ -384,7 +385,6 @@ async fn a_new_policy_is_weighed_by_the_last_decision_on_each_recent_call_also_a
     }
     let desk = desk_on(journal(folder.path()), 1.0).await;
     assert_eq!(weighed(&desk), [(5, 6), (0, 6)]);
->>>>>>> main
 }
 
 /// [`policy`] with an exclusion for a place that was called for within a week.
