@@ -6,7 +6,7 @@ DENY := $(TOOLS)/bin/cargo-deny
 BROWSER := /usr/bin/chromium /usr/bin/chromedriver
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: test install format lint tests documentation dependencies bench fuzz
+.PHONY: test install format lint tests documentation dependencies bench bench-peers fuzz
 
 test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
@@ -44,6 +44,10 @@ dependencies:
 # Prints the figures; judged by eye and kept out of `make test`, since shared machines are noisy.
 bench:
 	cargo bench --locked --bench line
+
+# The same policy and calls in Fourth, Cedar, regorus and CEL: fails where an answer differs or Fourth is not a hundred times faster.
+bench-peers:
+	cargo run --release --locked --manifest-path tests/bench/peers/Cargo.toml --target-dir target/peers
 
 # Sixty seconds on each decoder and on narratives (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:
