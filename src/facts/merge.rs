@@ -3,9 +3,16 @@
 //! Danger is monotone (invariant I5): of the risk facts, and of natures that are emergencies, a record can raise the value
 //! and never lower it. Only a call-taker's answer lowers, and what it set aside is remembered, so that the CAD's next
 //! snapshot, which repeats the same words, does not undo the answer; anything more dangerous than that does.
+//!
+//! A narrative is remembered by its cues, not by its greatest danger: a line that says the same thing anew, after the answer,
+//! is news and raises again, while the old lines, which every snapshot repeats, are none.
 
+use super::narrative::Said;
 use super::natures::nature;
 use super::{Domain, Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
+
+/// Cues remembered of one fact, at most.
+const CUES_MAX: usize = 64;
 
 impl Facts {
     /// States a value as a source may. Where the source may not change what is known, nothing changes.
@@ -28,7 +35,47 @@ impl Facts {
     }
 
     fn put(&mut self, fact: &Fact, value: String, source: Source, overruled: Option<String>) {
-        self.0.insert(fact.name.to_string(), Entry { known: Known { value, source }, overruled });
+        let entry =
+            self.0.entry(fact.name.to_string()).or_insert_with(|| Entry::of(Known { value: String::new(), source }));
+        // What was heard stays heard, whoever speaks next.
+        (entry.known, entry.overruled) = (Known { value, source }, overruled);
+    }
+
+    /// States what a narrative says of a fact. Cues that were heard before change nothing; of the others the most dangerous
+    /// raises the fact as [`Source::Narrative`] may.
+    pub(super) fn hear(&mut self, vocabulary: &Vocabulary, fact: &str, said: Said) -> Result<(), FactError> {
+        let Some((_, definition)) = vocabulary.find(fact) else {
+            return Err(FactError::UnknownFact { fact: fact.to_owned(), nearest: vocabulary.nearest(fact) });
+        };
+        let before = self.0.get(fact);
+        let heard_until = before.and_then(|entry| entry.heard_until);
+        let mut heard = before.map(|entry| entry.heard.clone()).unwrap_or_default();
+        let dated_later = said.until > heard_until;
+        let mut news: Option<String> = None;
+        for cue in said.cues {
+            vocabulary.canonical(fact, &cue.value)?;
+            let full = heard.len() >= CUES_MAX;
+            let known = heard.iter_mut().find(|known| known.term == cue.term && known.value == cue.value);
+            if dated_later || known.as_ref().is_none_or(|known| cue.times > known.times) {
+                let worst = news.as_ref().is_none_or(|news| danger(definition, &cue.value) > danger(definition, news));
+                news = if worst { Some(cue.value.clone()) } else { news };
+            }
+            match known {
+                Some(known) => known.times = known.times.max(cue.times),
+                // What is not remembered is news again: the safe side.
+                None if full => {}
+                None => heard.push(cue),
+            }
+        }
+        let Some(value) = news else { return Ok(()) };
+        // What is known already may be worse than the news; that is no fault of the narrative's.
+        let _ = self.raise(definition, value, Source::Narrative);
+        heard.sort_by(|one, other| (&one.term, &one.value).cmp(&(&other.term, &other.value)));
+        if let Some(entry) = self.0.get_mut(fact) {
+            entry.heard = heard;
+            entry.heard_until = heard_until.max(said.until);
+        }
+        Ok(())
     }
 
     /// An answer sets any value; the most dangerous value it sets aside is remembered.

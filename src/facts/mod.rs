@@ -5,6 +5,7 @@ mod call_types;
 mod csv_rows;
 mod history;
 mod merge;
+mod narrative;
 mod natures;
 mod nearest;
 mod structured;
@@ -14,6 +15,7 @@ mod zones;
 pub use call_types::{CallTypes, Implied, Pin, Unmapped};
 pub use csv_rows::FileFault;
 pub use history::{ContactHistory, ContactTraces, RepeatKey, Repeats, Traced};
+pub use narrative::{Narratives, Shorthand};
 pub use natures::{Nature, natures};
 pub use nearest::nearest_word;
 pub use structured::{Unlearnt, can_be_called};
@@ -21,12 +23,14 @@ pub use vocabulary::{DeclaredFact, Domain, Fact, UNKNOWN, Vocabulary};
 pub use zones::{ZONE_OUTSIDE, Zones};
 
 use crate::record::CallRecord;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Facts by name. A fact that is absent, or present with the value `unknown`, is unknown.
 ///
-/// Serialised as `{fact: {value, source}}`, with `overruled` beside them where an answer lowered what a record states.
+/// Serialised as `{fact: {value, source}}`, with `overruled` beside them where an answer lowered what a record states, and
+/// `heard` where a narrative speaks of the fact.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Facts(BTreeMap<String, Entry>);
@@ -38,6 +42,23 @@ struct Entry {
     known: Known,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     overruled: Option<String>,
+    /// The cues of narratives that were heard so far, whether they raised the value or not: the same words are no news.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    heard: Vec<Cue>,
+    /// The latest dated note that holds such a cue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heard_until: Option<Timestamp>,
+}
+
+/// A cue of the lexicon that a narrative holds: the lexicon's word, never the narrative's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cue {
+    /// The phrase of the lexicon or of the agency's shorthand, in lower case, without accents and articles (`pulled knife on`).
+    pub term: String,
+    /// What it states as it is said there.
+    pub value: String,
+    /// How often one record said it, at most.
+    pub times: u16,
 }
 
 /// A value and where it came from.
@@ -103,8 +124,20 @@ impl Facts {
     /// These facts with one more, as it stands: no merge rule, no check. For cases, history and tests.
     #[must_use]
     pub fn with(mut self, fact: &str, value: &str, source: Source) -> Self {
-        self.0.insert(fact.to_owned(), Entry { known: Known { value: value.to_owned(), source }, overruled: None });
+        self.0.insert(fact.to_owned(), Entry::of(Known { value: value.to_owned(), source }));
         self
+    }
+
+    /// The narratives' cues for a fact, for the call-taker to see why it was raised.
+    #[must_use]
+    pub fn cues(&self, fact: &str) -> &[Cue] {
+        self.0.get(fact).map(|entry| entry.heard.as_slice()).unwrap_or_default()
+    }
+}
+
+impl Entry {
+    fn of(known: Known) -> Self {
+        Self { known, overruled: None, heard: Vec::new(), heard_until: None }
     }
 }
 
@@ -137,7 +170,7 @@ pub enum FactError {
     },
 }
 
-/// What a policy brings to the reading of records: its words, its call types, its zones, its priority words.
+/// What a policy brings to the reading of records: its words, its call types, its zones, its priority words, its shorthand.
 #[derive(Debug)]
 pub struct FactSources {
     /// The closed vocabulary.
@@ -148,6 +181,8 @@ pub struct FactSources {
     pub zones: Zones,
     /// The agency's priority words in lower case, as 0…10 (10 the most urgent).
     pub priorities: BTreeMap<String, u8>,
+    /// The reading of narratives, with the agency's shorthand.
+    pub narratives: Narratives,
 }
 
 impl FactSources {

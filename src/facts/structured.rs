@@ -34,6 +34,7 @@ pub(super) fn gather(sources: &FactSources, record: &CallRecord, before: &Facts)
     for (fact, value) in &record.stated_facts {
         gathering.stated(fact, value);
     }
+    gathering.narrative(record);
     (gathering.facts, gathering.gaps)
 }
 
@@ -224,6 +225,21 @@ impl Gathering<'_> {
         }
     }
 
+    /// Cues of the narrative, which only raise.
+    fn narrative(&mut self, record: &CallRecord) {
+        let (said, too_long) = self.sources.narratives.read(record);
+        for (fact, said) in said {
+            if self.facts.hear(&self.sources.vocabulary, &fact, said).is_err() {
+                self.gap(&fact, "value-out-of-domain");
+            }
+        }
+        if too_long {
+            // What nobody read is not waved through.
+            self.gap("doubt", "narrative-too-long");
+            self.state("doubt", "yes", Source::Structured);
+        }
+    }
+
     fn cautions(&mut self, record: &CallRecord) {
         for caution in &record.cautions {
             let words = caution.kind.to_lowercase();
@@ -339,7 +355,7 @@ pub(super) fn is_from_agency(record: &CallRecord) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CallTypes, Vocabulary, Zones};
+    use super::super::{CallTypes, Narratives, Vocabulary, Zones};
     use super::*;
     use crate::record::{AgencyId, Caution, CodeSystem, Format, Point, RecordIdentity, SourceId};
     use std::collections::BTreeMap;
@@ -354,7 +370,7 @@ mod tests {
         let (call_types, faults) = CallTypes::read(table.as_bytes(), &vocabulary);
         assert_eq!(faults, Vec::new());
         let priorities = BTreeMap::from([("high".to_owned(), 8)]);
-        FactSources { vocabulary, call_types, zones, priorities }
+        FactSources { vocabulary, call_types, zones, priorities, narratives: Narratives::default() }
     }
 
     fn record(call_type: Option<&str>) -> CallRecord {

@@ -120,7 +120,11 @@ pub const SHAPES: &[Shape] = &[
             or_null("format", Holds::OneOf(&["eido-json", "cad-export-xml", "delimited"]), "The format recognised"),
             always("repairs", Holds::ListOf("Repair"), "What the decoder mended"),
             always("unknown_fields", Holds::Texts, "Paths of unknown fields, kept in the raw bytes"),
-            always("facts", Holds::Any, "By name of the fact: its `value` and its `source`"),
+            always(
+                "facts",
+                Holds::Any,
+                "By name of the fact: its `value`, its `source`, and `heard`: the narrative's cues, as terms of the lexicon",
+            ),
             always("status", Holds::OneOf(STATUSES), "One status from the closed set"),
             or_null("because", Holds::Text, "The row of an `ineligible`, the reason of a `not-assessed`"),
             always("route", Holds::Text, "`ordinary`, or the program that comes first"),
@@ -303,6 +307,16 @@ pub const SHAPES: &[Shape] = &[
             ),
             always("outbox", Holds::Any, "`ready`, `undelivered` and `undelivered_max`"),
             always("stopping", Holds::Boolean, "The adapter was asked to stop"),
+        ],
+    },
+    Shape {
+        name: "Roster",
+        about: "Who is away and whether surge mode is on. Not kept over a restart.",
+        open: false,
+        members: &[
+            maybe("surge", Holds::Boolean, "Surge mode is on; false without it"),
+            maybe("unstaffed", Holds::Any, "Programs without a crew, by name"),
+            maybe("deciders_away", Holds::Any, "Deciders that are away, by name"),
         ],
     },
     Shape {

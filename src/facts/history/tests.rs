@@ -156,7 +156,13 @@ fn what_is_remembered_is_bounded_and_what_was_forgotten_is_not_denied() {
 fn what_is_remembered_stands_only_where_nobody_states_otherwise() {
     let vocabulary = Vocabulary::new(Vec::new(), &Zones::default());
     let call_types = CallTypes::default();
-    let sources = FactSources { vocabulary, call_types, zones: Zones::default(), priorities: BTreeMap::new() };
+    let sources = FactSources {
+        vocabulary,
+        call_types,
+        zones: Zones::default(),
+        priorities: BTreeMap::new(),
+        narratives: crate::facts::Narratives::default(),
+    };
     let recalled = |facts: &Facts, place| sources.recalled(facts, Repeats { place: Some(place), person: None });
     let none = recalled(&Facts::default(), "none");
     assert_eq!((none.value("repeat_place"), none.source("repeat_place")), (Some("none"), Some(Source::History)));

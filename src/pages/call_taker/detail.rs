@@ -93,7 +93,11 @@ pub fn facts(visitor: &Visitor, incident: &Incident) -> Markup {
                             @match known {
                                 Some(known) => {
                                     td { (caller_text::line(&words.value(fact, &known.value))) }
-                                    td.muted { (words.code("source", &kebab(&known.source))) }
+                                    td.muted {
+                                        (words.code("source", &kebab(&known.source)))
+                                        // The lexicon's words that were heard, never the narrative's.
+                                        @for cue in incident.facts.cues(fact) { " · " (cue.term) }
+                                    }
                                 }
                                 None => { td { (words.value(fact, "unknown")) } td {} }
                             }

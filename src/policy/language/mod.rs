@@ -1,20 +1,27 @@
 //! The policy as it is written: typed reading of the folder's files, every fault with its file, line and key.
 
 mod cells;
+mod keys;
 mod programs;
 mod reader;
 mod rows;
+mod schema;
+mod shape;
 
 pub(super) use cells::{Cell, Test};
+pub(super) use keys::CASES;
 pub(super) use programs::{Decider, Leg, Program};
 pub(super) use reader::{Item, Reader, Table, did_you_mean};
 pub(super) use rows::{
     BUILT_IN, Bars, FollowUpDue, MONOTONE, Promise, Row, RowKind, Safeguard, SendTarget, Step, StepForm, Waiver,
 };
+pub(super) use schema::{cases as cases_schema, policy as policy_schema};
 
 use super::hours::Effective;
 use super::{Mode, PolicyFault, PolicyFiles};
-use crate::facts::{CallTypes, DeclaredFact, FactSources, FileFault, UNKNOWN, Vocabulary, ZONE_OUTSIDE, Zones};
+use crate::facts::{
+    CallTypes, DeclaredFact, FactSources, FileFault, Narratives, Shorthand, UNKNOWN, Vocabulary, ZONE_OUTSIDE, Zones,
+};
 use crate::record::ReleasedField;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -23,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The main file.
 pub(super) const POLICY_FILE: &str = "policy.toml";
 const CALL_TYPES_FILE: &str = "call_types.csv";
+const SHORTHAND_FILE: &str = "shorthand.csv";
 const ZONES_FILE: &str = "zones.geojson";
 /// The policy's own tests.
 pub(super) const CASES_FILE: &str = "cases.toml";
@@ -54,22 +62,6 @@ pub(super) struct Written {
     pub questions: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const ROOT_KEYS: [&str; 13] = [
-    "policy",
-    "calendar",
-    "priorities",
-    "zone",
-    "fact",
-    "decider",
-    "program",
-    "release",
-    "question",
-    "exclusion",
-    "rule",
-    "safeguard",
-    "waiver",
-];
-
 /// Reads every file of the folder but `cases.toml`.
 pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
     let mut faults = strange_files(files);
@@ -82,15 +74,16 @@ pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
     let mut reader = Reader::new(POLICY_FILE, text);
     let document = reader.parse(text);
     let root = reader.root(&document);
-    reader.only(&root, &ROOT_KEYS);
 
     let header = header(&mut reader, &root);
     let holidays = calendar(&mut reader, &root);
     let zones = zones(files, &mut reader, &root, &mut faults);
     let declared = declared_facts(&mut reader, &root);
     let vocabulary = Vocabulary::new(declared, &zones);
+    reader.shaped(&root, keys::POLICY, &vocabulary);
     let priorities = priorities(&mut reader, &root);
     let call_types = call_types(files, &vocabulary, &mut faults);
+    let narratives = narratives(files, &vocabulary, &mut faults);
     let releases = releases(&mut reader, &root);
     let deciders = programs::deciders(&mut reader, &root);
     let programs = programs::read(&mut reader, &root, &vocabulary, &zones, &releases, &deciders);
@@ -108,7 +101,7 @@ pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
             mode: header.mode,
             cite: header.cite,
             holidays,
-            sources: FactSources { vocabulary, call_types, zones, priorities },
+            sources: FactSources { vocabulary, call_types, zones, priorities, narratives },
             deciders,
             programs,
             exclusions: rows.exclusions,
@@ -128,7 +121,7 @@ pub(super) fn fault(file: &str, fault: FileFault) -> PolicyFault {
 
 /// A file whose name is nearly right would be ignored silently, so it is refused.
 fn strange_files(files: &PolicyFiles) -> Vec<PolicyFault> {
-    let known = [POLICY_FILE, CALL_TYPES_FILE, ZONES_FILE, CASES_FILE];
+    let known = [POLICY_FILE, CALL_TYPES_FILE, SHORTHAND_FILE, ZONES_FILE, CASES_FILE];
     files
         .files
         .keys()
@@ -162,12 +155,7 @@ struct Header {
 }
 
 fn header(reader: &mut Reader, root: &Table<'_>) -> Option<Header> {
-    let Some(item) = reader.get(root, "policy") else {
-        reader.fault(1, "policy", "the table `[policy]` is missing", None);
-        return None;
-    };
-    let table = reader.table(&item)?;
-    reader.only(&table, &["id", "title", "revision", "time_zone", "mode", "cite"]);
+    let table = reader.table(&reader.get(root, "policy")?)?;
     let id = identifier(reader, &table, "id");
     let title = reader.required_text(&table, "title");
     let revision = reader.required_text(&table, "revision");
@@ -187,11 +175,7 @@ fn header(reader: &mut Reader, root: &Table<'_>) -> Option<Header> {
         "shadow" => Some(Mode::Shadow),
         "advise" => Some(Mode::Advise),
         "automatic" => Some(Mode::Automatic),
-        other => {
-            let line = reader.get(&table, "mode").map_or(table.line, |item| item.line);
-            reader.not_among(line, &table.key("mode"), "mode", other, &["shadow", "advise", "automatic"]);
-            None
-        }
+        _ => None,
     });
     Some(Header { id: id?, title: title?, revision: revision?, time_zone: time_zone?, mode: mode?, cite })
 }
@@ -237,7 +221,6 @@ fn calendar(reader: &mut Reader, root: &Table<'_>) -> BTreeSet<Date> {
     let Some(table) = reader.table(&item) else {
         return BTreeSet::new();
     };
-    reader.only(&table, &["holidays"]);
     let mut dates = BTreeSet::new();
     for (text, item) in reader.texts(&table, "holidays") {
         match text.parse::<Date>() {
@@ -259,7 +242,6 @@ fn zones(files: &PolicyFiles, reader: &mut Reader, root: &Table<'_>, faults: &mu
     }
     let mut parts_named = Vec::new();
     for (name, table) in reader.named_tables(root, "zone") {
-        reader.only(&table, &["title", "beats", "zones"]);
         if !check_identifier(reader, table.line, &table.path, name) {
             continue;
         }
@@ -289,7 +271,6 @@ fn zones(files: &PolicyFiles, reader: &mut Reader, root: &Table<'_>, faults: &mu
 fn declared_facts(reader: &mut Reader, root: &Table<'_>) -> Vec<DeclaredFact> {
     let mut declared = Vec::new();
     for (name, table) in reader.named_tables(root, "fact") {
-        reader.only(&table, &["values", "ordered", "risk"]);
         let mut good = check_identifier(reader, table.line, &table.path, name);
         if Vocabulary::is_built_in(name) || rows::is_row_key(name) {
             reader.fault(table.line, table.path.clone(), format!("`{name}` is taken by the language"), None);
@@ -304,7 +285,7 @@ fn declared_facts(reader: &mut Reader, root: &Table<'_>) -> Vec<DeclaredFact> {
                 values.push(value);
             }
         }
-        if values.is_empty() {
+        if values.is_empty() && table.has("values") {
             reader.fault(table.line, table.key("values"), "the fact has no values", None);
             good = false;
         }
@@ -328,7 +309,7 @@ fn priorities(reader: &mut Reader, root: &Table<'_>) -> BTreeMap<String, u8> {
     items
         .into_iter()
         .filter_map(|(word, item)| {
-            let number = reader.integer(&item, 0, 10)?;
+            let number = reader.integer(&item)?;
             Some((word.trim().to_lowercase(), u8::try_from(number).ok()?))
         })
         .collect()
@@ -341,6 +322,21 @@ fn call_types(files: &PolicyFiles, vocabulary: &Vocabulary, faults: &mut Vec<Pol
     let (table, found) = CallTypes::read(bytes, vocabulary);
     faults.extend(found.into_iter().map(|found| fault(CALL_TYPES_FILE, found)));
     table
+}
+
+/// The reading of narratives, with the agency's shorthand where the folder has it.
+fn narratives(files: &PolicyFiles, vocabulary: &Vocabulary, faults: &mut Vec<PolicyFault>) -> Narratives {
+    let mut found = Vec::new();
+    let shorthand = match files.files.get(SHORTHAND_FILE) {
+        Some(bytes) => Shorthand::read(bytes, vocabulary, &mut found),
+        None => Shorthand::default(),
+    };
+    let narratives = Narratives::with(&shorthand).unwrap_or_else(|message| {
+        found.push(FileFault::new(None, "phrase", message));
+        Narratives::default()
+    });
+    faults.extend(found.into_iter().map(|found| fault(SHORTHAND_FILE, found)));
+    narratives
 }
 
 /// The kebab-case names of the fields that may be released.
@@ -358,21 +354,14 @@ const RELEASED: [(&str, ReleasedField); 8] = [
 fn releases(reader: &mut Reader, root: &Table<'_>) -> BTreeMap<String, Vec<ReleasedField>> {
     let mut releases = BTreeMap::from([("minimum".to_owned(), RELEASE_MINIMUM.to_vec())]);
     for (name, table) in reader.named_tables(root, "release") {
-        reader.only(&table, &["fields"]);
         check_identifier(reader, table.line, &table.path, name);
         let mut fields = Vec::new();
         for (word, item) in reader.texts(&table, "fields") {
             match RELEASED.iter().find(|(name, _)| *name == word) {
                 Some((_, field)) if !fields.contains(field) => fields.push(*field),
                 Some(_) => reader.fault(item.line, item.path, format!("`{word}` stands twice"), None),
-                None => {
-                    let names = RELEASED.map(|(name, _)| name);
-                    reader.not_among(item.line, &item.path, "field", &word, &names);
-                }
+                None => {}
             }
-        }
-        if !table.has("fields") {
-            reader.fault(table.line, table.key("fields"), "`fields` is missing", None);
         }
         releases.insert(name.to_owned(), fields);
     }
@@ -393,7 +382,6 @@ fn questions(
         })
         .collect();
     for (name, table) in reader.named_tables(root, "question") {
-        reader.only(&table, &["en", "fr"]);
         if !questions.contains_key(name) {
             let names: Vec<&str> = vocabulary.facts().iter().map(|fact| &*fact.name).collect();
             reader.not_among(table.line, &table.path, "fact", name, &names);
