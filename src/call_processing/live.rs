@@ -4,6 +4,7 @@ use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
+use super::roster::Roster;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
@@ -49,6 +50,7 @@ pub(super) struct Inner {
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
     pub(super) contacts: Mutex<ContactHistory>,
@@ -144,6 +146,7 @@ impl Desk {
             entries: broadcast::Sender::new(SUBSCRIBER_LAG_MAX),
             deadlines: Mutex::default(),
             deadline_moved: Notify::new(),
+            roster: Mutex::default(),
             unmapped: Mutex::default(),
             repeat_key: OnceLock::new(),
             contacts: Mutex::default(),
@@ -486,7 +489,8 @@ impl Desk {
         for program in held_by(incident) {
             load.entry(program).and_modify(|count| *count = count.saturating_sub(1));
         }
-        Availability { load, ..Availability::default() }
+        let Roster { surge, unstaffed, deciders_away } = self.roster();
+        Availability { load, unstaffed, deciders_away, surge }
     }
 
     pub(super) fn note_load(&self, before: &[ProgramId], after: &[ProgramId]) {

@@ -348,6 +348,22 @@ async fn a_reload_among_many_calls_gives_each_the_whole_of_one_revision() {
 }
 
 #[tokio::test]
+async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let program = eligible(&desk, "before").await.decision.steps[0].legs[0].program.clone();
+    let fault =
+        desk.set_roster(Roster { unstaffed: vec![ProgramId::new("cso-nroth")], ..Roster::default() }).unwrap_err();
+    assert_eq!(fault.nearest.as_deref(), Some("cso-north"));
+    assert!(desk.set_roster(Roster { deciders_away: ["nobody".to_owned()].into(), ..Roster::default() }).is_err());
+    assert_eq!(desk.roster(), Roster::default(), "nothing of a roster that is not understood is taken");
+    desk.set_roster(Roster { unstaffed: vec![program.clone()], ..Roster::default() }).unwrap();
+    let answer = desk.receive(record("after", EVENING, "none"), None, "default").await.unwrap();
+    let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
+    assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
+}
+
+#[tokio::test]
 async fn a_new_policy_is_weighed_by_the_last_decision_on_each_recent_call_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");

@@ -6,9 +6,11 @@ mod faults;
 #[path = "../../../tests/bench/generated.rs"]
 mod generated;
 mod library;
+mod mistakes;
 mod many;
 mod points;
 mod proofs;
+mod schema;
 mod slow;
 mod timing;
 
