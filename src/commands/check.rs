@@ -336,7 +336,10 @@ send = ["team"]
         let folder = folder("good", &[("policy.toml", POLICY)]);
         let (ending, text) = ran(folder.path(), false, None);
         assert_eq!(ending, Ok(Verdict::Good));
-        assert!(text.contains("7 of 7 proved for every call") && text.contains("no case covers (1): noise"), "{text}");
+        assert!(
+            text.contains("14 of 14 proved for every call") && text.contains("no case covers (1): noise"),
+            "{text}"
+        );
         assert_eq!(ran(folder.path(), false, Some(50.0)).0, Ok(Verdict::NotSo));
         let (_, json) = ran(folder.path(), true, None);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();

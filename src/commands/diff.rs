@@ -202,7 +202,7 @@ send = ["team"]
         assert_eq!(ending, Ok(Verdict::Good), "{text}");
         assert!(text.contains("B diverts fewer calls than A"), "{text}");
         assert!(
-            text.contains("noise, weapon unknown, Thursday 08:00: team, by noise → ordinary (needs-answer"),
+            text.contains("noise, weapon unknown, Tuesday 08:00: team, by noise → ordinary (needs-answer"),
             "{text}"
         );
         assert!(text.contains("rule `noise`") && text.contains("\"none, unknown\""), "{text}");
@@ -211,7 +211,7 @@ send = ["team"]
         assert_eq!(ending, Ok(Verdict::NotSo));
         assert!(text.contains("B diverts every call that A diverts, and more (proved)"), "{text}");
         assert!(
-            text.contains("weapon mentioned, Thursday 08:00: ordinary (ineligible: no-rule) → team, by noise"),
+            text.contains("weapon mentioned, Tuesday 08:00: ordinary (ineligible: no-rule) → team, by noise"),
             "{text}"
         );
     }

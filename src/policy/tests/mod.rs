@@ -7,9 +7,11 @@ mod faults;
 #[path = "../../../tests/bench/generated.rs"]
 mod generated;
 mod library;
+mod mistakes;
 mod many;
 mod points;
 mod proofs;
+mod schema;
 mod slow;
 mod slow_flips;
 mod timing;
