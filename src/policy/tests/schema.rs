@@ -112,3 +112,41 @@ fn the_schema_refuses_what_the_reader_refuses() {
         assert!(!validator.is_valid(&json(&bad)), "the schema takes {to}");
     }
 }
+
+/// The examples of LANGUAGE.md name every key of the tables, and have their shape.
+#[test]
+fn the_examples_of_the_language_page_are_valid_and_whole() {
+    let page = std::fs::read_to_string(published("LANGUAGE.md")).unwrap();
+    let blocks: Vec<&str> = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let [(_, policy), (_, cases)] = schemas();
+    for (block, schema) in blocks.iter().zip([policy, cases]) {
+        let found: Vec<String> = validator(&schema)
+            .iter_errors(&json(block))
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(found, Vec::<String>::new(), "{block}");
+        let tables: Value = serde_json::from_str(&schema).unwrap();
+        let mut keys = BTreeSet::new();
+        named(&tables, &mut keys);
+        for key in keys {
+            assert!(page.contains(&format!("`{key}`")) || block.contains(&key), "LANGUAGE.md does not show `{key}`");
+        }
+    }
+    assert_eq!(blocks.len(), 2);
+}
+
+/// The names of all properties of a schema, cells aside.
+fn named(schema: &Value, into: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            for (key, value) in object.iter().filter(|(key, _)| !["definitions", "then"].contains(&key.as_str())) {
+                if let (true, Value::Object(properties)) = (key == "properties", value) {
+                    into.extend(properties.keys().cloned());
+                }
+                named(value, into);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| named(value, into)),
+        _ => {}
+    }
+}
