@@ -396,7 +396,6 @@ impl Policy {
 
     /// What [`Policy::decide`] answers, without a word of explanation and without allocation: for counting, and for
     /// whoever only needs to know where the call goes.
-    #[must_use]
     pub fn route_only<'a>(
         &'a self,
         facts: &Facts,
