@@ -53,3 +53,10 @@ bench-peers:
 # Sixty seconds on each decoder and on narratives (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:
 	for target in eido cad_export_xml delimited narrative; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+
+	for target in eido xml delimited; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+
+# A million calls through a policy of 100 rows, in columns beside one by one (asserted equal), and through a store.
+.PHONY: bench-history
+bench-history:
+	cargo bench --locked --bench replay

@@ -232,6 +232,7 @@ async fn note_start(desk: &Desk) {
     let started = AdapterEvent::Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         policy_digest: identity.map(|identity| identity.digest.clone()).unwrap_or_default(),
+        waived: policy.as_ref().map(|policy| policy.waivers()).unwrap_or_default(),
     };
     if let Err(error) = desk.record_of_adapter(started).await {
         tracing::warn!(%error, "the start could not be journaled");

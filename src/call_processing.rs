@@ -6,6 +6,7 @@ mod counting;
 mod policy_in_force;
 mod recovery;
 mod remembering;
+mod roster;
 mod timers;
 mod unmapped;
 mod views;
@@ -14,6 +15,7 @@ mod tests;
 
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
+pub use roster::{Roster, RosterFault};
 pub use unmapped::{UnmappedCallType, UnmappedCallTypes};
 pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 

@@ -262,7 +262,7 @@ pub fn journal_appended(entries: u64, spent: Duration) {
     histogram!(JOURNAL_APPEND_SECONDS).record(spent);
 }
 
-/// Something became of a policy found in the folder (`loaded`, `refused`, `unreadable`).
+/// Something became of a policy found in the folder (`loaded`, `loaded-diverts-more`, `refused`, `unreadable`).
 pub fn policy_load(outcome: &'static str) {
     counter!(POLICY_LOADS, "outcome" => outcome).increment(1);
 }

@@ -124,3 +124,34 @@ fn every_policy_of_the_library_checks() {
         assert_eq!(status, 0, "{folder}: {out}{err}");
     }
 }
+
+/// Show 1 of the third issue: a row that lets calls through of which nobody knows whether there is a weapon.
+#[test]
+fn a_row_that_lets_an_unknown_weapon_through_fails_the_check_with_the_call() {
+    let copied = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir("schemas/policy/library/new-westminster").unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), copied.path().join(entry.file_name())).unwrap();
+    }
+    let folder = copied.path().to_str().unwrap();
+    assert_eq!(fourth(&["check", folder]).0, 0);
+    let policy = copied.path().join("policy.toml");
+    let hole = "\n[[rule]]\nid = \"hole\"\nrank = 99\nnature = \"welfare-check\"\nweapon = \"unknown\"\nbecause = \"it lets them through\"\nsend = [\"crt-outreach\"]\n";
+    let text = std::fs::read_to_string(&policy).unwrap() + hole;
+    std::fs::write(policy, text).unwrap();
+    let (status, out, _) = fourth(&["check", folder]);
+    assert_eq!(status, 1);
+    let through = out.lines().find(|line| line.starts_with("not proved: ")).unwrap();
+    for said in ["`no-weapon-to-outreach`", "welfare check, weapon unknown", "18:00 → crt-outreach, by rule hole"] {
+        assert!(through.contains(said), "{said} is missing in {through}");
+    }
+    let (status, out, _) = fourth(&["check", "--json", folder]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let proofs = report["proofs"].as_array().unwrap();
+    let broken: Vec<&Value> = proofs.iter().filter(|proof| !proof["call"].is_null()).collect();
+    assert_eq!((status, broken.len()), (1, 1));
+    assert_eq!(broken[0]["call"]["route"], "crt-outreach");
+    assert_eq!(broken[0]["call"]["confirmed"], true, "the table, asked about this call, sends it there");
+    assert!(broken[0]["call"]["facts"].get("weapon").is_none(), "unknown is not a value that is stated");
+    let (status, out, _) = fourth(&["diff", "schemas/policy/library/new-westminster", folder]);
+    assert_eq!(status, 2, "a policy whose safeguards fail is not compared: {out}");
+}

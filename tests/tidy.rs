@@ -73,6 +73,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("maud", &["pages"]),
     ("quick_xml", &["wire"]),
     ("encoding_rs", &["wire"]),
+    ("aho_corasick", &["facts"]),
     ("csv", &["wire", "facts"]),
     ("rusqlite", &["journal", "history"]),
     ("metrics", &["telemetry"]),

@@ -59,6 +59,8 @@ pub enum Action {
     SeeFigures,
     /// See the policy in force.
     SeePolicy,
+    /// Say who is away and switch surge mode.
+    SetRoster,
     /// See metrics, undelivered effects and other signs of health.
     SeeOperations,
     /// Make and restore back-ups of the journal.
@@ -77,7 +79,8 @@ const CALL_TAKER_MAY: &[Action] = &[
 ];
 const TEAM_MAY: &[Action] = &[Action::ActAsTeam];
 const EVALUATOR_MAY: &[Action] = &[Action::SeeFigures, Action::SeePolicy];
-const OPERATOR_MAY: &[Action] = &[Action::ReadState, Action::SeePolicy, Action::SeeOperations, Action::BackUpJournal];
+const OPERATOR_MAY: &[Action] =
+    &[Action::ReadState, Action::SeePolicy, Action::SeeOperations, Action::SetRoster, Action::BackUpJournal];
 
 impl Role {
     fn may(&self) -> &'static [Action] {
@@ -113,7 +116,7 @@ impl Identity {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 12] = [
+    const ACTIONS: [Action; 13] = [
         Action::SendRecord,
         Action::PassThrough,
         Action::ReadState,
@@ -126,6 +129,7 @@ mod tests {
         Action::SeePolicy,
         Action::SeeOperations,
         Action::BackUpJournal,
+        Action::SetRoster,
     ];
 
     fn with(roles: &[Role]) -> Identity {
@@ -137,12 +141,12 @@ mod tests {
     fn the_whole_matrix_of_roles_and_actions() {
         let psr = || Role::Team(ProgramId::new("psr"));
         for (role, allowed) in [
-            (Role::Cad, "xxx........."),
-            (Role::CallTaker, "..xxxxx..x.."),
-            (psr(), ".......x...."),
-            (Role::EveryTeam, ".......x...."),
-            (Role::Evaluator, "........xx.."),
-            (Role::Operator, "..x......xxx"),
+            (Role::Cad, "xxx.........."),
+            (Role::CallTaker, "..xxxxx..x..."),
+            (psr(), ".......x....."),
+            (Role::EveryTeam, ".......x....."),
+            (Role::Evaluator, "........xx..."),
+            (Role::Operator, "..x......xxxx"),
         ] {
             let identity = with(std::slice::from_ref(&role));
             for (action, mark) in ACTIONS.iter().zip(allowed.chars()) {

@@ -13,6 +13,11 @@ use tokio::sync::Notify;
 
 /// Faults kept and logged of one refused policy; `fourth check` lists them all.
 pub const FAULTS_SHOWN: usize = 10;
+/// A new policy that would have diverted more than this many more of the recent calls, per cent of what the one in force
+/// diverts, is logged loudly and counted by itself.
+const MORE_PERCENT_MAX: usize = 20;
+/// Fewer calls than this are no reason to be loud.
+const MORE_CALLS_MIN: usize = 5;
 /// How often a folder that keeps changing is read before it is left for the next look.
 const READINGS_MAX: u32 = 20;
 
@@ -171,16 +176,38 @@ impl Watch {
             Reading::Unreadable(BadInput::new("the policy's folder: reading it failed inside the adapter"))
         });
         let Some(policy) = reading.policy(&self.desk) else { return };
+        let more = self.weigh(&policy);
         let identity = policy.identity().clone();
         match self.desk.put_policy(policy).await {
             Ok(()) => {
-                telemetry::policy_load("loaded");
+                telemetry::policy_load(if more { "loaded-diverts-more" } else { "loaded" });
                 let (policy, revision, digest) = (identity.id, identity.revision, identity.digest);
                 tracing::info!(policy, revision, digest, before = in_force, "the policy is in force");
             }
             Err(error) => tracing::error!(%error, "the policy could not be journaled and is not loaded yet"),
         }
     }
+}
+
+impl Watch {
+    /// Says what a new policy would have done with the recent calls; true where it would divert many more of them
+    /// (fault 45: somebody should look before the next shift does).
+    fn weigh(&self, policy: &Policy) -> bool {
+        let before = self.desk.policy().map_or(0, |policy| self.desk.recent_calls_diverted(&policy).0);
+        let (after, calls) = self.desk.recent_calls_diverted(policy);
+        let more = diverts_many_more(before, after);
+        if more {
+            tracing::error!(calls, before, after, "the new policy would have diverted many more of the recent calls");
+        } else {
+            tracing::info!(calls, before, after, "recent calls diverted by the policy before and by the new one");
+        }
+        more
+    }
+}
+
+fn diverts_many_more(before: usize, after: usize) -> bool {
+    let more = after.saturating_sub(before);
+    more >= MORE_CALLS_MIN && more.saturating_mul(100) > before.saturating_mul(MORE_PERCENT_MAX)
 }
 
 /// Reads until two readings, `settle` apart, are the same, so that a folder that is being written is not read half;

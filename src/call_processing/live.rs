@@ -3,6 +3,8 @@
 use super::counting::count;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
+use super::remembering::RecentCall;
+use super::roster::Roster;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
@@ -17,7 +19,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, broadcast};
 
@@ -48,9 +50,11 @@ pub(super) struct Inner {
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
     pub(super) contacts: Mutex<ContactHistory>,
+    pub(super) recent: Mutex<VecDeque<RecentCall>>,
     /// True once the desk is closed; held for reading by every piece of work.
     closed: RwLock<bool>,
 }
@@ -142,9 +146,11 @@ impl Desk {
             entries: broadcast::Sender::new(SUBSCRIBER_LAG_MAX),
             deadlines: Mutex::default(),
             deadline_moved: Notify::new(),
+            roster: Mutex::default(),
             unmapped: Mutex::default(),
             repeat_key: OnceLock::new(),
             contacts: Mutex::default(),
+            recent: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -483,7 +489,8 @@ impl Desk {
         for program in held_by(incident) {
             load.entry(program).and_modify(|count| *count = count.saturating_sub(1));
         }
-        Availability { load, ..Availability::default() }
+        let Roster { surge, unstaffed, deciders_away } = self.roster();
+        Availability { load, unstaffed, deciders_away, surge }
     }
 
     pub(super) fn note_load(&self, before: &[ProgramId], after: &[ProgramId]) {

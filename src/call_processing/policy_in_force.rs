@@ -47,6 +47,7 @@ impl Desk {
             revision: identity.revision,
             digest: identity.digest,
             replaces,
+            waived: policy.waivers(),
         };
         self.record_of_adapter(loaded).await?;
         self.inner().policy.store(Some(policy));

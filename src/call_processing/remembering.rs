@@ -1,10 +1,22 @@
-//! Repeat contact at the desk: traces of records are journaled with them, remembered, and looked up for the next record.
+//! What the desk remembers beside the open incidents: places and numbers met before, and the calls decided last.
 
 use super::live::{Desk, Situation, lock};
 use crate::facts::{Facts, RepeatKey, Traced};
 use crate::incident::Event;
+use crate::policy::{Availability, Gap, Policy};
 use crate::record::{CallRecord, IncidentId};
 use jiff::Timestamp;
+
+/// Calls by which a new policy is weighed against the one in force, at most.
+const RECENT_MAX: usize = 1_000;
+
+/// The last decision on one call: what it was made on.
+pub(super) struct RecentCall {
+    incident: IncidentId,
+    facts: Facts,
+    gaps: Vec<Gap>,
+    at: Timestamp,
+}
 
 impl Desk {
     /// Lets repeat contact be recognised under this key. Without it the facts stay unknown; what an earlier run with the
@@ -35,12 +47,33 @@ impl Desk {
         }
     }
 
-    /// Remembers what a durable event tells of places and numbers, now or while the journal is read again.
+    /// How many of the recent calls a policy would send to a program, with every program free, and how many calls that is of.
+    #[must_use]
+    pub fn recent_calls_diverted(&self, policy: &Policy) -> (usize, usize) {
+        let free = Availability::default();
+        let recent = lock(&self.inner().recent);
+        let sent = |call: &&RecentCall| policy.route_only(&call.facts, &call.gaps, call.at, &free).program.is_some();
+        (recent.iter().filter(sent).count(), recent.len())
+    }
+
+    /// Remembers what a durable event tells of places, numbers and decisions, now or while the journal is read again.
     pub(super) fn remember(&self, incident: &IncidentId, event: &Event, at: Timestamp) {
-        if let Event::RecordReceived(received) = event
-            && let Some(traces) = &received.contact
-        {
-            lock(&self.inner().contacts).note(traces, &received.identity.agency, incident, at);
+        match event {
+            Event::RecordReceived(received) => {
+                if let Some(traces) = &received.contact {
+                    lock(&self.inner().contacts).note(traces, &received.identity.agency, incident, at);
+                }
+            }
+            Event::Assessed { decision, facts, .. } => {
+                let mut recent = lock(&self.inner().recent);
+                recent.retain(|call| call.incident != *incident);
+                if recent.len() >= RECENT_MAX {
+                    recent.pop_front();
+                }
+                let (incident, facts, gaps) = (incident.clone(), facts.clone(), decision.gaps.clone());
+                recent.push_back(RecentCall { incident, facts, gaps, at });
+            }
+            _ => {}
         }
     }
 }

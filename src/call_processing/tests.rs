@@ -347,6 +347,46 @@ async fn a_reload_among_many_calls_gives_each_the_whole_of_one_revision() {
     assert!(noted.windows(2).all(|pair| pair[0].1 == pair[1].0), "each load names the one it replaces");
 }
 
+#[tokio::test]
+async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let program = eligible(&desk, "before").await.decision.steps[0].legs[0].program.clone();
+    let fault =
+        desk.set_roster(Roster { unstaffed: vec![ProgramId::new("cso-nroth")], ..Roster::default() }).unwrap_err();
+    assert_eq!(fault.nearest.as_deref(), Some("cso-north"));
+    assert!(desk.set_roster(Roster { deciders_away: ["nobody".to_owned()].into(), ..Roster::default() }).is_err());
+    assert_eq!(desk.roster(), Roster::default(), "nothing of a roster that is not understood is taken");
+    desk.set_roster(Roster { unstaffed: vec![program.clone()], ..Roster::default() }).unwrap();
+    let answer = desk.receive(record("after", EVENING, "none"), None, "default").await.unwrap();
+    let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
+    assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
+}
+
+#[tokio::test]
+async fn a_new_policy_is_weighed_by_the_last_decision_on_each_recent_call_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");
+    let mut files = read_policy_folder(&library).unwrap();
+    files.files.remove("cases.toml");
+    let row = "\n[[exclusion]]\nid = \"nobody\"\nage = \"40\"\nbecause = \"test\"\n";
+    files.files.get_mut("policy.toml").unwrap().extend(row.as_bytes());
+    let stricter = Policy::compile(&files).unwrap();
+    let weighed =
+        |desk: &Desk| [desk.recent_calls_diverted(&desk.policy().unwrap()), desk.recent_calls_diverted(&stricter)];
+    {
+        let desk = desk_on(journal(folder.path()), 1.0).await;
+        for number in 0..6 {
+            eligible(&desk, &format!("recent-{number}")).await;
+        }
+        let armed = desk.receive(record("recent-0", "2026-05-15T20:01:00-07:00", "used"), None, "default").await;
+        assert!(!armed.unwrap().repeat);
+        assert_eq!(weighed(&desk), [(5, 6), (0, 6)], "one call counts once, as it stands");
+    }
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    assert_eq!(weighed(&desk), [(5, 6), (0, 6)]);
+}
+
 /// [`policy`] with an exclusion for a place that was called for within a week.
 fn policy_for_repeats() -> Arc<Policy> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");

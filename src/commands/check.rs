@@ -11,6 +11,9 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+/// Names in a list that is read by people, at most.
+const NAMES_SHOWN: usize = 15;
+
 /// Arguments of `fourth check`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -237,7 +240,12 @@ fn write_failures(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
 
 fn write_findings(report: &Report, out: &mut dyn Write) -> std::io::Result<()> {
     let listed = |what: &str, names: &[String], out: &mut dyn Write| {
-        if names.is_empty() { Ok(()) } else { writeln!(out, "{what} ({}): {}", names.len(), names.join(", ")) }
+        let shown = names.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = match names.len().checked_sub(NAMES_SHOWN) {
+            None | Some(0) => String::new(),
+            Some(more) => format!(", and {more} more (`--json` names all)"),
+        };
+        if names.is_empty() { Ok(()) } else { writeln!(out, "{what} ({}): {shown}{more}", names.len()) }
     };
     listed("no case covers", &report.cases.uncovered, out)?;
     listed("cells of which no two cases show both sides", &report.cases.uncovered_cells, out)?;
@@ -328,7 +336,10 @@ send = ["team"]
         let folder = folder("good", &[("policy.toml", POLICY)]);
         let (ending, text) = ran(folder.path(), false, None);
         assert_eq!(ending, Ok(Verdict::Good));
-        assert!(text.contains("7 of 7 proved for every call") && text.contains("no case covers (1): noise"), "{text}");
+        assert!(
+            text.contains("14 of 14 proved for every call") && text.contains("no case covers (1): noise"),
+            "{text}"
+        );
         assert_eq!(ran(folder.path(), false, Some(50.0)).0, Ok(Verdict::NotSo));
         let (_, json) = ran(folder.path(), true, None);
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();

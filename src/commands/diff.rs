@@ -151,3 +151,105 @@ fn example(moved: &Move) -> String {
         None => "not proved within the bound of work".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"[policy]
+id = "small"
+title = "Small"
+revision = "1"
+time_zone = "America/Vancouver"
+mode = "advise"
+[program.team]
+kind = "community"
+hours = [{ days = "Mon..Sun", from = "08:00", to = "20:00" }]
+capacity = 2
+legs = [{ channel = "webhook", accept_deadline_s = 60 }]
+[program.line]
+kind = "phone"
+hours = [{ days = "Mon..Sun", from = "00:00", to = "24:00" }]
+legs = [{ channel = "webhook", accept_deadline_s = 60 }]
+[[rule]]
+id = "noise"
+nature = "noise"
+weapon = "none, unknown"
+because = "noise"
+send = ["team"]
+"#;
+
+    fn ran(b: &str, json: bool) -> (Ending, String) {
+        let folder = |policy: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("policy.toml"), policy).unwrap();
+            folder
+        };
+        let (one, other) = (folder(POLICY), folder(b));
+        let args = Args { a: one.path().to_owned(), b: other.path().to_owned(), json, history: None };
+        let mut out = Vec::new();
+        let ending = run(&args, &mut out);
+        (ending, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn the_same_fewer_and_more_calls_are_told_apart_by_exit_status_and_example() {
+        let (ending, text) = ran(POLICY, false);
+        assert_eq!(ending, Ok(Verdict::Good));
+        assert!(text.contains("and no other (proved)") && text.contains("nothing is written differently"), "{text}");
+
+        let (ending, text) = ran(&POLICY.replace("\"none, unknown\"", "\"none\""), false);
+        assert_eq!(ending, Ok(Verdict::Good), "{text}");
+        assert!(text.contains("B diverts fewer calls than A"), "{text}");
+        assert!(
+            text.contains("noise, weapon unknown, Tuesday 08:00: team, by noise → ordinary (needs-answer"),
+            "{text}"
+        );
+        assert!(text.contains("rule `noise`") && text.contains("\"none, unknown\""), "{text}");
+
+        let (ending, text) = ran(&POLICY.replace("\"none, unknown\"", "\"not(used)\""), false);
+        assert_eq!(ending, Ok(Verdict::NotSo));
+        assert!(text.contains("B diverts every call that A diverts, and more (proved)"), "{text}");
+        assert!(
+            text.contains("weapon mentioned, Tuesday 08:00: ordinary (ineligible: no-rule) → team, by noise"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn hours_are_compared_capacity_is_listed_and_another_program_is_a_move() {
+        let (ending, text) = ran(&POLICY.replace("to = \"20:00\"", "to = \"22:00\""), false);
+        assert_eq!(ending, Ok(Verdict::NotSo));
+        assert!(text.contains("20:00: ordinary (eligible-out-of-hours: noise) → team, by noise"), "{text}");
+
+        let (ending, text) = ran(&POLICY.replace("capacity = 2", "capacity = 3"), false);
+        assert_eq!(ending, Ok(Verdict::Good));
+        assert!(text.contains("and no other (proved)") && text.contains("capacity"), "{text}");
+
+        let (ending, json) = ran(&POLICY.replace("send = [\"team\"]", "send = [\"team\", \"line\"]"), true);
+        assert_eq!(ending, Ok(Verdict::NotSo), "out of the team's hours the line takes it now");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["relation"], "superset");
+        assert_eq!(value["moves"][0]["call"]["after"]["route"], "line");
+        assert_eq!(value["moves"][0]["call"]["confirmed"], true);
+
+        let (ending, text) = ran(&POLICY.replace("send = [\"team\"]", "send = [\"line\", \"team\"]"), false);
+        assert_eq!(ending, Ok(Verdict::NotSo));
+        assert!(text.contains("team, by noise → line, by noise"), "{text}");
+    }
+
+    #[test]
+    fn what_is_only_asked_shows_as_a_change_of_status() {
+        let more =
+            "[[rule]]\nid = \"camp\"\nnature = \"encampment\"\nage = \"> 17\"\nbecause = \"camp\"\nsend = [\"line\"]\n";
+        let (_, text) = ran(&format!("{POLICY}{more}"), false);
+        assert!(text.contains("ordinary (ineligible: no-rule) → ordinary (needs-answer"), "{text}");
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_loaded_is_bad_input() {
+        let (ending, text) = ran(&POLICY.replace("send = [\"team\"]", "send = [\"taem\"]"), false);
+        assert!(ending.unwrap_err().message.contains("cannot be loaded"));
+        assert!(text.contains("did you mean `team`?"), "{text}");
+    }
+}

@@ -138,7 +138,10 @@ impl CallTypes {
         self.longest_prefix = self.longest_prefix.max(if is_prefix { key.len() } else { 0 });
         let rows = if is_prefix { &mut self.prefixes } else { &mut self.exact }.entry(key).or_default();
         if rows.iter().any(|before| before.pin == row.pin) {
-            faults.push(FileFault::new(line, "code", format!("`{code}` stands twice for the same vendor and version")));
+            let fault = format!("`{code}` stands twice for the same vendor and version");
+            faults.push(
+                FileFault::new(line, "code", fault).help("leave one of the rows out, or tell them apart by version"),
+            );
         }
         rows.push(row);
         // The row that names most is looked at first.
@@ -258,7 +261,10 @@ fn implied(
     if !priority.is_empty() {
         match priority.parse::<u8>() {
             Ok(number) if number <= 10 => implied.priority = Some(number),
-            _ => faults.push(FileFault::new(line, "priority", format!("`{priority}` is not a number 0…10"))),
+            _ => {
+                let fault = FileFault::new(line, "priority", format!("`{priority}` is not a number 0…10"));
+                faults.push(fault.help("10 is the most urgent; empty where the code does not tell"));
+            }
         }
     }
     for (fact, value) in pairs(implies) {
@@ -367,7 +373,7 @@ mod tests {
                 (Some(1), "prioriti", Some("did you mean `priority`?")),
                 (Some(2), "nature", Some("did you mean `person-in-crisis`?")),
                 (Some(3), "implies", Some("did you mean `present`?")),
-                (Some(4), "code", None),
+                (Some(4), "code", Some("leave one of the rows out, or tell them apart by version")),
                 (Some(5), "code", None),
                 (Some(6), "version", Some("name the `vendor` whose version it is, or leave both out")),
             ]

@@ -65,8 +65,12 @@ pub(super) fn read_rows<const N: usize>(
         columns.iter().map(|column| header.iter().position(|name| name == *column)).collect();
     for (column, place) in columns.iter().zip(&places).take(required) {
         if place.is_none() {
-            faults.push(FileFault::new(Some(1), *column, format!("the column `{column}` is missing")));
+            let fault = FileFault::new(Some(1), *column, format!("the column `{column}` is missing"));
+            faults.push(fault.help(format!("columns: {}", columns.join(", "))));
         }
+    }
+    if places.iter().take(required).any(Option::is_none) {
+        return Vec::new();
     }
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -89,7 +93,9 @@ fn fault_of(error: &csv::Error) -> FileFault {
     let line = error.position().map(|position| u32::try_from(position.line()).unwrap_or(u32::MAX));
     let what = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("the row has {len} cells where the header has {expected_len}")
+            let fault = format!("the row has {len} cells where the header has {expected_len}");
+            return FileFault::new(line, "row", fault)
+                .help("an empty cell still has its comma; a cell with a comma stands in quotes");
         }
         csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8 text".to_owned(),
         _ => "the row cannot be read".to_owned(),

@@ -11,6 +11,9 @@ use super::narrative::Said;
 use super::natures::nature;
 use super::{Domain, Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
 
+/// Cues remembered of one fact, at most.
+const CUES_MAX: usize = 64;
+
 impl Facts {
     /// States a value as a source may. Where the source may not change what is known, nothing changes.
     ///
@@ -51,6 +54,7 @@ impl Facts {
         let mut news: Option<String> = None;
         for cue in said.cues {
             vocabulary.canonical(fact, &cue.value)?;
+            let full = heard.len() >= CUES_MAX;
             let known = heard.iter_mut().find(|known| known.term == cue.term && known.value == cue.value);
             if dated_later || known.as_ref().is_none_or(|known| cue.times > known.times) {
                 let worst = news.as_ref().is_none_or(|news| danger(definition, &cue.value) > danger(definition, news));
@@ -58,6 +62,8 @@ impl Facts {
             }
             match known {
                 Some(known) => known.times = known.times.max(cue.times),
+                // What is not remembered is news again: the safe side.
+                None if full => {}
                 None => heard.push(cue),
             }
         }

@@ -93,7 +93,10 @@ impl Zones {
                     geojson::Error::MalformedGeoJson(error) => u32::try_from(error.line()).ok(),
                     _ => None,
                 };
-                return faults.push(FileFault::new(line, "file", "the file is not GeoJSON"));
+                return faults.push(
+                    FileFault::new(line, "file", "the file is not GeoJSON")
+                        .help("the text breaks off here; a map editor saves a FeatureCollection"),
+                );
             }
         };
         self.read_features(collection, faults);
@@ -114,7 +117,7 @@ impl Zones {
                 GeometryValue::MultiPolygon { coordinates } => coordinates,
                 other => {
                     let message = format!("a zone is a Polygon or MultiPolygon, not a {}", other.type_name());
-                    faults.push(FileFault::new(None, format!("{place}.geometry"), message));
+                    faults.push(geometry_fault(&place, message));
                     continue;
                 }
             };
@@ -123,7 +126,7 @@ impl Zones {
                     corners += count;
                     self.shapes.push(shape);
                 }
-                Err(message) => faults.push(FileFault::new(None, format!("{place}.geometry"), message)),
+                Err(message) => faults.push(geometry_fault(&place, message)),
             }
         }
         if corners > CORNERS_MAX {
@@ -147,7 +150,8 @@ impl Zones {
             });
         }
         let Some(zone) = properties.get("zone").and_then(|zone| zone.as_str()) else {
-            faults.push(FileFault::new(None, key("zone"), "the feature does not name its zone"));
+            let fault = FileFault::new(None, key("zone"), "the feature does not name its zone");
+            faults.push(fault.help("`\"properties\": {\"zone\": \"north-shore\"}`"));
             return None;
         };
         if !is_identifier(zone) || zone == ZONE_OUTSIDE || zone == super::UNKNOWN {
@@ -345,6 +349,11 @@ pub(super) fn is_identifier(text: &str) -> bool {
         && text
             .chars()
             .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, '-' | '_' | '.'))
+}
+
+fn geometry_fault(place: &str, message: impl Into<String>) -> FileFault {
+    FileFault::new(None, format!("{place}.geometry"), message)
+        .help("`[[[-120.4, 50.7], …, [-120.4, 50.7]]]`: longitude first, closed")
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ use authentication::{Gate, gate};
 use axum::Router;
 use axum::http::header;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, get, post, put};
 use openapi::Handler;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -171,6 +171,8 @@ fn handler(handler: Handler) -> MethodRouter<State> {
         Handler::Ready => get(operations::ready),
         Handler::Metrics => get(operations::metrics),
         Handler::Unmapped => get(operations::unmapped),
+        Handler::ShowRoster => get(operations::roster),
+        Handler::SetRoster => put(operations::set_roster),
         Handler::Description => get(|| async { ([(header::CONTENT_TYPE, "application/yaml")], DESCRIPTION) }),
     }
 }

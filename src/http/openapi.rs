@@ -28,6 +28,8 @@ pub enum Handler {
     Ready,
     Metrics,
     Unmapped,
+    ShowRoster,
+    SetRoster,
     Description,
 }
 
@@ -216,6 +218,22 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         action: Some(Action::SeeOperations),
         ..open(Handler::Metrics, "/metrics", "Metrics for Prometheus", Gives::Text("text/plain"))
+    },
+    Operation {
+        action: Some(Action::SeeOperations),
+        ..open(Handler::ShowRoster, "/v1/roster", "Who is away and whether surge mode is on", Gives::Shape("Roster"))
+    },
+    Operation {
+        methods: &["put"],
+        action: Some(Action::SetRoster),
+        takes: Takes::Shape("Roster"),
+        problems: &[400, 408, 413, 415, 422],
+        ..open(
+            Handler::SetRoster,
+            "/v1/roster",
+            "Who is away and whether surge mode is on, whole",
+            Gives::Shape("Roster"),
+        )
     },
     Operation {
         action: Some(Action::SeeOperations),

@@ -1,12 +1,15 @@
 //! Health, readiness, metrics, and what the policy does not know.
 
 use super::State;
+use super::bodies::read_command;
 use super::layers::json;
-use crate::call_processing::RefusedPolicy;
+use super::problem::{self, Problem};
+use crate::call_processing::{RefusedPolicy, Roster};
 use crate::policy::PolicyIdentity;
 use crate::telemetry;
+use axum::body::Body;
 use axum::extract;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json as object;
@@ -46,6 +49,24 @@ pub(super) async fn metrics(state: Shared) -> Response {
 /// `GET /v1/call-types/unmapped`: what to add to `call_types.csv`.
 pub(super) async fn unmapped(state: Shared) -> Response {
     json(StatusCode::OK, &state.desk.unmapped_call_types())
+}
+
+/// `GET /v1/roster`.
+pub(super) async fn roster(state: Shared) -> Response {
+    json(StatusCode::OK, &state.desk.roster())
+}
+
+/// `PUT /v1/roster`: the whole roster in place of the one before.
+pub(super) async fn set_roster(state: Shared, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let given: Roster = read_command(&headers, body).await?;
+    if let Err(fault) = state.desk.set_roster(given) {
+        let problem = Problem::new(problem::INVALID_BODY, fault.to_string());
+        return Err(match &fault.nearest {
+            Some(near) => problem.next(format!("did you mean `{near}`?")),
+            None => problem,
+        });
+    }
+    Ok(roster(state).await)
 }
 
 /// What readiness is judged by.

@@ -310,6 +310,16 @@ pub const SHAPES: &[Shape] = &[
         ],
     },
     Shape {
+        name: "Roster",
+        about: "Who is away and whether surge mode is on. Not kept over a restart.",
+        open: false,
+        members: &[
+            maybe("surge", Holds::Boolean, "Surge mode is on; false without it"),
+            maybe("unstaffed", Holds::Any, "Programs without a crew, by name"),
+            maybe("deciders_away", Holds::Any, "Deciders that are away, by name"),
+        ],
+    },
+    Shape {
         name: "UnmappedCallTypes",
         about: "Call types that the policy's table said nothing of.",
         open: false,

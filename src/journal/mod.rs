@@ -12,6 +12,7 @@ pub use embedded::{EmbeddedJournal, Settings, Verification};
 pub use unavailable::UnavailableJournal;
 
 use crate::incident::Event;
+use crate::policy::WaiverSummary;
 use crate::record::IncidentId;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -99,6 +100,9 @@ pub enum AdapterEvent {
         version: String,
         /// Policy in force.
         policy_digest: String,
+        /// Built-in safeguards that the policy lifts, with who signed and why: every report shows them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waived: Vec<WaiverSummary>,
     },
     /// The adapter stopped in order.
     Stopped,
@@ -124,6 +128,9 @@ pub enum AdapterEvent {
         /// Digest of the policy that was in force until then, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaces: Option<String>,
+        /// Built-in safeguards that it lifts.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waived: Vec<WaiverSummary>,
     },
 }
 

@@ -4,8 +4,9 @@ use super::course::{Course, Standing};
 use super::intervals::{Distribution, Interval, Summary};
 use crate::incident::{Actor, BackupService, DeclineCause, Disposition, Event};
 use crate::journal::{AdapterEvent, Entry, Stored, Subject};
+use crate::policy::WaiverSummary;
 use crate::record::{IncidentId, LegId, ProgramId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All figures of a journal. Entries are absorbed in their order, all at once or live; both give the same figures.
 ///
@@ -28,6 +29,8 @@ pub struct Figures {
     pub(super) clears: BTreeMap<Disposition, u64>,
     pub(super) closings: BTreeMap<String, u64>,
     pub(super) programs: BTreeMap<ProgramId, ProgramFigures>,
+    /// Built-in safeguards that a policy in force has lifted at any time.
+    pub(super) waived: BTreeSet<WaiverSummary>,
 }
 
 /// Plain counts.
@@ -173,7 +176,10 @@ impl Figures {
                 self.totals.refused += 1;
                 count(&mut self.refused, problem.clone());
             }
-            AdapterEvent::Started { .. } | AdapterEvent::Stopped | AdapterEvent::PolicyLoaded { .. } => {}
+            AdapterEvent::Started { waived, .. } | AdapterEvent::PolicyLoaded { waived, .. } => {
+                self.waived.extend(waived.iter().cloned());
+            }
+            AdapterEvent::Stopped => {}
         }
     }
 

@@ -12,6 +12,7 @@ impl Figures {
     pub fn tables(&self) -> Vec<Table> {
         vec![
             self.calls(),
+            self.safeguards_lifted(),
             self.refusals(),
             self.by_status(),
             self.reasons(),
@@ -44,6 +45,15 @@ impl Figures {
                 ("hazards reported by teams", totals.hazards),
             ],
         )
+    }
+
+    fn safeguards_lifted(&self) -> Table {
+        let mut table = Table::new("Safeguards lifted by waiver", &["safeguard", "signed by", "why"]);
+        for waiver in &self.waived {
+            let on = waiver.signed_on.as_deref().map_or_else(String::new, |on| format!(", {on}"));
+            table.row([waiver.safeguard.clone(), format!("{}{on}", waiver.signed_by), waiver.because.clone()]);
+        }
+        table
     }
 
     fn refusals(&self) -> Table {

@@ -66,6 +66,11 @@ pub fn page(page: &Page<'_>) -> Markup {
                     }
                 }
                 noscript { p.notice.notice-plain { (words.t("noscript")) " " a href=(address(page.path, &page.query)) { (words.t("reload")) } } }
+                @for waiver in &page.visitor.waived {
+                    p.notice.notice-plain {
+                        (words.with("waived", &[("safeguard", &waiver.safeguard), ("by", &waiver.signed_by), ("because", &waiver.because)]))
+                    }
+                }
                 main #main tabindex="-1" { (page.body) }
                 div #announce.unseen aria-live="assertive" aria-atomic="true" {}
             }

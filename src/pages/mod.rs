@@ -88,9 +88,10 @@ impl PageState {
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, NoRandomness> {
         let sessions = Arc::new(Sessions::new(settings.session_h_max)?);
+        let doors = Doors { access, sessions, clock, tls: settings.tls, zone, desk: Some(Arc::clone(&desk)) };
         Ok(Self {
             desk,
-            doors: Doors { access, sessions, clock, tls: settings.tls, zone },
+            doors,
             figures: Arc::new(LiveFigures::default()),
             streams: Arc::new(Semaphore::new(settings.event_streams_max)),
             stopping,

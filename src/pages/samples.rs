@@ -48,12 +48,20 @@ pub fn visitor(language: Language, roles: &[Role]) -> Visitor {
         words: Words::new(language, zone()),
         form_token: "f0".repeat(32),
         session: Some([7; 32]),
+        waived: Vec::new(),
     }
 }
 
 pub fn doors(access: Access) -> Doors {
     let sessions = Arc::new(Sessions::new(12).unwrap());
-    Doors { access: Arc::new(access), sessions, clock: Clock::starting_at(now(), 1.0), tls: false, zone: zone() }
+    Doors {
+        access: Arc::new(access),
+        sessions,
+        clock: Clock::starting_at(now(), 1.0),
+        tls: false,
+        zone: zone(),
+        desk: None,
+    }
 }
 
 pub fn facts(pairs: &[(&str, &str, &str)]) -> Facts {

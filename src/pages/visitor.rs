@@ -4,7 +4,9 @@ use super::layout;
 use super::session::{IdHash, Sessions, hash_of};
 use super::words::{Language, Words};
 use crate::access::{Access, Action, Identity, Role};
+use crate::call_processing::Desk;
 use crate::clock::Clock;
+use crate::policy::WaiverSummary;
 use crate::record::ProgramId;
 use axum::extract::{ConnectInfo, Form, FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, LOCATION, ORIGIN};
@@ -32,6 +34,8 @@ pub struct Doors {
     pub tls: bool,
     /// The zone in which times are shown.
     pub zone: TimeZone,
+    /// Where the policy in force is known.
+    pub desk: Option<Arc<Desk>>,
 }
 
 /// Somebody recognised, with the words they read.
@@ -45,6 +49,8 @@ pub struct Visitor {
     pub form_token: String,
     /// Their session; `None` for the open loopback.
     pub session: Option<IdHash>,
+    /// Built-in safeguards that the policy in force lifts: every page says so.
+    pub waived: Vec<WaiverSummary>,
 }
 
 impl Visitor {
@@ -162,10 +168,16 @@ impl Doors {
         if let Some(hash) = session
             && let Some(identity) = self.sessions.identity(&hash, now)
         {
-            return Some(Visitor { identity, words, form_token: self.sessions.form_token(Some(&hash)), session });
+            let form_token = self.sessions.form_token(Some(&hash));
+            return Some(Visitor { identity, words, form_token, session, waived: self.waived() });
         }
         let identity = if is_loopback(parts) { self.access.loopback_identity() } else { None }?;
-        Some(Visitor { identity, words, form_token: self.sessions.form_token(None), session: None })
+        let form_token = self.sessions.form_token(None);
+        Some(Visitor { identity, words, form_token, session: None, waived: self.waived() })
+    }
+
+    fn waived(&self) -> Vec<WaiverSummary> {
+        self.desk.as_ref().and_then(|desk| desk.policy()).map(|policy| policy.waivers()).unwrap_or_default()
     }
 }
 

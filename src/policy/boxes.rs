@@ -444,6 +444,15 @@ impl Space {
         Question::new(&self.spans, None).uncovered(target.clone(), covers.enumerate())
     }
 
+    /// Covers looked at in answering [`Self::uncovered`].
+    #[cfg(test)]
+    pub(super) fn looks(&self, target: &Box, covers: &[&Box]) -> u64 {
+        let mut question = Question::new(&self.spans, None);
+        let covers = self.impossible.iter().chain(covers.iter().copied());
+        let _ = question.uncovered(target.clone(), covers.enumerate());
+        question.looks
+    }
+
     /// As [`Self::uncovered`]; where all is covered, the places of the covers that it took.
     pub(super) fn covered_by(&self, target: &Box, covers: &[&Box]) -> Result<Option<BTreeSet<usize>>, TooHard> {
         let mut used = BTreeSet::new();

@@ -69,7 +69,8 @@ enum Lies {
 /// One question: what of a target no cover holds.
 pub(super) struct Question<'a> {
     spans: &'a [Span],
-    looks: u64,
+    /// Covers looked at so far.
+    pub(super) looks: u64,
     /// Places of covers without which the answer "covered" was not reached.
     used: Option<&'a mut BTreeSet<usize>>,
 }

@@ -51,9 +51,15 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use language::{BUILT_IN, Bars, Cell, Decider, Program, Row, RowKind, Safeguard, Waiver, Written};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The JSON Schemas of `policy.toml` and `cases.toml`, by file name under `schemas/policy`: for editors.
+#[must_use]
+pub fn schemas() -> [(&'static str, String); 2] {
+    [("policy.schema.json", language::policy_schema()), ("cases.schema.json", language::cases_schema())]
+}
 
 /// The files of a policy folder by name (`policy.toml`, `call_types.csv`, …), read by whoever does I/O.
 #[derive(Debug, Clone, Default)]
@@ -155,7 +161,7 @@ pub struct ProgramSummary {
 }
 
 /// A built-in safeguard lifted, for every page and report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WaiverSummary {
     /// The built-in safeguard.
     pub safeguard: String,
@@ -318,6 +324,12 @@ impl Policy {
     #[must_use]
     pub fn programs(&self) -> Vec<ProgramSummary> {
         self.compiled.program_summaries()
+    }
+
+    /// Its deciders by name, in order.
+    #[must_use]
+    pub fn deciders(&self) -> Vec<String> {
+        self.compiled.deciders.iter().map(|decider| decider.id.clone()).collect()
     }
 
     /// Built-in safeguards that it lifts.

@@ -39,8 +39,20 @@ const PROGRAMS: [&str; 10] =
     ["north", "south", "east", "west", "youth", "outreach", "nurses", "line-211", "line-988", "liaisons"];
 const ZONES: [&str; 8] = ["n1", "n2", "s1", "s2", "e1", "e2", "w1", "w2"];
 const NATURES: [&str; 14] = [
-    "person-in-crisis", "welfare-check", "person-down", "intoxicated-person", "person-yelling", "needs-referral",
-    "needs-shelter", "unwanted-person", "encampment", "panhandling", "noise", "youth-crisis", "suspicious-person", "found-person",
+    "person-in-crisis",
+    "welfare-check",
+    "person-down",
+    "intoxicated-person",
+    "person-yelling",
+    "needs-referral",
+    "needs-shelter",
+    "unwanted-person",
+    "encampment",
+    "panhandling",
+    "noise",
+    "youth-crisis",
+    "suspicious-person",
+    "found-person",
 ];
 /// Cells of rules: the fact, how often it is named (of a hundred), and what it may say.
 const RULE_CELLS: &[(&str, usize, &[&str])] = &[
@@ -48,7 +60,17 @@ const RULE_CELLS: &[(&str, usize, &[&str])] = &[
     ("violence", 50, &["none, unknown", "< threat, unknown", "not(physical)"]),
     ("self_harm", 30, &["none, unknown", "< plan, unknown", "not(means, attempt)"]),
     ("medical", 30, &["none, unknown", "not(acute)"]),
-    ("setting", 50, &["outdoors, public-indoor", "outdoors", "not(private-residence)", "private-residence, school", "not(roadway, height)"]),
+    (
+        "setting",
+        50,
+        &[
+            "outdoors, public-indoor",
+            "outdoors",
+            "not(private-residence)",
+            "private-residence, school",
+            "not(roadway, height)",
+        ],
+    ),
     ("age", 40, &[">= 18, unknown", "<= 26", "[13..26]", ">= 65", "not(< 16)", "(12..19), unknown"]),
     ("caller", 20, &["first-party", "not(anonymous)", "second-party, third-party, unknown"]),
     ("checked", 15, &["no", "not(yes)"]),
@@ -123,7 +145,11 @@ fn exclusion(number: usize, numbers: &mut Numbers) -> String {
 
 fn rule(number: usize, numbers: &mut Numbers) -> String {
     let (rank, place) = (number / 100, number % 100);
-    let mut cells = format!("call_type = \"{place:02}{}*, {place:02}-{rank}\"\nnature = \"{}\"\n", numbers.one(&["A", "B", "C", "D"]), natures(numbers));
+    let mut cells = format!(
+        "call_type = \"{place:02}{}*, {place:02}-{rank}\"\nnature = \"{}\"\n",
+        numbers.one(&["A", "B", "C", "D"]),
+        natures(numbers)
+    );
     for (fact, times, said) in RULE_CELLS {
         if numbers.in_100(*times) {
             cells += &format!("{fact} = \"{}\"\n", numbers.one(said));
@@ -136,7 +162,8 @@ fn rule(number: usize, numbers: &mut Numbers) -> String {
     } else {
         format!("\"{}\", \"{}\"", PROGRAMS[first], PROGRAMS[second])
     };
-    let ask = if numbers.in_100(10) { "ask = [\"consent\"]\n" } else { "" };
+    // A question of a higher rank keeps a call that a lower rank would take once a danger has grown: asked at the last only.
+    let ask = if rank == 0 && numbers.in_100(40) { "ask = [\"consent\"]\n" } else { "" };
     let effective = if numbers.in_100(5) { "effective = \"2026-05-01..\"\n" } else { "" };
     format!("[[rule]]\nid = \"r{number}\"\nbecause = \"r\"\nrank = {rank}\nsend = [{send}]\n{ask}{effective}{cells}")
 }

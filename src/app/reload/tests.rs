@@ -56,6 +56,9 @@ impl Place {
     }
 }
 
+/// A file, what is said of it, and the change that makes it faulty.
+type Fault<'a> = (&'a str, &'a str, &'a dyn Fn(String) -> String);
+
 fn another_revision(text: String) -> String {
     let line = text.lines().find(|line| line.starts_with("revision")).unwrap().to_owned();
     text.replace(&line, "revision = \"another\"")
@@ -84,7 +87,7 @@ async fn what_may_not_be_loaded_leaves_the_last_good_one_and_says_where_it_is_at
     let good = place.in_force();
     let kept = read_policy_folder(&place.watch.settings.folder).unwrap();
     let unsafe_rule = "\n[[rule]]\nid = \"reckless\"\nrank = 99\nnature = \"noise\"\nbecause = \"test\"\nsend = [\"cso-north\"]\n\n[[safeguard]]\nid = \"no-noise\"\nnever = { send = \"any\", when = { nature = \"noise\" } }\n";
-    let faulty: [(&str, &str, &dyn Fn(String) -> String); 4] = [
+    let faulty: [Fault<'_>; 4] = [
         ("policy.toml", "line 1", &|text| format!("surprise = 1\n{text}")),
         ("policy.toml", "the safeguard does not hold", &|text| text + unsafe_rule),
         ("cases.toml", "the case does not come out as it expects", &|text| {
@@ -109,6 +112,13 @@ async fn what_may_not_be_loaded_leaves_the_last_good_one_and_says_where_it_is_at
     let refused = place.watch.desk.refused_policy().unwrap();
     assert_eq!((refused.digest.as_ref(), refused.faults_total), (None, 1));
     assert!(place.folder.path().exists());
+}
+
+#[test]
+fn a_policy_that_diverts_many_more_calls_is_told_from_one_that_diverts_a_few_more() {
+    let told = [(0, 4), (0, 5), (100, 120), (100, 121), (100, 50), (10, 14), (10, 15)];
+    let loud = told.map(|(before, after)| diverts_many_more(before, after));
+    assert_eq!(loud, [false, true, false, true, false, false, true]);
 }
 
 #[tokio::test]

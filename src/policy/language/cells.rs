@@ -57,7 +57,10 @@ impl Cell {
             Some(rest) if rest.starts_with('(') => match rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'))
             {
                 Some(inner) => (true, inner),
-                None => return Err(CellFault::new(format!("`{text}`: a bracket is open"))),
+                None => {
+                    let fault = CellFault::new(format!("`{text}`: a bracket is open"));
+                    return Err(fault.help("`not(present, used)`"));
+                }
             },
             _ => (false, text),
         };
@@ -109,7 +112,8 @@ fn tests(fact: &Fact, part: &str) -> Result<Vec<Test>, CellFault> {
             let values: Vec<&str> = values.iter().map(|value| &**value).collect();
             if let Some((comparison, word)) = comparison(part) {
                 if !ordered {
-                    return Err(CellFault::new(format!("the values of `{}` have no order", fact.name)));
+                    let fault = CellFault::new(format!("the values of `{}` have no order", fact.name));
+                    return Err(fault.help("list the values that are meant, or `not(…)` those that are not"));
                 }
                 let place = word_place(fact, &values, word)?;
                 let range = match comparison {
@@ -186,7 +190,9 @@ fn number_test(part: &str, min: i64, max: i64) -> Result<Test, CellFault> {
         };
         let (least, most) = (number(left)? + open_left, number(right)? - open_right);
         if least > most {
-            return Err(CellFault::new(format!("`{part}` holds no number")));
+            return Err(
+                CellFault::new(format!("`{part}` holds no number")).help("the lesser number stands first: `[13..26]`")
+            );
         }
         return Ok(Test::Between(least, most));
     }
@@ -201,7 +207,7 @@ fn code_test(part: &str) -> Result<Test, CellFault> {
     };
     let stem = stem.split_whitespace().collect::<Vec<_>>().join(" ").to_uppercase();
     if stem.contains('*') {
-        return Err(CellFault::new(format!("`{part}`: `*` may only stand at the end")));
+        return Err(CellFault::new(format!("`{part}`: `*` may only stand at the end")).help("`25A*`"));
     }
     if stem.is_empty() {
         return Err(CellFault::new(format!("`{part}` accepts every code")).help("`not(unknown)` says so"));

@@ -1,16 +1,21 @@
 //! The policy as it is written: typed reading of the folder's files, every fault with its file, line and key.
 
 mod cells;
+mod keys;
 mod programs;
 mod reader;
 mod rows;
+mod schema;
+mod shape;
 
 pub(super) use cells::{Cell, Test};
+pub(super) use keys::CASES;
 pub(super) use programs::{Decider, Leg, Program};
 pub(super) use reader::{Item, Reader, Table, did_you_mean};
 pub(super) use rows::{
     BUILT_IN, Bars, FollowUpDue, MONOTONE, Promise, Row, RowKind, Safeguard, SendTarget, Step, StepForm, Waiver,
 };
+pub(super) use schema::{cases as cases_schema, policy as policy_schema};
 
 use super::hours::Effective;
 use super::{Mode, PolicyFault, PolicyFiles};
@@ -57,22 +62,6 @@ pub(super) struct Written {
     pub questions: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-const ROOT_KEYS: [&str; 13] = [
-    "policy",
-    "calendar",
-    "priorities",
-    "zone",
-    "fact",
-    "decider",
-    "program",
-    "release",
-    "question",
-    "exclusion",
-    "rule",
-    "safeguard",
-    "waiver",
-];
-
 /// Reads every file of the folder but `cases.toml`.
 pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
     let mut faults = strange_files(files);
@@ -85,13 +74,13 @@ pub(super) fn read(files: &PolicyFiles) -> Result<Written, Vec<PolicyFault>> {
     let mut reader = Reader::new(POLICY_FILE, text);
     let document = reader.parse(text);
     let root = reader.root(&document);
-    reader.only(&root, &ROOT_KEYS);
 
     let header = header(&mut reader, &root);
     let holidays = calendar(&mut reader, &root);
     let zones = zones(files, &mut reader, &root, &mut faults);
     let declared = declared_facts(&mut reader, &root);
     let vocabulary = Vocabulary::new(declared, &zones);
+    reader.shaped(&root, keys::POLICY, &vocabulary);
     let priorities = priorities(&mut reader, &root);
     let call_types = call_types(files, &vocabulary, &mut faults);
     let narratives = narratives(files, &vocabulary, &mut faults);
@@ -166,12 +155,7 @@ struct Header {
 }
 
 fn header(reader: &mut Reader, root: &Table<'_>) -> Option<Header> {
-    let Some(item) = reader.get(root, "policy") else {
-        reader.fault(1, "policy", "the table `[policy]` is missing", None);
-        return None;
-    };
-    let table = reader.table(&item)?;
-    reader.only(&table, &["id", "title", "revision", "time_zone", "mode", "cite"]);
+    let table = reader.table(&reader.get(root, "policy")?)?;
     let id = identifier(reader, &table, "id");
     let title = reader.required_text(&table, "title");
     let revision = reader.required_text(&table, "revision");
@@ -191,11 +175,7 @@ fn header(reader: &mut Reader, root: &Table<'_>) -> Option<Header> {
         "shadow" => Some(Mode::Shadow),
         "advise" => Some(Mode::Advise),
         "automatic" => Some(Mode::Automatic),
-        other => {
-            let line = reader.get(&table, "mode").map_or(table.line, |item| item.line);
-            reader.not_among(line, &table.key("mode"), "mode", other, &["shadow", "advise", "automatic"]);
-            None
-        }
+        _ => None,
     });
     Some(Header { id: id?, title: title?, revision: revision?, time_zone: time_zone?, mode: mode?, cite })
 }
@@ -241,7 +221,6 @@ fn calendar(reader: &mut Reader, root: &Table<'_>) -> BTreeSet<Date> {
     let Some(table) = reader.table(&item) else {
         return BTreeSet::new();
     };
-    reader.only(&table, &["holidays"]);
     let mut dates = BTreeSet::new();
     for (text, item) in reader.texts(&table, "holidays") {
         match text.parse::<Date>() {
@@ -263,7 +242,6 @@ fn zones(files: &PolicyFiles, reader: &mut Reader, root: &Table<'_>, faults: &mu
     }
     let mut parts_named = Vec::new();
     for (name, table) in reader.named_tables(root, "zone") {
-        reader.only(&table, &["title", "beats", "zones"]);
         if !check_identifier(reader, table.line, &table.path, name) {
             continue;
         }
@@ -293,7 +271,6 @@ fn zones(files: &PolicyFiles, reader: &mut Reader, root: &Table<'_>, faults: &mu
 fn declared_facts(reader: &mut Reader, root: &Table<'_>) -> Vec<DeclaredFact> {
     let mut declared = Vec::new();
     for (name, table) in reader.named_tables(root, "fact") {
-        reader.only(&table, &["values", "ordered", "risk"]);
         let mut good = check_identifier(reader, table.line, &table.path, name);
         if Vocabulary::is_built_in(name) || rows::is_row_key(name) {
             reader.fault(table.line, table.path.clone(), format!("`{name}` is taken by the language"), None);
@@ -308,7 +285,7 @@ fn declared_facts(reader: &mut Reader, root: &Table<'_>) -> Vec<DeclaredFact> {
                 values.push(value);
             }
         }
-        if values.is_empty() {
+        if values.is_empty() && table.has("values") {
             reader.fault(table.line, table.key("values"), "the fact has no values", None);
             good = false;
         }
@@ -332,7 +309,7 @@ fn priorities(reader: &mut Reader, root: &Table<'_>) -> BTreeMap<String, u8> {
     items
         .into_iter()
         .filter_map(|(word, item)| {
-            let number = reader.integer(&item, 0, 10)?;
+            let number = reader.integer(&item)?;
             Some((word.trim().to_lowercase(), u8::try_from(number).ok()?))
         })
         .collect()
@@ -377,21 +354,14 @@ const RELEASED: [(&str, ReleasedField); 8] = [
 fn releases(reader: &mut Reader, root: &Table<'_>) -> BTreeMap<String, Vec<ReleasedField>> {
     let mut releases = BTreeMap::from([("minimum".to_owned(), RELEASE_MINIMUM.to_vec())]);
     for (name, table) in reader.named_tables(root, "release") {
-        reader.only(&table, &["fields"]);
         check_identifier(reader, table.line, &table.path, name);
         let mut fields = Vec::new();
         for (word, item) in reader.texts(&table, "fields") {
             match RELEASED.iter().find(|(name, _)| *name == word) {
                 Some((_, field)) if !fields.contains(field) => fields.push(*field),
                 Some(_) => reader.fault(item.line, item.path, format!("`{word}` stands twice"), None),
-                None => {
-                    let names = RELEASED.map(|(name, _)| name);
-                    reader.not_among(item.line, &item.path, "field", &word, &names);
-                }
+                None => {}
             }
-        }
-        if !table.has("fields") {
-            reader.fault(table.line, table.key("fields"), "`fields` is missing", None);
         }
         releases.insert(name.to_owned(), fields);
     }
@@ -412,7 +382,6 @@ fn questions(
         })
         .collect();
     for (name, table) in reader.named_tables(root, "question") {
-        reader.only(&table, &["en", "fr"]);
         if !questions.contains_key(name) {
             let names: Vec<&str> = vocabulary.facts().iter().map(|fact| &*fact.name).collect();
             reader.not_among(table.line, &table.path, "fact", name, &names);

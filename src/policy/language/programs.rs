@@ -95,24 +95,6 @@ impl Program {
     }
 }
 
-const KEYS: [&str; 15] = [
-    "title",
-    "kind",
-    "crew",
-    "hours",
-    "area",
-    "capacity",
-    "surge_capacity",
-    "decider",
-    "refers_to",
-    "queue",
-    "required",
-    "legs",
-    "release",
-    "call_back_within_min",
-    "cite",
-];
-
 pub(super) fn read(
     reader: &mut Reader,
     root: &Table<'_>,
@@ -128,27 +110,28 @@ pub(super) fn read(
     let ids: Vec<&str> = tables.iter().map(|(id, _)| *id).collect();
     let mut programs = Vec::new();
     for (id, table) in tables {
-        reader.only(&table, &KEYS);
         check_identifier(reader, table.line, &table.path, id);
         if matches!(id, "ordinary" | "any" | "unaccompanied") || kind_named(id).is_some() {
             let help = "kinds and the words of `send` cannot name a program".to_owned();
             reader.fault(table.line, table.path.clone(), format!("`{id}` cannot name a program"), Some(help));
         }
-        let kind = kind(reader, &table);
+        let kind = reader.required_text(&table, "kind").and_then(|word| kind_named(&word));
         let crew = crew(reader, &table);
         let shifts = hours(reader, &table);
         let legs = legs(reader, &table);
         let area = area(reader, &table, zones);
-        let capacity = number(reader, &table, "capacity", 0, 10_000);
-        let surge_capacity = number(reader, &table, "surge_capacity", 0, 10_000);
+        let capacity = number(reader, &table, "capacity");
+        let surge_capacity = number(reader, &table, "surge_capacity");
         let posts: Vec<&str> = deciders.iter().map(|decider| decider.id.as_str()).collect();
         let decider = named(reader, &table, "decider", "decider", &posts);
         let refers_to = named(reader, &table, "refers_to", "program", &ids);
         if refers_to.is_some_and(|target| ids.get(target) == Some(&id)) {
-            reader.fault(table.line, table.key("refers_to"), "a program cannot refer to itself", None);
+            let line = reader.get(&table, "refers_to").map_or(table.line, |item| item.line);
+            let help = Some("name another program, or leave it out".to_owned());
+            reader.fault(line, table.key("refers_to"), "a program cannot refer to itself", help);
         }
         let queue = queue(reader, &table, vocabulary);
-        let call_back_within_min = number(reader, &table, "call_back_within_min", 1, 100_000);
+        let call_back_within_min = number(reader, &table, "call_back_within_min");
         let title = reader.optional_text(&table, "title").unwrap_or_else(|| id.to_owned());
         let cite = reader.optional_text(&table, "cite");
         let required = required(reader, &table, "required", vocabulary);
@@ -189,28 +172,22 @@ pub(super) fn kind_named(word: &str) -> Option<ProgramKind> {
     KINDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind)
 }
 
-fn kind(reader: &mut Reader, table: &Table<'_>) -> Option<ProgramKind> {
-    let word = reader.required_text(table, "kind")?;
-    let kind = kind_named(&word);
-    if kind.is_none() {
-        let line = reader.get(table, "kind").map_or(table.line, |item| item.line);
-        reader.not_among(line, &table.key("kind"), "kind", &word, &KINDS.map(|(name, _)| name));
-    }
-    kind
-}
-
 fn crew(reader: &mut Reader, table: &Table<'_>) -> Vec<Crew> {
     let mut crew: Vec<Crew> = Vec::new();
     for phase in reader.tables(table, "crew") {
-        reader.only(&phase, &["members", "officer", "effective"]);
         let members: Vec<String> = reader.texts(&phase, "members").into_iter().map(|(member, _)| member).collect();
-        if members.is_empty() {
+        if members.is_empty() && phase.has("members") {
             reader.fault(phase.line, phase.key("members"), "the crew has no members", None);
         }
         let officer = reader.optional_flag(&phase, "officer");
         let effective = effective(reader, &phase);
         if crew.iter().any(|before| before.effective.overlaps(&effective)) {
-            reader.fault(phase.line, phase.path.clone(), "two crews cover the same date", None);
+            reader.fault(
+                phase.line,
+                phase.path.clone(),
+                "two crews cover the same date",
+                Some("let the one end before the other begins, as `..2026-03-31` and `2026-04-01..`".to_owned()),
+            );
         }
         crew.push(Crew { members, officer, effective });
     }
@@ -220,18 +197,14 @@ fn crew(reader: &mut Reader, table: &Table<'_>) -> Vec<Crew> {
 fn legs(reader: &mut Reader, table: &Table<'_>) -> Vec<Leg> {
     let mut legs = Vec::new();
     for leg in reader.tables(table, "legs") {
-        reader.only(&leg, &["channel", "accept_deadline_s", "attempts"]);
         let channel = reader.required_text(&leg, "channel");
-        let deadline = number(reader, &leg, "accept_deadline_s", 1, 86_400);
-        let attempts = number(reader, &leg, "attempts", 1, 20).unwrap_or(1);
-        if !leg.has("accept_deadline_s") {
-            reader.fault(leg.line, leg.key("accept_deadline_s"), "`accept_deadline_s` is missing", None);
-        }
+        let deadline = number(reader, &leg, "accept_deadline_s");
+        let attempts = number(reader, &leg, "attempts").unwrap_or(1);
         if let (Some(channel), Some(accept_deadline_s)) = (channel, deadline) {
             legs.push(Leg { channel, accept_deadline_s, attempts });
         }
     }
-    if legs.is_empty() && reader.faults.last().is_none_or(|fault| !fault.key.starts_with(&table.key("legs"))) {
+    if legs.is_empty() && table.has("legs") && !reader.faulted(&table.key("legs")) {
         let help = "legs = [{ channel = \"webhook\", accept_deadline_s = 120 }]".to_owned();
         reader.fault(table.line, table.key("legs"), "the program has no legs", Some(help));
     }
@@ -254,9 +227,14 @@ fn queue(reader: &mut Reader, table: &Table<'_>, vocabulary: &Vocabulary) -> Vec
     let mut queue = Vec::new();
     for entry in reader.tables(table, "queue") {
         let because = reader.required_text(&entry, "because");
-        let cells = cells(reader, vocabulary, &entry, &["because"]);
+        let cells = cells(reader, vocabulary, &entry, super::keys::QUEUE);
         if cells.is_empty() {
-            reader.fault(entry.line, entry.path.clone(), "the entry names no fact: every call would stand here", None);
+            reader.fault(
+                entry.line,
+                entry.path.clone(),
+                "the entry names no fact: every call would stand here",
+                Some("name the calls it is about, as `self_harm = \">= ideation\"`".to_owned()),
+            );
         }
         if let Some(because) = because {
             queue.push(QueueEntry { cells, because });
@@ -269,7 +247,6 @@ fn queue(reader: &mut Reader, table: &Table<'_>, vocabulary: &Vocabulary) -> Vec
 pub(super) fn deciders(reader: &mut Reader, root: &Table<'_>) -> Vec<Decider> {
     let mut deciders = Vec::new();
     for (id, table) in reader.named_tables(root, "decider") {
-        reader.only(&table, &["title", "hours"]);
         check_identifier(reader, table.line, &table.path, id);
         let title = reader.optional_text(&table, "title").unwrap_or_else(|| id.to_owned());
         let shifts = hours(reader, &table);
@@ -278,9 +255,9 @@ pub(super) fn deciders(reader: &mut Reader, root: &Table<'_>) -> Vec<Decider> {
     deciders
 }
 
-fn number(reader: &mut Reader, table: &Table<'_>, key: &str, least: i64, most: i64) -> Option<u32> {
+fn number(reader: &Reader, table: &Table<'_>, key: &str) -> Option<u32> {
     let item = reader.get(table, key)?;
-    reader.integer(&item, least, most).and_then(|number| u32::try_from(number).ok())
+    reader.integer(&item).and_then(|number| u32::try_from(number).ok())
 }
 
 fn area(reader: &mut Reader, table: &Table<'_>, zones: &Zones) -> Option<Vec<usize>> {
@@ -333,7 +310,6 @@ fn release(
 fn hours(reader: &mut Reader, table: &Table<'_>) -> Vec<Shift> {
     let mut shifts = Vec::new();
     for entry in reader.tables(table, "hours") {
-        reader.only(&entry, &["days", "from", "to", "effective", "except_holidays", "surge"]);
         let from = time(reader, &entry, "from");
         let to = time(reader, &entry, "to");
         let effective = effective(reader, &entry);
@@ -348,13 +324,14 @@ fn hours(reader: &mut Reader, table: &Table<'_>) -> Vec<Shift> {
             reader.fault(entry.line, entry.path.clone(), "the shift has no length", Some(help));
         }
         if on_holidays && except_holidays {
-            reader.fault(entry.line, entry.path.clone(), "holidays are both among the days and excepted", None);
+            reader.fault(
+                entry.line,
+                entry.path.clone(),
+                "holidays are both among the days and excepted",
+                Some("leave one of the two out".to_owned()),
+            );
         }
         shifts.push(Shift { days, on_holidays, except_holidays, from_min, to_min, effective, surge });
-    }
-    if !table.has("hours") {
-        let help = "hours = [{ days = \"Mon..Sun\", from = \"08:00\", to = \"24:00\" }]".to_owned();
-        reader.fault(table.line, table.key("hours"), "`hours` is missing", Some(help));
     }
     shifts
 }

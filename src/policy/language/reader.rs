@@ -59,6 +59,11 @@ impl Reader {
         });
     }
 
+    /// True where something at this key or below it has been faulted.
+    pub(in crate::policy) fn faulted(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| fault.key.starts_with(key))
+    }
+
     /// A word that is not among the valid ones, with the nearest of them or all of them.
     pub(in crate::policy) fn not_among(&mut self, line: u32, key: &str, what: &str, word: &str, valid: &[&str]) {
         let help = did_you_mean(word, valid);
@@ -70,7 +75,8 @@ impl Reader {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
             let line = self.line_at(error.span().map_or(0, |span| span.start));
-            self.fault(line, "syntax", error.message().trim().to_owned(), None);
+            let help = "a text stands in quotes, a list in `[ ]`, a table on one line in `{ }`".to_owned();
+            self.fault(line, "syntax", error.message().trim().to_owned(), Some(help));
         }
         table
     }
@@ -97,26 +103,18 @@ impl Reader {
         Some(Item { path: table.key(key), line: self.line_at(name.span().start), value: value.get_ref() })
     }
 
-    /// Faults every key that is not among `valid`.
-    pub(in crate::policy) fn only(&mut self, table: &Table<'_>, valid: &[&str]) {
-        for (name, item) in self.items(table) {
-            if !valid.contains(&name) {
-                self.not_among(item.line, &item.path, "key", name, valid);
-            }
-        }
-    }
+    // What has not its shape has been faulted already (`Reader::shaped`): reading is silent about it.
 
-    pub(in crate::policy) fn table<'a>(&mut self, item: &Item<'a>) -> Option<Table<'a>> {
+    pub(in crate::policy) fn table<'a>(&self, item: &Item<'a>) -> Option<Table<'a>> {
         match item.value {
             DeValue::Table(entries) => Some(Table { path: item.path.clone(), line: item.line, entries }),
-            _ => self.wrong(item, "a table"),
+            _ => None,
         }
     }
 
     /// A list's items, each with its own line.
-    pub(in crate::policy) fn list<'a>(&mut self, item: &Item<'a>) -> Vec<Item<'a>> {
+    pub(in crate::policy) fn list<'a>(&self, item: &Item<'a>) -> Vec<Item<'a>> {
         let DeValue::Array(array) = item.value else {
-            self.wrong::<()>(item, "a list");
             return Vec::new();
         };
         array
@@ -130,67 +128,44 @@ impl Reader {
             .collect()
     }
 
-    pub(in crate::policy) fn text(&mut self, item: &Item<'_>) -> Option<String> {
+    pub(in crate::policy) fn text(&self, item: &Item<'_>) -> Option<String> {
         match item.value {
             DeValue::String(text) => Some(text.trim().to_owned()),
-            _ => self.wrong(item, "a text in quotes"),
+            _ => None,
         }
     }
 
-    pub(in crate::policy) fn flag(&mut self, item: &Item<'_>) -> Option<bool> {
+    pub(in crate::policy) fn flag(&self, item: &Item<'_>) -> Option<bool> {
         match item.value {
             DeValue::Boolean(flag) => Some(*flag),
-            _ => self.wrong(item, "true or false"),
+            _ => None,
         }
     }
 
-    pub(in crate::policy) fn integer(&mut self, item: &Item<'_>, least: i64, most: i64) -> Option<i64> {
-        let number = match item.value {
+    pub(in crate::policy) fn integer(&self, item: &Item<'_>) -> Option<i64> {
+        match item.value {
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
             _ => None,
-        };
-        match number {
-            Some(number) if (least..=most).contains(&number) => Some(number),
-            _ => self.wrong(item, &format!("a whole number {least}…{most}")),
         }
     }
 
-    fn wrong<T>(&mut self, item: &Item<'_>, wanted: &str) -> Option<T> {
-        let message = format!("expected {wanted}, found {}", found(item.value));
-        self.fault(item.line, item.path.clone(), message, None);
-        None
+    /// The text of a key, where there is one that is not empty.
+    pub(in crate::policy) fn required_text(&self, table: &Table<'_>, key: &str) -> Option<String> {
+        self.optional_text(table, key).filter(|text| !text.is_empty())
     }
 
-    /// The text of a key that must be there and not be empty.
-    pub(in crate::policy) fn required_text(&mut self, table: &Table<'_>, key: &str) -> Option<String> {
-        match self.get(table, key) {
-            None => {
-                self.fault(table.line, table.key(key), format!("`{key}` is missing"), None);
-                None
-            }
-            Some(item) => {
-                let text = self.text(&item)?;
-                if text.is_empty() {
-                    self.fault(item.line, item.path, format!("`{key}` is empty"), None);
-                    return None;
-                }
-                Some(text)
-            }
-        }
-    }
-
-    pub(in crate::policy) fn optional_text(&mut self, table: &Table<'_>, key: &str) -> Option<String> {
+    pub(in crate::policy) fn optional_text(&self, table: &Table<'_>, key: &str) -> Option<String> {
         let item = self.get(table, key)?;
         self.text(&item)
     }
 
-    pub(in crate::policy) fn optional_flag(&mut self, table: &Table<'_>, key: &str) -> Option<bool> {
+    pub(in crate::policy) fn optional_flag(&self, table: &Table<'_>, key: &str) -> Option<bool> {
         let item = self.get(table, key)?;
         self.flag(&item)
     }
 
     /// The tables under `key = [{…}, …]` or `[[key]]`.
-    pub(in crate::policy) fn tables<'a>(&mut self, table: &Table<'a>, key: &str) -> Vec<Table<'a>> {
+    pub(in crate::policy) fn tables<'a>(&self, table: &Table<'a>, key: &str) -> Vec<Table<'a>> {
         let Some(item) = self.get(table, key) else {
             return Vec::new();
         };
@@ -199,7 +174,7 @@ impl Reader {
     }
 
     /// The tables under `[key.<name>]`, by name.
-    pub(in crate::policy) fn named_tables<'a>(&mut self, table: &Table<'a>, key: &str) -> Vec<(&'a str, Table<'a>)> {
+    pub(in crate::policy) fn named_tables<'a>(&self, table: &Table<'a>, key: &str) -> Vec<(&'a str, Table<'a>)> {
         let Some(item) = self.get(table, key) else {
             return Vec::new();
         };
@@ -211,7 +186,7 @@ impl Reader {
     }
 
     /// The texts of a list, each with where it stands.
-    pub(in crate::policy) fn texts<'a>(&mut self, table: &Table<'a>, key: &str) -> Vec<(String, Item<'a>)> {
+    pub(in crate::policy) fn texts<'a>(&self, table: &Table<'a>, key: &str) -> Vec<(String, Item<'a>)> {
         let Some(item) = self.get(table, key) else {
             return Vec::new();
         };
@@ -234,12 +209,12 @@ impl Table<'_> {
 pub(in crate::policy) fn did_you_mean(word: &str, valid: &[&str]) -> Option<String> {
     match nearest_word(word, valid.iter().copied()) {
         Some(near) => Some(format!("did you mean `{near}`?")),
-        None if valid.is_empty() => None,
+        None if valid.is_empty() => Some("the policy declares none".to_owned()),
         None => Some(format!("one of: {}", valid.join(", "))),
     }
 }
 
-fn found(value: &DeValue<'_>) -> &'static str {
+pub(super) fn found(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a number out of range or of another kind",

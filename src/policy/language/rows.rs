@@ -1,8 +1,10 @@
 //! Exclusions, rules, safeguards and waivers as written.
 
 use super::cells::Cell;
+use super::keys;
 use super::programs::{KINDS, Program, kind_named, required};
-use super::reader::{Item, Reader, Table, did_you_mean};
+use super::reader::{Item, Reader, Table};
+use super::shape::Key;
 use super::{effective, identifier};
 use crate::facts::Vocabulary;
 use crate::policy::ProgramKind;
@@ -185,13 +187,9 @@ pub(super) struct Rows {
     pub waivers: Vec<Waiver>,
 }
 
-const EXCLUSION_KEYS: [&str; 6] = ["id", "because", "cite", "effective", "surge", "send"];
-const RULE_KEYS: [&str; 11] =
-    ["id", "because", "cite", "effective", "surge", "send", "rank", "shadow", "automatic", "ask", "follow_up"];
-
 /// True for the keys of rows that are not facts.
 pub(super) fn is_row_key(name: &str) -> bool {
-    RULE_KEYS.contains(&name)
+    keys::RULE.iter().any(|key| key.name == name)
 }
 
 struct RowReader<'a> {
@@ -240,7 +238,7 @@ impl RowReader<'_> {
 
     fn rule(&mut self, table: &Table<'_>) -> Option<Row> {
         let send = self.chain(table);
-        let rank = self.reader.get(table, "rank").and_then(|item| self.reader.integer(&item, -1000, 1000)).unwrap_or(0);
+        let rank = self.reader.get(table, "rank").and_then(|item| self.reader.integer(&item)).unwrap_or(0);
         let shadow = self.reader.optional_flag(table, "shadow").unwrap_or(false);
         let automatic = self.reader.optional_flag(table, "automatic").unwrap_or(false);
         let ask = required(self.reader, table, "ask", self.vocabulary);
@@ -254,7 +252,7 @@ impl RowReader<'_> {
         let cite = self.reader.optional_text(table, "cite");
         let effective = effective(self.reader, table);
         let surge = self.reader.optional_flag(table, "surge");
-        let fixed: &[&str] = if matches!(kind, RowKind::Rule { .. }) { &RULE_KEYS } else { &EXCLUSION_KEYS };
+        let fixed = if matches!(kind, RowKind::Rule { .. }) { keys::RULE } else { keys::EXCLUSION };
         let cells = cells(self.reader, self.vocabulary, table, fixed);
         Some(Row { id: id?, line: table.line, cells, because: because?, cite, effective, surge, kind })
     }
@@ -263,9 +261,19 @@ impl RowReader<'_> {
         let id = identifier(self.reader, table, "id")?;
         let line = self.reader.get(table, "id").map_or(table.line, |item| item.line);
         if id.starts_with("built-in.") || id == "no-rule" {
-            self.reader.fault(line, table.key("id"), format!("`{id}` is the product's own"), None);
+            self.reader.fault(
+                line,
+                table.key("id"),
+                format!("`{id}` is the product's own"),
+                Some("choose another name".to_owned()),
+            );
         } else if !self.ids.insert(id.clone()) {
-            self.reader.fault(line, table.key("id"), format!("`{id}` names two rows"), None);
+            self.reader.fault(
+                line,
+                table.key("id"),
+                format!("`{id}` names two rows"),
+                Some("give one of them another name: reports count by it".to_owned()),
+            );
         }
         Some(id)
     }
@@ -283,7 +291,6 @@ impl RowReader<'_> {
     /// `send = ["psr", { broadcast = ["cru-1", "cru-2"] }, { tandem = ["team", "officer"] }]`
     fn chain(&mut self, table: &Table<'_>) -> Vec<Step> {
         let Some(item) = self.reader.get(table, "send") else {
-            self.reader.fault(table.line, table.key("send"), "`send` is missing", None);
             return Vec::new();
         };
         let mut chain: Vec<Step> = Vec::new();
@@ -291,20 +298,20 @@ impl RowReader<'_> {
             let read = match step.value {
                 DeValue::String(word) => self.program(&step, word, &[]).map(Step::one),
                 DeValue::Table(_) => self.several(&step),
-                _ => {
-                    let help =
-                        Some("a program, `{ broadcast = [\"a\", \"b\"] }` or `{ tandem = [\"a\", \"b\"] }`".to_owned());
-                    self.reader.fault(step.line, step.path.clone(), "this is not a step", help);
-                    None
-                }
+                _ => None,
             };
             let Some(read) = read else { continue };
             if read.programs.iter().any(|place| chain.iter().any(|before| before.programs.contains(place))) {
-                self.reader.fault(step.line, step.path, "a program stands twice in the chain", None);
+                self.reader.fault(
+                    step.line,
+                    step.path,
+                    "a program stands twice in the chain",
+                    Some("name it once, where it is to be tried first".to_owned()),
+                );
             }
             chain.push(read);
         }
-        if chain.is_empty() && self.reader.faults.last().is_none_or(|fault| !fault.key.starts_with(&item.path)) {
+        if chain.is_empty() && !self.reader.faulted(&item.path) {
             self.reader.fault(item.line, item.path, "`send` names nobody", None);
         }
         self.with_referrals(chain)
@@ -332,7 +339,6 @@ impl RowReader<'_> {
     /// A broadcast or a tandem. A tandem's first program leads; the order of a broadcast means nothing.
     fn several(&mut self, step: &Item<'_>) -> Option<Step> {
         let table = self.reader.table(step)?;
-        self.reader.only(&table, &["broadcast", "tandem"]);
         let (key, form) =
             if table.has("tandem") { ("tandem", StepForm::AllOf) } else { ("broadcast", StepForm::AnyOf) };
         if table.has("tandem") && table.has("broadcast") {
@@ -371,7 +377,6 @@ impl RowReader<'_> {
             let (text, by) = match item.value {
                 DeValue::Table(_) => {
                     let Some(table) = self.reader.table(&item) else { continue };
-                    self.reader.only(&table, &["within", "by"]);
                     let by = match self.reader.get(&table, "by") {
                         Some(named) => self.reader.text(&named).and_then(|word| self.program(&named, &word, &[])),
                         None => None,
@@ -393,20 +398,24 @@ impl RowReader<'_> {
     }
 
     fn safeguard(&mut self, table: &Table<'_>) -> Option<Safeguard> {
-        self.reader.only(table, &["id", "never", "always"]);
         let id = self.own_id(table);
         let (key, never) = match (table.has("never"), table.has("always")) {
             (true, false) => ("never", true),
             (false, true) => ("always", false),
             _ => {
                 let message = "a safeguard has either `never` or `always`";
-                self.reader.fault(table.line, table.path.clone(), message, None);
+                let help = Some("make two safeguards of it".to_owned()).filter(|_| table.has("never"));
+                self.reader.fault(
+                    table.line,
+                    table.path.clone(),
+                    message,
+                    help.or_else(|| Some("`never = { send = \"community\", when = { … } }`".to_owned())),
+                );
                 return None;
             }
         };
         let item = self.reader.get(table, key)?;
         let inner = self.reader.table(&item)?;
-        self.reader.only(&inner, &["send", "when"]);
         let send_item = self.reader.get(&inner, "send");
         let word = self.reader.required_text(&inner, "send")?;
         let send_item = send_item?;
@@ -450,7 +459,6 @@ impl RowReader<'_> {
     }
 
     fn waiver(&mut self, table: &Table<'_>, rule_ids: &[&str]) -> Option<Waiver> {
-        self.reader.only(table, &["safeguard", "signed_by", "because", "signed_on", "fact", "rules"]);
         let safeguard = self.reader.required_text(table, "safeguard");
         let signed_by = self.reader.required_text(table, "signed_by");
         let because = self.reader.required_text(table, "because");
@@ -522,33 +530,17 @@ fn hours(text: &str) -> Option<u32> {
     number.parse::<u32>().ok().filter(|number| (1..=9_999).contains(number)).map(|number| number * factor)
 }
 
-/// Faults every key that is neither fixed nor a fact.
-fn check_keys(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[&str]) {
-    let valid: Vec<&str> = fixed.iter().copied().chain(vocabulary.facts().iter().map(|fact| &*fact.name)).collect();
-    for (name, item) in reader.items(table) {
-        if !valid.contains(&name) {
-            let help = did_you_mean(name, &valid);
-            reader.fault(item.line, item.path, format!("no key or fact is named `{name}`"), help);
-        }
-    }
-}
-
 /// The cells of a table: every key that is a fact and none of the fixed.
-pub(super) fn cells(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[&str]) -> Vec<Cell> {
-    check_keys(reader, vocabulary, table, fixed);
+pub(super) fn cells(reader: &mut Reader, vocabulary: &Vocabulary, table: &Table<'_>, fixed: &[Key]) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (name, item) in reader.items(table) {
-        if !fixed.contains(&name)
+        if !fixed.iter().any(|key| key.name == name)
             && let Some((place, fact)) = vocabulary.find(name)
         {
             let text = match item.value {
                 DeValue::String(text) => text.to_string(),
                 DeValue::Integer(number) => number.as_str().to_owned(),
-                _ => {
-                    let help = Some("a cell is a text: `\"present, used\"`, `\"not(none)\"`, `\"<= 26\"`".to_owned());
-                    reader.fault(item.line, item.path, "this is not a cell", help);
-                    continue;
-                }
+                _ => continue,
             };
             match Cell::parse(place, fact, &text) {
                 Ok(cell) => cells.extend(cell),

@@ -76,12 +76,15 @@ fn all_faults_are_told_at_once_in_every_file() {
     broken.files.insert("call_types.csv".to_owned(), b"code,nature\nA,nosie\nB,noise,extra\n".to_vec());
     broken.files.insert("zones.geojson".to_owned(), b"{\n\"type\": \"FeatureCollection\",\n \"features\": [}".to_vec());
     broken.files.insert("case.toml".to_owned(), Vec::new());
+    broken.files.insert("shorthand.csv".to_owned(), b"phrase,means,value\ncode 9,cue,weapn=present\n".to_vec());
     let faults = Policy::compile(&broken).unwrap_err();
     let files: BTreeSet<&str> = faults.0.iter().map(|fault| fault.file.as_str()).collect();
-    assert_eq!(files, ["call_types.csv", "case.toml", "policy.toml", "zones.geojson"].into());
+    assert_eq!(files, ["call_types.csv", "case.toml", "policy.toml", "shorthand.csv", "zones.geojson"].into());
     let of = |file: &str| faults.0.iter().find(|fault| fault.file == file).unwrap();
     assert_eq!(of("call_types.csv").line, Some(2));
     assert_eq!(of("call_types.csv").help.as_deref(), Some("did you mean `noise`?"));
+    assert_eq!(of("shorthand.csv").line, Some(2));
+    assert_eq!(of("shorthand.csv").help.as_deref(), Some("did you mean `weapon`?"));
     assert_eq!(of("zones.geojson").line, Some(3));
     assert_eq!(of("case.toml").help.as_deref(), Some("did you mean `cases.toml`?"));
 }

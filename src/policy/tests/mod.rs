@@ -3,9 +3,14 @@
 mod constructs;
 mod decisions;
 mod faults;
+#[path = "../../../tests/bench/generated.rs"]
+mod generated;
 mod library;
+mod mistakes;
+mod many;
 mod points;
 mod proofs;
+mod schema;
 mod slow;
 mod timing;
 
