@@ -166,7 +166,7 @@ const RULES: &[&[(&str, &str)]] = &[
     &[("nature", "needs-shelter, needs-transport"), ("weapon", "not(present, used)")],
     &[("nature", "unwanted-person, loitering, panhandling"), ("violence", "none, verbal"), ("crime", "none")],
     &[("nature", "youth-crisis"), ("age", "12..24"), ("weapon", "none"), ("violence", "not(physical, unknown)")],
-    &[("nature", "suicidal-person"), ("self_harm", "ideation"), ("weapon", "none"), ("callback", "available")],
+    &[("nature", "suicidal-person"), ("self_harm", "none, ideation"), ("weapon", "none"), ("callback", "available")],
     &[("nature", "encampment, drug-paraphernalia, blocked-egress"), ("crime", "none, unknown")],
     &[("nature", "neighbour-dispute, noise"), ("violence", "none"), ("caller", "first-party, third-party")],
     &[("call_type", "25A*, 25B*"), ("weapon", "none"), ("violence", "none, verbal"), ("priority", "0..6, unknown")],
