@@ -43,7 +43,7 @@ dependencies:
 
 # Prints the figures; judged by eye and kept out of `make test`, since shared machines are noisy.
 bench:
-	cargo bench --locked --bench line
+	cargo bench --locked --bench line --bench decide
 
 # The same policy and calls in Fourth, Cedar, regorus and CEL: fails where an answer differs or Fourth is not a hundred times faster.
 bench-peers:

@@ -193,7 +193,7 @@ pub fn decision(status: Status, route: &str) -> Decision {
 fn question(fact: &str, en: &str, fr: &str, values: &[&str]) -> Question {
     Question {
         fact: fact.to_owned(),
-        ask: BTreeMap::from([("en".to_owned(), en.to_owned()), ("fr".to_owned(), fr.to_owned())]),
+        ask: BTreeMap::from([("en".to_owned(), en.to_owned()), ("fr".to_owned(), fr.to_owned())]).into(),
         values: values.iter().map(|value| (*value).to_owned()).collect(),
         opens: values.iter().map(|value| *value == "none" || *value == "no").collect(),
     }

@@ -1,28 +1,25 @@
 //! What would this policy have done with a year of calls? Calls in columns, decided by the same table, row for row.
 //!
 //! The columns know nothing of a policy: for each fact the values that occur, and for each profile which of them it has. A
-//! policy reads each value once, then every call is a few array look-ups; what an instant settles is worked out once for each
-//! pattern of duty that occurs. The answers are those of [`Policy::route_only`], one by one.
+//! policy reads each value once, then a call is one look-up for each fact; what an instant settles is worked out once for
+//! each pattern of duty that occurs. The answers are those of [`Policy::route_only`], one by one.
 
 use super::column::ZoneSet;
 use super::compile::Coded;
-use super::local_time::Local;
-use super::outcome::{Outcome, StatusKind};
-use super::route::{Duty, Moment};
+use super::duty_patterns::DutyPatterns;
+use super::outcome::{Because, Outcome, StatusKind};
+use super::route::Moment;
 use super::row_set::RowSet;
-use super::{Answer, Availability, Compiled, Gap, Policy};
-use crate::facts::{Facts, Source, UNKNOWN};
+use super::tally::Counts;
+use super::{Answer, Availability, Compiled, Gap, Policy, Tally};
+use crate::facts::{Facts, Source};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// Distinct values of one fact, at most.
 const VALUES_MAX: usize = u16::MAX as usize - 1;
 /// The value number of a fact of which nothing was stated.
 const NOT_STATED: u16 = 0;
-const HOURS: usize = 24;
-const KINDS: usize = StatusKind::ALL.len();
 
 /// Facts that many calls share, and what could not be learnt of them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,7 +34,9 @@ pub struct Profile {
 #[derive(Debug, Default)]
 pub struct Calls {
     columns: Vec<Column>,
-    /// By profile: why it cannot be assessed whatever the table says, and the wording of its nature gap.
+    /// By profile and column: the number of the value, counted from 1.
+    numbers: Vec<u16>,
+    /// By profile: the gap for which it cannot be assessed, whatever the table says.
     gaps: Vec<Option<String>>,
     /// By profile: its first call in `rows`; one more at the end.
     starts: Vec<usize>,
@@ -49,10 +48,7 @@ pub struct Calls {
 #[derive(Debug)]
 struct Column {
     name: String,
-    /// Value numbers count from 1.
     values: Vec<String>,
-    /// By profile.
-    codes: Vec<u16>,
 }
 
 /// Why calls cannot be put in columns.
@@ -82,16 +78,38 @@ impl Calls {
     /// # Errors
     /// Where a fact has more than 65,534 different values, or a call names a profile that is not there.
     pub fn new(profiles: &[Profile], calls: &[(u32, Timestamp)]) -> Result<Self, ColumnsError> {
-        let mut columns: BTreeMap<&str, Builder<'_>> = BTreeMap::new();
-        for (place, profile) in profiles.iter().enumerate() {
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in profiles.iter().flat_map(|profile| profile.facts.iter()).map(|(name, _)| name) {
+            let next = places.len();
+            places.entry(name).or_insert(next);
+        }
+        let mut values: Vec<Values<'_>> = places.iter().map(|_| Values::default()).collect();
+        let mut numbers = vec![NOT_STATED; profiles.len() * places.len()];
+        for (profile, numbers) in profiles.iter().zip(numbers.chunks_mut(places.len().max(1))) {
             for (name, known) in profile.facts.iter() {
-                let column = columns.entry(name).or_insert_with(|| Builder::new(profiles.len()));
-                column.put(place, &known.value).map_err(|()| ColumnsError::TooManyValues { fact: name.to_owned() })?;
+                let place = places.get(name).copied().unwrap_or(0);
+                if let (Some(values), Some(number)) = (values.get_mut(place), numbers.get_mut(place)) {
+                    *number = values
+                        .number(&known.value)
+                        .ok_or_else(|| ColumnsError::TooManyValues { fact: name.to_owned() })?;
+                }
             }
         }
-        let columns = columns.into_iter().map(|(name, builder)| builder.column(name)).collect();
+        let mut columns: Vec<(usize, Column)> = Vec::new();
+        for (name, place) in places {
+            let values = values.get(place).map_or(&[][..], |values| &values.values);
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            columns.push((place, Column { name: name.to_owned(), values }));
+        }
+        columns.sort_unstable_by_key(|(place, _)| *place);
         let (starts, rows) = grouped(profiles.len(), calls)?;
-        Ok(Self { columns, gaps: profiles.iter().map(barring_gap).collect(), starts, rows })
+        Ok(Self {
+            columns: columns.into_iter().map(|(_, column)| column).collect(),
+            numbers,
+            gaps: profiles.iter().map(barring_gap).collect(),
+            starts,
+            rows,
+        })
     }
 
     /// How many calls.
@@ -107,43 +125,30 @@ impl Calls {
     }
 }
 
-struct Builder<'a> {
+/// The values of a fact that occur, numbered from 1.
+#[derive(Default)]
+struct Values<'a> {
     numbers: HashMap<&'a str, u16>,
     values: Vec<&'a str>,
-    codes: Vec<u16>,
 }
 
-impl<'a> Builder<'a> {
-    fn new(profiles: usize) -> Self {
-        Self { numbers: HashMap::new(), values: Vec::new(), codes: vec![NOT_STATED; profiles] }
-    }
-
-    fn put(&mut self, profile: usize, value: &'a str) -> Result<(), ()> {
-        let next = self.values.len() + 1;
-        let number = match self.numbers.get(value) {
-            Some(number) => *number,
-            None if next > VALUES_MAX => return Err(()),
-            None => {
-                let number = u16::try_from(next).map_err(|_| ())?;
-                self.values.push(value);
-                self.numbers.insert(value, number);
-                number
-            }
-        };
-        if let Some(code) = self.codes.get_mut(profile) {
-            *code = number;
+impl<'a> Values<'a> {
+    fn number(&mut self, value: &'a str) -> Option<u16> {
+        if let Some(number) = self.numbers.get(value) {
+            return Some(*number);
         }
-        Ok(())
-    }
-
-    fn column(self, name: &str) -> Column {
-        let values = self.values.into_iter().map(str::to_owned).collect();
-        Column { name: name.to_owned(), values, codes: self.codes }
+        let number = u16::try_from(self.values.len() + 1).ok().filter(|number| usize::from(*number) <= VALUES_MAX)?;
+        self.values.push(value);
+        self.numbers.insert(value, number);
+        Some(number)
     }
 }
+
+/// Where the calls of each profile begin, and for each call its number and instant.
+type Grouped = (Vec<usize>, Vec<(u32, Timestamp)>);
 
 /// Calls grouped by profile, in order of time within each.
-fn grouped(profiles: usize, calls: &[(u32, Timestamp)]) -> Result<(Vec<usize>, Vec<(u32, Timestamp)>), ColumnsError> {
+fn grouped(profiles: usize, calls: &[(u32, Timestamp)]) -> Result<Grouped, ColumnsError> {
     let mut order: Vec<(u32, Timestamp, u32)> = Vec::with_capacity(calls.len());
     for (call, (profile, at)) in calls.iter().enumerate() {
         if usize::try_from(*profile).map_or(true, |place| place >= profiles) {
@@ -172,25 +177,6 @@ fn barring_gap(profile: &Profile) -> Option<String> {
     gaps().find(bars).or_else(|| gaps().find(about_nature)).map(|gap| gap.why.clone())
 }
 
-/// How many calls came out how.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
-    /// All of them.
-    pub calls: u64,
-    /// By status.
-    pub status: BTreeMap<&'static str, u64>,
-    /// By route: `ordinary`, or the program.
-    pub route: BTreeMap<String, u64>,
-    /// By the rule that decides or would decide.
-    pub rule: BTreeMap<String, u64>,
-    /// By row of an `ineligible` and reason of a `not-assessed`.
-    pub because: BTreeMap<String, u64>,
-    /// By zone and status; a call counts in every zone that it is in, and in `unknown` where it is in none.
-    pub zone: BTreeMap<String, BTreeMap<&'static str, u64>>,
-    /// By hour of the day in the policy's time zone, 0 to 23, and status.
-    pub hour: BTreeMap<usize, BTreeMap<&'static str, u64>>,
-}
-
 impl Policy {
     /// What this policy does with these calls, counted. `availability` holds for all of them.
     #[must_use]
@@ -198,98 +184,181 @@ impl Policy {
         self.compiled.what_if(calls, availability)
     }
 
-    /// What this policy does with each of these calls: the call's number as it was given, the number of its moment, and the
-    /// answer. Calls of one profile and one moment are alike in everything, questions included. They come in the order of
-    /// their profiles, not of their numbers.
+    /// What this policy does with each of these calls: the call's number as it was given, the number of the moment (equal
+    /// where the same rows count and the same programs are on duty), and the answer. They come in the order of their
+    /// profiles, not of their numbers.
     pub fn what_if_each(&self, calls: &Calls, availability: &Availability, each: impl FnMut(usize, usize, Answer<'_>)) {
         self.compiled.what_if_each(calls, availability, each);
     }
 }
 
 /// One call decided.
-struct Decided<'a> {
+pub(super) struct Decided<'a> {
     number: u32,
-    hour: usize,
+    /// Hour of the day by the policy's clocks.
+    pub hour: usize,
+    /// Number of the zone's value, as the calls have it.
+    pub zone: usize,
     moment: usize,
-    outcome: Outcome<'a>,
+    pub outcome: Outcome<'a>,
 }
 
-/// A column of the calls as the table reads it.
-struct Read<'a> {
-    /// Place in the table.
-    place: usize,
-    codes: &'a [u16],
-    /// By value number: the table's code, and whether the table does not know the value.
-    known: Vec<(u16, bool)>,
+/// What the table says of one value of one fact, in as many machine words as the rows need.
+#[derive(Debug, Clone, Copy)]
+struct Said<const W: usize> {
+    /// Rows that accept it.
+    accept: [u64; W],
+    /// The same, where answers may still change it: every row.
+    free: [u64; W],
+    /// Rows that may hold only because it is not known.
+    soft: [u64; W],
+    /// The column's bit, where it is not known and can be asked.
+    open: u64,
+    /// The column's bit, where the table does not know the value.
+    strange: u64,
+}
+
+impl<const W: usize> Said<W> {
+    /// Both together.
+    fn and(&mut self, other: &Self) {
+        for place in 0..W {
+            if let (Some(own), Some(other)) = (self.accept.get_mut(place), other.accept.get(place)) {
+                *own &= other;
+            }
+            if let (Some(own), Some(other)) = (self.free.get_mut(place), other.free.get(place)) {
+                *own &= other;
+            }
+            if let (Some(own), Some(other)) = (self.soft.get_mut(place), other.soft.get(place)) {
+                *own |= other;
+            }
+        }
+        self.open |= other.open;
+        self.strange |= other.strange;
+    }
 }
 
 /// What a policy makes of the values that occur.
-struct Batch<'a> {
-    reads: Vec<Read<'a>>,
-    /// The zone's column: by value number its zones and the rows that accept them.
-    zones: Vec<(ZoneSet, RowSet)>,
-    zone_codes: Option<&'a [u16]>,
-    /// By profile: the value number of the nature.
-    natures: Option<&'a [u16]>,
+struct Batch<'a, const W: usize> {
+    calls: &'a Calls,
+    /// What is said by the columns of which no call states anything.
+    silent: Said<W>,
+    /// By column that the policy uses: its place in the calls and in the table, and by value number what is said.
+    said: Vec<(usize, usize, Vec<Said<W>>)>,
+    /// By such a column and value number: the table's code.
+    codes: Vec<Vec<u16>>,
+    /// The zone's column: its place in the calls, and by value number the call with that zone alone.
+    zones: Option<(usize, Vec<Coded>)>,
+    nature: Option<usize>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a, const W: usize> Batch<'a, W> {
     fn of(policy: &Compiled, calls: &'a Calls) -> Self {
         let table = &policy.table;
-        let mut batch = Self { reads: Vec::new(), zones: Vec::new(), zone_codes: None, natures: None };
-        for column in &calls.columns {
-            if column.name == "nature" {
-                batch.natures = Some(&column.codes);
+        let none = [0; W];
+        let all = std::array::from_fn(|word| table.all.word(word));
+        let mut batch = Self {
+            calls,
+            silent: Said { accept: all, free: all, soft: none, open: 0, strange: 0 },
+            said: Vec::new(),
+            codes: Vec::new(),
+            zones: None,
+            nature: calls.columns.iter().position(|column| column.name == "nature"),
+        };
+        let nothing = table.code(&Facts::default());
+        for (place, column) in table.columns.iter().enumerate() {
+            let Some((of, stated)) = calls.columns.iter().enumerate().find(|(_, stated)| stated.name == column.name)
+            else {
+                batch.silent.and(&said(policy, place, &nothing));
+                continue;
+            };
+            let values =
+                stated.values.iter().map(|value| Facts::default().with(&column.name, value, Source::Structured));
+            let coded: Vec<Coded> = std::iter::once(nothing).chain(values.map(|facts| table.code(&facts))).collect();
+            batch.said.push((of, place, coded.iter().map(|call| said(policy, place, call)).collect()));
+            batch.codes.push(coded.iter().map(|call| call.codes.get(place).copied().unwrap_or(0)).collect());
+            if table.zone_column == Some(place) {
+                batch.zones = Some((of, coded));
             }
-            let Some(place) = table.columns.iter().position(|known| known.name == column.name) else { continue };
-            let mut known = vec![(0, false)];
-            let is_zone = table.zone_column == Some(place);
-            let coded = std::iter::once(UNKNOWN).chain(column.values.iter().map(String::as_str));
-            let coded: Vec<Coded> = coded.map(|value| table.code(&only(&column.name, value))).collect();
-            known.extend(
-                coded
-                    .iter()
-                    .skip(1)
-                    .map(|call| (call.codes.get(place).copied().unwrap_or(0), call.strangers & (1 << place) != 0)),
-            );
-            if is_zone {
-                batch.zones = coded.iter().map(|call| (call.zones, call.zone_rows)).collect();
-                batch.zone_codes = Some(&column.codes);
-            }
-            batch.reads.push(Read { place, codes: &column.codes, known });
         }
         batch
     }
 
-    /// A profile as the table's codes, in place of the last one.
-    fn code(&self, profile: usize, call: &mut Coded) {
-        call.strangers = 0;
-        for read in &self.reads {
-            let number = read.codes.get(profile).copied().unwrap_or(NOT_STATED);
-            let (code, stranger) = read.known.get(usize::from(number)).copied().unwrap_or((0, true));
-            if let Some(place) = call.codes.get_mut(read.place) {
-                *place = code;
+    /// The zones of each number of a zone's value; none where no call states a zone.
+    fn zone_sets(&self) -> Vec<ZoneSet> {
+        self.zones.iter().flat_map(|(_, zones)| zones).map(|call| call.zones).collect()
+    }
+
+    fn numbers(&self, profile: usize) -> &[u16] {
+        let stride = self.calls.columns.len();
+        self.calls.numbers.get(profile * stride..(profile + 1) * stride).unwrap_or_default()
+    }
+
+    /// What is said of a profile by all columns.
+    fn said(&self, numbers: &[u16]) -> Said<W> {
+        let mut all = self.silent;
+        for (of, _, said) in &self.said {
+            let number = numbers.get(*of).copied().unwrap_or(NOT_STATED);
+            if let Some(said) = said.get(usize::from(number)) {
+                all.and(said);
             }
-            call.strangers |= u64::from(stranger) << read.place;
         }
-        if let Some(number) = self.zone_codes.and_then(|codes| codes.get(profile))
-            && let Some((zones, rows)) = self.zones.get(usize::from(*number))
-        {
-            call.zones = *zones;
-            call.zone_rows = *rows;
+        all
+    }
+
+    /// A profile's codes, in place of the last one's.
+    fn code(&self, numbers: &[u16], strange: u64, call: &mut Coded) {
+        let at = |of: usize| usize::from(numbers.get(of).copied().unwrap_or(NOT_STATED));
+        for ((of, place, _), codes) in self.said.iter().zip(&self.codes) {
+            if let (Some(code), Some(found)) = (call.codes.get_mut(*place), codes.get(at(*of))) {
+                *code = *found;
+            }
         }
+        if let Some(zoned) = self.zones.as_ref().and_then(|(of, zones)| zones.get(at(*of))) {
+            call.zones = zoned.zones;
+            call.zone_rows = zoned.zone_rows;
+        }
+        call.strangers = strange;
+    }
+
+    /// As [`super::outcome::unassessed`] says of one call.
+    fn unassessed(&self, profile: usize, numbers: &[u16], said: &Said<W>, nature: u64) -> Option<&'a str> {
+        if said.strange != 0 {
+            return Some("value-out-of-domain");
+        }
+        if let Some(why) = self.calls.gaps.get(profile).and_then(Option::as_ref) {
+            return Some(why);
+        }
+        if said.open & nature == 0 {
+            return None;
+        }
+        let stated = self.nature.and_then(|of| numbers.get(of)).is_some_and(|number| *number != NOT_STATED);
+        Some(if stated { "nature-unknown" } else { "no-call-type" })
     }
 }
 
-fn only(fact: &str, value: &str) -> Facts {
-    Facts::default().with(fact, value, Source::Structured)
+/// What the table says of a call by one column alone.
+fn said<const W: usize>(policy: &Compiled, place: usize, call: &Coded) -> Said<W> {
+    let table = &policy.table;
+    let code = call.codes.get(place).copied().unwrap_or(0);
+    let Some(column) = table.columns.get(place) else {
+        return Said { accept: [0; W], free: [0; W], soft: [0; W], open: 0, strange: 0 };
+    };
+    let accept = table.accepts(place, column, code, call);
+    let open = code == 0 && column.askable;
+    Said {
+        accept: std::array::from_fn(|word| accept.word(word)),
+        free: std::array::from_fn(|word| if open { u64::MAX } else { accept.word(word) }),
+        soft: std::array::from_fn(|word| if code == 0 { column.soft.word(word) } else { 0 }),
+        open: u64::from(open) << place,
+        strange: call.strangers & (1 << place),
+    }
 }
 
 impl Compiled {
     pub(super) fn what_if(&self, calls: &Calls, availability: &Availability) -> Tally {
         let mut counts = Counts::new(self);
-        self.run(calls, availability, |call, decided| counts.add(call, decided));
-        counts.tally(self)
+        let zones = self.run(calls, availability, |decided| counts.add(&decided));
+        counts.tally(self, &zones)
     }
 
     pub(super) fn what_if_each(
@@ -298,237 +367,106 @@ impl Compiled {
         availability: &Availability,
         mut each: impl FnMut(usize, usize, Answer<'_>),
     ) {
-        self.run(calls, availability, |_, decided| {
+        self.run(calls, availability, |decided| {
             let number = usize::try_from(decided.number).unwrap_or(usize::MAX);
             each(number, decided.moment, self.told(decided.outcome));
         });
     }
 
-    /// Decides every call, profile by profile.
-    fn run<'a>(&'a self, calls: &'a Calls, availability: &'a Availability, mut each: impl FnMut(&Coded, Decided<'a>)) {
-        let batch = Batch::of(self, calls);
-        let mut moments = Moments::new(self, availability);
+    /// Decides every call, profile by profile, with as many machine words as the rows need. Returns the zones of each
+    /// number of a zone's value.
+    fn run<'a>(
+        &'a self,
+        calls: &'a Calls,
+        availability: &'a Availability,
+        each: impl FnMut(Decided<'a>),
+    ) -> Vec<ZoneSet> {
+        match self.table.words {
+            0..=1 => self.run_in::<1>(calls, availability, each),
+            2 => self.run_in::<2>(calls, availability, each),
+            3..=4 => self.run_in::<4>(calls, availability, each),
+            5..=8 => self.run_in::<8>(calls, availability, each),
+            _ => self.run_in::<16>(calls, availability, each),
+        }
+    }
+
+    fn run_in<'a, const W: usize>(
+        &'a self,
+        calls: &'a Calls,
+        availability: &'a Availability,
+        mut each: impl FnMut(Decided<'a>),
+    ) -> Vec<ZoneSet> {
+        let batch: Batch<'a, W> = Batch::of(self, calls);
+        let mut moments = DutyPatterns::new(self, availability);
         let mut call = self.table.code(&Facts::default());
+        let nature = self.table.nature_column.map_or(0, |place| 1 << place);
         let mut memo: Vec<Option<Outcome<'a>>> = Vec::new();
-        for (profile, barring) in calls.gaps.iter().enumerate() {
-            let (Some(start), Some(end)) = (calls.starts.get(profile), calls.starts.get(profile + 1)) else { break };
-            let rows = calls.rows.get(*start..*end).unwrap_or_default();
+        for (profile, ends) in calls.starts.windows(2).enumerate() {
+            let &[start, end] = ends else { break };
+            let rows = calls.rows.get(start..end).unwrap_or_default();
             if rows.is_empty() {
                 continue;
             }
-            batch.code(profile, &mut call);
-            let unassessed = self.unassessed_profile(&batch, profile, &call, barring.as_deref());
-            let matching = self.table.matching(&call);
-            let soft = self.table.soft(&call);
+            let numbers = batch.numbers(profile);
+            let said = batch.said(numbers);
+            let zone = batch.zones.as_ref().and_then(|(of, _)| numbers.get(*of)).copied().unwrap_or(NOT_STATED);
+            let mut coded = false;
+            let unassessed = batch.unassessed(profile, numbers, &said, nature);
             memo.clear();
             for (number, at) in rows {
                 let (hour, moment) = moments.at(*at);
-                if memo.len() <= moment {
-                    memo.resize(moment + 1, None);
-                }
-                let outcome = match (unassessed, memo.get(moment).copied().flatten()) {
-                    (Some(because), _) => Outcome { kind: StatusKind::NotAssessed, because, row: None, program: None },
+                let known = memo.get(moment).copied().flatten();
+                let outcome = match (unassessed, known) {
+                    (Some(why), _) => Outcome::unassessed(why),
                     (None, Some(outcome)) => outcome,
                     (None, None) => {
-                        let Some(settled) = moments.moments.get(moment) else { continue };
-                        let verdict = self.verdict_of(&call, settled, &matching, soft, false);
-                        let reached = self.reached(&call, settled, &verdict);
-                        let outcome = self.outcome(&call, settled, &verdict, reached);
-                        if let Some(place) = memo.get_mut(moment) {
-                            *place = Some(outcome);
+                        let Some(settled) = moments.get(moment) else { continue };
+                        let outcome = self.hard_exclusion(&said, settled).unwrap_or_else(|| {
+                            if !coded {
+                                batch.code(numbers, said.strange, &mut call);
+                                coded = true;
+                            }
+                            self.outcome_of(&call, &said, settled)
+                        });
+                        // A profile that occurs once needs no memory.
+                        if rows.len() > 1 {
+                            memo.resize(memo.len().max(moment + 1), None);
+                            if let Some(place) = memo.get_mut(moment) {
+                                *place = Some(outcome);
+                            }
                         }
                         outcome
                     }
                 };
-                each(&call, Decided { number: *number, hour, moment, outcome });
+                each(Decided { number: *number, hour, zone: usize::from(zone), moment, outcome });
             }
         }
+        batch.zone_sets()
     }
 
-    /// As [`super::outcome::unassessed`] says of one call.
-    fn unassessed_profile<'a>(
-        &self,
-        batch: &Batch<'_>,
-        profile: usize,
-        call: &Coded,
-        barring: Option<&'a str>,
-    ) -> Option<&'a str> {
-        if call.strangers != 0 {
-            return Some("value-out-of-domain");
-        }
-        if barring.is_some() {
-            return barring;
-        }
-        let place = self.table.nature_column?;
-        if call.codes.get(place) != Some(&0) {
-            return None;
-        }
-        let stated = batch.natures.and_then(|codes| codes.get(profile)).is_some_and(|number| *number != NOT_STATED);
-        Some(if stated { "nature-unknown" } else { "no-call-type" })
-    }
-}
-
-/// What instants settle, once for each pattern of rows in effect and programs on duty.
-struct Moments<'a> {
-    policy: &'a Compiled,
-    availability: &'a Availability,
-    moments: Vec<Moment<'a>>,
-    /// By stretch of rows in effect and duty of each program.
-    by_pattern: HashMap<(usize, Vec<Duty>), usize>,
-    /// Minutes of the day at which some shift begins or ends.
-    cuts: Vec<u16>,
-    /// Of a day the minutes at which the pattern changes, and the moment from there on.
-    days: Vec<Vec<(u16, usize)>>,
-    by_date: HashMap<Date, usize>,
-    last: Option<(Date, usize)>,
-}
-
-impl<'a> Moments<'a> {
-    fn new(policy: &'a Compiled, availability: &'a Availability) -> Self {
-        let deciders = policy.deciders.iter().flat_map(|decider| &decider.shifts);
-        let shifts = policy.programs.iter().flat_map(|program| &program.shifts).chain(deciders);
-        let mut cuts: Vec<u16> = shifts.flat_map(|shift| [shift.from_min, shift.to_min]).chain([0]).collect();
-        cuts.sort_unstable();
-        cuts.dedup();
-        Self {
-            policy,
-            availability,
-            moments: Vec::new(),
-            by_pattern: HashMap::new(),
-            cuts,
-            days: Vec::new(),
-            by_date: HashMap::new(),
-            last: None,
-        }
-    }
-
-    /// The hour of the day, and the place of the moment.
-    fn at(&mut self, at: Timestamp) -> (usize, usize) {
-        let local = self.policy.local_time.at(at);
-        let hour = usize::from(local.minute / 60);
-        if local.unsettled {
-            return (hour, self.pattern(local));
-        }
-        let place = match self.last {
-            Some((date, place)) if date == local.date => place,
-            _ => match self.by_date.get(&local.date) {
-                Some(place) => *place,
-                None => self.add_day(local),
-            },
+    /// An exclusion that holds for certain and bars every program: most calls end here.
+    fn hard_exclusion<'a, const W: usize>(&self, said: &Said<W>, moment: &Moment<'_>) -> Option<Outcome<'a>> {
+        let table = &self.table;
+        let hard = |word: usize| {
+            of(&said.accept, word) & !of(&said.soft, word) & table.bars_all.word(word) & moment.effective.word(word)
         };
-        self.last = Some((local.date, place));
-        let day = self.days.get(place).map_or(&[][..], Vec::as_slice);
-        let after = day.partition_point(|(from, _)| *from <= local.minute);
-        (hour, day.get(after.saturating_sub(1)).map_or(0, |(_, moment)| *moment))
+        let row = RowSet::lowest(table.exclusion_words, hard)?;
+        Some(Outcome { because: Because::Row(row), ..Outcome::new(StatusKind::Ineligible, Some(row)) })
     }
 
-    fn add_day(&mut self, local: Local) -> usize {
-        let place = self.days.len();
-        let mut day: Vec<(u16, usize)> = Vec::new();
-        for minute in self.cuts.clone() {
-            let moment = self.pattern(Local { minute, ..local });
-            if day.last().is_none_or(|(_, last)| *last != moment) {
-                day.push((minute, moment));
-            }
-        }
-        self.days.push(day);
-        self.by_date.insert(local.date, place);
-        place
-    }
-
-    fn pattern(&mut self, local: Local) -> usize {
-        let moment = self.policy.moment_of(local, self.availability).with_duties();
-        let duties = (0..self.policy.programs.len()).filter_map(|program| moment.duty(program));
-        // The day on which a shift began does not change where a call goes, only who comes, which the duty says too.
-        let duties = duties.map(|duty| Duty { shift_date: Date::MIN, ..duty }).collect();
-        let next = self.moments.len();
-        let place = *self.by_pattern.entry((self.policy.table.stretch(local.date), duties)).or_insert(next);
-        if place == next {
-            self.moments.push(moment);
-        }
-        place
-    }
-}
-
-/// Counts by place.
-struct Counts {
-    calls: u64,
-    kinds: [u64; KINDS],
-    programs: Vec<u64>,
-    ordinary: u64,
-    rules: Vec<u64>,
-    because: BTreeMap<String, u64>,
-    zones: Vec<[u64; KINDS]>,
-    hours: [[u64; KINDS]; HOURS],
-}
-
-impl Counts {
-    fn new(policy: &Compiled) -> Self {
-        let zones = policy.table.zone_column.and_then(|place| policy.table.columns.get(place));
-        Self {
-            calls: 0,
-            kinds: [0; KINDS],
-            programs: vec![0; policy.programs.len()],
-            ordinary: 0,
-            rules: vec![0; policy.table.rows.len()],
-            because: BTreeMap::new(),
-            zones: vec![[0; KINDS]; zones.map_or(0, |column| column.names.len()) + 1],
-            hours: [[0; KINDS]; HOURS],
-        }
-    }
-
-    fn add(&mut self, call: &Coded, decided: Decided<'_>) {
-        let Decided { outcome: Outcome { kind, because, row, program }, hour, .. } = decided;
-        let bump = |count: Option<&mut u64>| count.map_or((), |count| *count += 1);
-        let goes = program.filter(|_| kind == StatusKind::Eligible);
-        let kind = kind as usize;
-        self.calls += 1;
-        bump(self.kinds.get_mut(kind));
-        bump(Some(match goes.and_then(|place| self.programs.get_mut(place)) {
-            Some(program) => program,
-            None => &mut self.ordinary,
-        }));
-        bump(row.and_then(|row| self.rules.get_mut(row)));
-        bump(self.hours.get_mut(hour).and_then(|hour| hour.get_mut(kind)));
-        if !because.is_empty() {
-            match self.because.get_mut(because) {
-                Some(count) => *count += 1,
-                None => drop(self.because.insert(because.to_owned(), 1)),
-            }
-        }
-        let mut in_none = true;
-        for zone in call.zones.iter() {
-            in_none = false;
-            bump(self.zones.get_mut(zone).and_then(|zone| zone.get_mut(kind)));
-        }
-        if in_none {
-            bump(self.zones.last_mut().and_then(|zone| zone.get_mut(kind)));
-        }
-    }
-
-    fn tally(self, policy: &Compiled) -> Tally {
-        let table = &policy.table;
-        let by_kind = |counts: &[u64; KINDS]| -> BTreeMap<&'static str, u64> {
-            let counted = StatusKind::ALL.iter().zip(counts).filter(|(_, count)| **count > 0);
-            counted.map(|(kind, count)| (kind.name(), *count)).collect()
+    fn outcome_of<'a, const W: usize>(&self, call: &Coded, said: &Said<W>, moment: &Moment<'_>) -> Outcome<'a> {
+        let set = |words: &[u64; W]| RowSet::of_words(W, |word| of(words, word));
+        let verdict = self.verdict_of(call, moment, &set(&said.accept), set(&said.soft), false);
+        let reached = if self.may_need_answers(&verdict) {
+            let possible = RowSet::of_words(W, |word| of(&said.free, word) & moment.effective.word(word));
+            self.first_reachable(call, moment, said.open, &possible, &verdict.rules)
+        } else {
+            None
         };
-        let programs = policy.programs.iter().map(|program| program.id.to_string());
-        let routes = std::iter::once(("ordinary".to_owned(), self.ordinary)).chain(programs.zip(self.programs));
-        let rules = self.rules.iter().enumerate().filter(|(row, count)| table.rules.contains(*row) && **count > 0);
-        let zone_names =
-            table.zone_column.and_then(|place| table.columns.get(place)).map_or(&[][..], |column| &column.names);
-        let zones = zone_names.iter().cloned().chain([UNKNOWN.to_owned()]).zip(&self.zones);
-        Tally {
-            calls: self.calls,
-            status: by_kind(&self.kinds),
-            route: routes.filter(|(_, count)| *count > 0).collect(),
-            rule: rules.map(|(row, count)| (table.id(row).to_owned(), *count)).collect(),
-            because: self.because,
-            zone: zones
-                .map(|(zone, counts)| (zone, by_kind(counts)))
-                .filter(|(_, counts)| !counts.is_empty())
-                .collect(),
-            hour: self.hours.iter().map(by_kind).enumerate().filter(|(_, counts)| !counts.is_empty()).collect(),
-        }
+        self.outcome(call, moment, &verdict, reached)
     }
+}
+
+fn of<const W: usize>(words: &[u64; W], word: usize) -> u64 {
+    words.get(word).copied().unwrap_or(0)
 }

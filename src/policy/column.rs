@@ -8,6 +8,7 @@ use super::row_set::RowSet;
 use super::stems::Stems;
 use super::words::Words;
 use crate::facts::{Domain, Fact};
+use std::sync::Arc;
 
 /// Zones of a policy, at most.
 pub(super) const ZONES_MAX: usize = 512;
@@ -77,7 +78,7 @@ pub(super) struct Column {
     pub fact: usize,
     pub name: String,
     /// The fact's values, where they can be listed.
-    pub names: Vec<String>,
+    pub names: Arc<[String]>,
     /// The same, to be searched.
     places: Words,
     pub coding: Coding,
@@ -131,7 +132,7 @@ impl Column {
             same_as,
             absent,
             places: Words::of(fact.values()),
-            names: fact.values(),
+            names: fact.values().into(),
         }
     }
 

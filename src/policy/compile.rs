@@ -168,6 +168,12 @@ impl Table {
     /// The same call with one fact changed; a zone code puts it in that zone and those that it is part of.
     pub(super) fn changed(&self, call: &Coded, place: usize, code: u16) -> Coded {
         let mut call = *call;
+        self.change(&mut call, place, code);
+        call
+    }
+
+    /// Changes one fact of a call.
+    pub(super) fn change(&self, call: &mut Coded, place: usize, code: u16) {
         if let Some(old) = call.codes.get_mut(place) {
             *old = code;
         }
@@ -178,7 +184,6 @@ impl Table {
             call.zones = column.closure(code);
             call.zone_rows = column.zone_rows(code > 0, &call.zones);
         }
-        call
     }
 
     /// The rows whose cells all accept the call: the *and* of one bit-set per fact.

@@ -208,6 +208,7 @@ impl Assessment<'_> {
         let held = self.reachable.and(&self.verdict.rules).iter().next();
         let reached = (!self.reachable.is_empty()).then_some(held);
         let Outcome { kind, row, because, .. } = self.policy.outcome(&self.call, &self.moment, &self.verdict, reached);
+        let because = self.policy.reason(because).unwrap_or_default();
         let status = match kind {
             StatusKind::NotAssessed => Status::NotAssessed { why: because.to_owned() },
             StatusKind::Ineligible => Status::Ineligible { because: because.to_owned() },

@@ -4,6 +4,7 @@ use crate::record::{ProgramId, ReleasedField};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the policy says about one call at one instant.
 ///
@@ -228,9 +229,9 @@ pub struct Question {
     /// The fact asked for.
     pub fact: String,
     /// The question by language tag (`en`, `fr`).
-    pub ask: BTreeMap<String, String>,
+    pub ask: Arc<BTreeMap<String, String>>,
     /// The answers, in the fact's order.
-    pub values: Vec<String>,
+    pub values: Arc<[String]>,
     /// For each answer, true where it would open a fourth-option route (with all else as it stands).
     pub opens: Vec<bool>,
 }

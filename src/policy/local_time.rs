@@ -8,6 +8,8 @@ const DAY_S: i64 = 86_400;
 /// Changes of clock are listed from 1990 to 2060; other instants are converted one by one.
 const FIRST_S: i64 = 631_152_000;
 const LAST_S: i64 = 2_840_140_800;
+/// Days since 1970 that are numbered, one before and after in case a zone is ahead or behind.
+pub(super) const DAYS_LISTED: usize = 32_873;
 
 /// An instant as the clocks of a zone show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,19 @@ impl LocalTime {
         })
     }
 
+    /// The day since 1970 and the minute by the clock, `None` where clocks changed a moment ago or the instant is not listed.
+    pub(super) fn settled(&self, at: Timestamp) -> Option<(usize, u16)> {
+        let (day, minute, unsettled) = self.split(at)?;
+        let day = usize::try_from(day).ok()?;
+        (!unsettled).then_some((day, minute))
+    }
+
     fn listed(&self, at: Timestamp) -> Option<Local> {
+        let (day, minute, unsettled) = self.split(at)?;
+        Some(Local { at, date: date_of(day)?, minute, unsettled })
+    }
+
+    fn split(&self, at: Timestamp) -> Option<(i64, u16, bool)> {
         let second = at.as_second();
         if !(FIRST_S..LAST_S).contains(&second) {
             return None;
@@ -68,8 +82,7 @@ impl LocalTime {
         let change = self.changes.get(after.checked_sub(1)?)?;
         let civil = second + change.offset_s;
         let minute = u16::try_from(civil.rem_euclid(DAY_S) / 60).ok()?;
-        let date = date_of(civil.div_euclid(DAY_S))?;
-        Some(Local { at, date, minute, unsettled: second < change.unsettled_until_s })
+        Some((civil.div_euclid(DAY_S), minute, second < change.unsettled_until_s))
     }
 }
 

@@ -10,10 +10,12 @@ mod compile;
 mod cover;
 mod decide;
 mod decision;
+mod duty_patterns;
 mod diff;
 mod example;
 mod findings;
 mod told;
+mod flip;
 mod hours;
 mod language;
 mod local_time;
@@ -27,11 +29,12 @@ mod route;
 mod row_set;
 mod states;
 mod stems;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use batch::{Calls, ColumnsError, Profile, Tally};
+pub use batch::{Calls, ColumnsError, Profile};
 pub use cases::{CaseReport, CaseResult};
 pub use changes::{Change, changes};
 pub use decision::{
@@ -43,6 +46,7 @@ pub use example::ExampleCall;
 pub use findings::{Finding, Gaps};
 pub use outcome::{Answer, StatusKind};
 pub use prove::Proof;
+pub use tally::Tally;
 pub use told::{PolicyTold, Told};
 
 use crate::facts::{FactError, FactSources, Facts, Pin, Repeats, Unlearnt, Unmapped};
@@ -54,6 +58,7 @@ use language::{BUILT_IN, Bars, Cell, Decider, Program, Row, RowKind, Safeguard, 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The JSON Schemas of `policy.toml` and `cases.toml`, by file name under `schemas/policy`: for editors.
 #[must_use]
@@ -98,7 +103,7 @@ struct Compiled {
     deciders: Vec<Decider>,
     programs: Vec<Program>,
     waivers: Vec<Waiver>,
-    questions: BTreeMap<String, BTreeMap<String, String>>,
+    questions: BTreeMap<String, Arc<BTreeMap<String, String>>>,
     table: compile::Table,
     relief: reach::Relief,
     space: boxes::Space,
@@ -347,7 +352,7 @@ impl Policy {
     /// The question that asks for a fact, by language tag; `None` where there is no such fact.
     #[must_use]
     pub fn question(&self, fact: &str) -> Option<&BTreeMap<String, String>> {
-        self.compiled.questions.get(fact)
+        self.compiled.questions.get(fact).map(Arc::as_ref)
     }
 
     /// Facts of a record, merged into what was known before. Never fails: returns what it knows and what it could not learn.
@@ -430,7 +435,7 @@ impl Compiled {
             deciders: written.deciders,
             programs: written.programs,
             waivers: written.waivers,
-            questions: written.questions,
+            questions: written.questions.into_iter().map(|(fact, texts)| (fact, Arc::new(texts))).collect(),
             relief: reach::Relief::of(&table),
             table,
             space,

@@ -79,12 +79,31 @@ pub struct Answer<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outcome<'a> {
     pub kind: StatusKind,
-    /// Row of an `ineligible`, reason of a `not-assessed`, else empty.
-    pub because: &'a str,
+    pub because: Because<'a>,
     /// The row that the status speaks of.
     pub row: Option<usize>,
-    /// The program that the call goes to, or would if it were not in shadow.
+    /// The program that the call goes to.
     pub program: Option<usize>,
+}
+
+/// Why a call is ineligible or could not be assessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Because<'a> {
+    Nothing,
+    Row(usize),
+    NoRule,
+    MissingField,
+    Why(&'a str),
+}
+
+impl<'a> Outcome<'a> {
+    pub(super) fn new(kind: StatusKind, row: Option<usize>) -> Self {
+        Self { kind, because: Because::Nothing, row, program: None }
+    }
+
+    pub(super) fn unassessed(why: &'a str) -> Self {
+        Self { because: Because::Why(why), ..Self::new(StatusKind::NotAssessed, None) }
+    }
 }
 
 impl Compiled {
@@ -98,13 +117,7 @@ impl Compiled {
     ) -> Answer<'a> {
         let call = self.table.code(facts);
         if let Some(why) = unassessed(&self.table, facts, &call, gaps) {
-            return Answer {
-                status: StatusKind::NotAssessed,
-                because: Some(why),
-                program: None,
-                toward: None,
-                rule: None,
-            };
+            return self.told(Outcome::unassessed(why));
         }
         let moment = self.moment(at, availability);
         let verdict = self.verdict(&call, &moment);
@@ -117,10 +130,21 @@ impl Compiled {
         let toward = outcome.program.and_then(|place| self.programs.get(place)).map(|program| &program.id);
         Answer {
             status: outcome.kind,
-            because: Some(outcome.because).filter(|because| !because.is_empty()),
+            because: self.reason(outcome.because),
             program: toward.filter(|_| outcome.kind == StatusKind::Eligible),
             toward,
             rule: rule.map(|rule| self.table.id(rule)),
+        }
+    }
+
+    /// The word or row of a reason.
+    pub(super) fn reason<'a>(&'a self, because: Because<'a>) -> Option<&'a str> {
+        match because {
+            Because::Nothing => None,
+            Because::Row(row) => Some(self.table.id(row)),
+            Because::NoRule => Some("no-rule"),
+            Because::MissingField => Some("missing-field"),
+            Because::Why(why) => Some(why),
         }
     }
 
@@ -135,35 +159,39 @@ impl Compiled {
 
     /// Whether answers could still reach a rule, and the first of those that holds already.
     pub(super) fn reached(&self, call: &Coded, moment: &Moment<'_>, verdict: &Verdict) -> Option<Option<usize>> {
-        if self.may_need_answers(verdict) { self.first_reachable(call, moment, &verdict.rules) } else { None }
+        if !self.may_need_answers(verdict) {
+            return None;
+        }
+        let open = self.table.open(call);
+        self.first_reachable(call, moment, open, &self.possible(call, moment, open), &verdict.rules)
     }
 
     /// The status of a verdict. `reached`: whether answers could reach a rule, and the first such rule that holds.
     pub(super) fn outcome<'a>(
-        &'a self,
+        &self,
         call: &Coded,
         moment: &Moment<'_>,
         verdict: &Verdict,
         reached: Option<Option<usize>>,
     ) -> Outcome<'a> {
-        let outcome = |kind, row| Outcome { kind, because: "", row, program: None };
-        let ineligible = |because: &'a str, row| Outcome { because, ..outcome(StatusKind::Ineligible, row) };
+        let outcome = Outcome::new;
+        let ineligible = |because, row| Outcome { because, ..outcome(StatusKind::Ineligible, row) };
         match (verdict.way, reached) {
             (Way::Excluded(_) | Way::Unsure | Way::NoRule, Some(held)) => outcome(StatusKind::NeedsAnswer, held),
-            (Way::Excluded(row), None) => ineligible(self.table.id(row), Some(row)),
-            (Way::Unsure, None) => ineligible("no-rule", None),
+            (Way::Excluded(row), None) => ineligible(Because::Row(row), Some(row)),
+            (Way::Unsure, None) => ineligible(Because::NoRule, None),
             (Way::NoRule, None) => match self.shadow_rule(call, moment) {
                 Some((row, program)) => {
                     Outcome { program: Some(program), ..outcome(StatusKind::ShadowEligible, Some(row)) }
                 }
-                None => ineligible("no-rule", None),
+                None => ineligible(Because::NoRule, None),
             },
             (Way::Ask(row), _) => outcome(StatusKind::NeedsAnswer, Some(row)),
-            (Way::Barred { rule: _, by }, _) => ineligible(self.table.id(by), Some(by)),
+            (Way::Barred { rule: _, by }, _) => ineligible(Because::Row(by), Some(by)),
             (Way::Nobody { row, why }, _) => match why {
                 Can::OutOfHours => outcome(StatusKind::EligibleOutOfHours, Some(row)),
                 Can::OutOfArea => outcome(StatusKind::EligibleOutOfArea, Some(row)),
-                Can::Absent(_) => ineligible("missing-field", Some(row)),
+                Can::Absent(_) => ineligible(Because::MissingField, Some(row)),
                 _ => outcome(StatusKind::EligibleNoUnit, Some(row)),
             },
             (Way::Go { row, program, .. }, _) => {

@@ -122,12 +122,18 @@ impl Compiled {
         reachable
     }
 
-    /// Whether any live rule can be reached, and the first reachable one that holds already.
-    pub(super) fn first_reachable(&self, call: &Coded, moment: &Moment<'_>, held: &RowSet) -> Option<Option<usize>> {
-        let open = self.table.open(call);
-        let possible = self.possible(call, moment, open);
-        let rules = self.possible_rules(&possible);
-        let reached = |row: &usize| self.can_reach(call, moment, &possible, open, *row);
+    /// Whether any live rule can be reached, and the first reachable one that holds already. `open` and `possible`: the open
+    /// columns, and the rows that answers to them could make hold.
+    pub(super) fn first_reachable(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        open: u64,
+        possible: &RowSet,
+        held: &RowSet,
+    ) -> Option<Option<usize>> {
+        let rules = self.possible_rules(possible);
+        let reached = |row: &usize| self.can_reach(call, moment, possible, open, *row);
         if let Some(row) = rules.and(held).iter().find(reached) {
             return Some(Some(row));
         }
@@ -135,7 +141,7 @@ impl Compiled {
     }
 
     /// Rows that some answers to the open facts could make hold, exclusions included.
-    fn possible(&self, call: &Coded, moment: &Moment<'_>, open: u64) -> RowSet {
+    pub(super) fn possible(&self, call: &Coded, moment: &Moment<'_>, open: u64) -> RowSet {
         let mut possible = self.table.matching_but(call, |place, _: &Column| open & (1 << place) != 0);
         possible.keep(moment.effective, self.table.words);
         possible

@@ -195,6 +195,18 @@ impl Compiled {
         Verdict { way, exclusions, rules, soft }
     }
 
+    /// A call of which one fact is to be varied.
+    pub(super) fn varied<'a>(&'a self, call: &Coded, moment: &'a Moment<'a>, place: usize) -> Varied<'a> {
+        let mut soft = RowSet::EMPTY;
+        for (other, (column, code)) in self.table.columns.iter().zip(&call.codes).enumerate() {
+            if *code == 0 && other != place {
+                soft.add(&column.soft, self.table.exclusion_words);
+            }
+        }
+        let others = self.table.matching_but(call, |other, _| other == place);
+        Varied { policy: self, moment, place, call: *call, others, soft }
+    }
+
     fn way(&self, call: &Coded, moment: &Moment<'_>, exclusions: &RowSet, rules: &RowSet, soft: &RowSet) -> Way {
         let table = &self.table;
         let among = |bars: &RowSet, word: usize| exclusions.word(word) & bars.word(word);
@@ -363,6 +375,30 @@ impl Compiled {
             }
         }
         missing.map_or(Can::Take, Can::Missing)
+    }
+}
+
+/// A call of which one fact is varied: what the other facts say is looked up once.
+pub(super) struct Varied<'a> {
+    policy: &'a Compiled,
+    moment: &'a Moment<'a>,
+    place: usize,
+    call: Coded,
+    /// Rows that the other facts meet, and those that may be soft for want of one of them.
+    pub others: RowSet,
+    soft: RowSet,
+}
+
+impl Varied<'_> {
+    /// The verdict where the fact has this code, which is not `unknown`.
+    pub(super) fn verdict(&mut self, code: u16) -> Verdict {
+        let table = &self.policy.table;
+        table.change(&mut self.call, self.place, code);
+        let mut matching = self.others;
+        if let Some(column) = table.columns.get(self.place) {
+            matching.keep(table.accepts(self.place, column, code, &self.call), table.words);
+        }
+        self.policy.verdict_of(&self.call, self.moment, &matching, self.soft, false)
     }
 }
 

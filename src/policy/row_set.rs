@@ -20,27 +20,32 @@ impl RowSet {
         set
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, row: usize) {
         if let Some(word) = self.0.get_mut(row / 64) {
             *word |= 1 << (row % 64);
         }
     }
 
+    #[inline]
     pub(super) fn contains(&self, row: usize) -> bool {
         self.0.get(row / 64).is_some_and(|word| word & (1 << (row % 64)) != 0)
     }
 
     /// One machine word of it; words follow the order of the rows.
+    #[inline]
     pub(super) fn word(&self, index: usize) -> u64 {
         self.0.get(index).copied().unwrap_or(0)
     }
 
     /// Machine words up to the last row held.
+    #[inline]
     pub(super) fn words(&self) -> usize {
         WORDS - self.0.iter().rev().take_while(|word| **word == 0).count()
     }
 
     /// Keeps what `other` holds too, in the first `words` words; the rest is left as it is.
+    #[inline]
     pub(super) fn keep(&mut self, other: &Self, words: usize) {
         for (word, other) in self.0.iter_mut().zip(&other.0).take(words) {
             *word &= other;
@@ -48,6 +53,7 @@ impl RowSet {
     }
 
     /// Adds what `other` holds in the first `words` words.
+    #[inline]
     pub(super) fn add(&mut self, other: &Self, words: usize) {
         for (word, other) in self.0.iter_mut().zip(&other.0).take(words) {
             *word |= other;
@@ -55,6 +61,7 @@ impl RowSet {
     }
 
     /// Takes away what these words hold.
+    #[inline]
     pub(super) fn drop_words(&mut self, words: &[u64]) {
         for (word, other) in self.0.iter_mut().zip(words) {
             *word &= !other;
@@ -67,6 +74,7 @@ impl RowSet {
     }
 
     /// A set made word by word, of the first `words` words.
+    #[inline]
     pub(super) fn of_words(words: usize, make: impl Fn(usize) -> u64) -> Self {
         let mut set = Self::EMPTY;
         for (index, word) in set.0.iter_mut().enumerate().take(words) {
@@ -76,6 +84,7 @@ impl RowSet {
     }
 
     /// The first row of a set that is made word by word and need not be kept.
+    #[inline]
     pub(super) fn lowest(words: usize, make: impl Fn(usize) -> u64) -> Option<usize> {
         (0..words).find_map(|index| {
             let word = make(index);
@@ -83,10 +92,12 @@ impl RowSet {
         })
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
 
+    #[inline]
     pub(super) fn and(mut self, other: &Self) -> Self {
         for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word &= other;
@@ -94,6 +105,7 @@ impl RowSet {
         self
     }
 
+    #[inline]
     pub(super) fn or(mut self, other: &Self) -> Self {
         for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word |= other;
@@ -108,6 +120,7 @@ impl RowSet {
         self
     }
 
+    #[inline]
     pub(super) fn without(mut self, other: &Self) -> Self {
         for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word &= !other;

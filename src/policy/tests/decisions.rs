@@ -72,7 +72,7 @@ fn outside_full_and_unstaffed_are_told_apart() {
     let nowhere = decide(&policy, &[("nature", "person-yelling"), ("setting", "outdoors")], "2025-11-04T12:00");
     assert_eq!(nowhere.status, Status::NeedsAnswer);
     assert_eq!(nowhere.questions[0].fact, "zone");
-    assert_eq!(nowhere.questions[0].values, ["city", "east", "west", "outside"]);
+    assert_eq!(nowhere.questions[0].values[..], ["city", "east", "west", "outside"]);
     assert_eq!(nowhere.questions[0].opens, [true, true, true, false]);
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the policy room: a policy made for them, and what it must and must not do.
 
+mod allocations;
 mod constructs;
 mod decisions;
 mod faults;
@@ -12,6 +13,7 @@ mod points;
 mod proofs;
 mod schema;
 mod slow;
+mod slow_flips;
 mod timing;
 
 use super::*;

@@ -74,7 +74,7 @@ const CHOICES: &[(&str, &[&str], &[&str])] = &[
     ("doubt", &["no, unknown"], &["no", "yes"]),
 ];
 const PROGRAMS: [&str; 4] = ["day", "east-team", "line", "pact"];
-const TIMES: [&str; 5] =
+pub(super) const TIMES: [&str; 5] =
     ["2025-11-04T09:00", "2025-11-04T17:00", "2025-11-09T03:00", "2026-01-01T02:00", "2026-02-03T23:59"];
 const DATES: [&str; 4] = ["", "effective = \"2025-11-09..\"\n", "effective = \"..2025-11-04\"\n", ""];
 
@@ -94,7 +94,7 @@ fn picks(most: usize) -> impl Strategy<Value = Vec<(usize, usize)>> {
     prop::collection::vec((0..CHOICES.len(), 0..8_usize), 0..most)
 }
 
-fn policy_text() -> impl Strategy<Value = String> {
+pub(super) fn policy_text() -> impl Strategy<Value = String> {
     let exclusion = (picks(3), 0..3_usize, 0..4_usize);
     let rule = (picks(4), prop::collection::vec(0..4_usize, 1..4), -1..2_i64, 0..8_usize, 0..4_usize);
     let rows = (prop::collection::vec(exclusion, 0..5), prop::collection::vec(rule, 0..7), picks(3), 0..5_usize);
@@ -136,7 +136,7 @@ fn policy_text() -> impl Strategy<Value = String> {
     })
 }
 
-fn call() -> impl Strategy<Value = (Facts, usize, u32)> {
+pub(super) fn call() -> impl Strategy<Value = (Facts, usize, u32)> {
     (prop::collection::vec(0..14_usize, CHOICES.len()), 0..TIMES.len(), 0..3_u32).prop_map(|(values, time, load)| {
         let known = CHOICES.iter().zip(values).filter_map(|((name, _, list), value)| Some((*name, *list.get(value)?)));
         (facts(&known.collect::<Vec<_>>()), time, load)
@@ -474,4 +474,47 @@ proptest! {
             }
         }
     }
+}
+
+/// A hundred thousand pairs of policy and call: the table and the slow evaluator go the same way on every one.
+#[test]
+fn the_table_goes_where_the_slow_evaluator_goes_on_a_hundred_thousand_pairs() {
+    const POLICIES: u32 = 128;
+    const CALLS: usize = 800;
+    let pairs = std::cell::Cell::new(0_usize);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(POLICIES));
+    let strategy = (policy_text(), any::<u64>());
+    let outcome = runner.run(&strategy, |(text, seed)| {
+        let with_text = files(&format!("{text}\n[zone.city]\nzones = [\"east\", \"west\"]\n"));
+        let again = read(&with_text).unwrap();
+        let compiled = Compiled::build(read(&with_text).unwrap(), String::new()).unwrap();
+        let mut numbers = seed;
+        let mut below = |bound: usize| {
+            // Knuth's MMIX generator: its upper bits are good enough to choose among a few values.
+            numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(numbers >> 33).unwrap() % bound
+        };
+        for _ in 0..CALLS {
+            let mut known = Facts::default();
+            for (name, _, list) in CHOICES {
+                if let Some(value) = list.get(below(list.len() * 2)) {
+                    known = known.with(name, value, Source::Structured);
+                }
+            }
+            let (time, load) = (TIMES[below(TIMES.len())], u32::try_from(below(3)).unwrap());
+            let mut availability = Availability::default();
+            availability.load.insert(ProgramId::new("day"), load);
+            let at = at(time);
+            let way = compiled.verdict(&compiled.table.code(&known), &compiled.moment(at, &availability)).way;
+            let slow = Slow { written: &again, rows: &compiled.table.rows, facts: &known, at, load };
+            let (found, expected) = (spelt(&compiled, way), slow.way());
+            let same = found == expected || (expected == "ask" && found.starts_with("ask"));
+            prop_assert!(same, "{} instead of {}: {:?} at {} {}", found, expected, known, time, text);
+            pairs.set(pairs.get() + 1);
+        }
+        Ok(())
+    });
+    outcome.unwrap();
+    println!("{} pairs of a random policy and a random call", pairs.get());
+    assert!(pairs.get() >= 100_000);
 }

@@ -1,0 +1,92 @@
+//! The nearest flip and the questions against trying every change, on random policies and calls.
+
+use super::slow::{TIMES, call, policy_text};
+use super::*;
+use crate::policy::compile::Coded;
+use crate::policy::language::read;
+use crate::policy::route::Moment;
+use proptest::prelude::*;
+
+const ESSENCE: [&str; 3] = ["nature", "call_type", "priority"];
+
+/// One code of each class of known values of a column.
+fn codes(compiled: &Compiled, place: usize) -> Vec<u16> {
+    let same_as = &compiled.table.columns[place].same_as;
+    (1..same_as.len()).filter(|code| usize::from(same_as[*code]) == *code).map(|code| same_as[code]).collect()
+}
+
+/// True where changing exactly `size` of these columns, from `from` on, can bring the call to another route.
+fn flips(
+    compiled: &Compiled,
+    call: &Coded,
+    moment: &Moment<'_>,
+    columns: &[usize],
+    size: usize,
+    now: Option<usize>,
+) -> bool {
+    if size == 0 {
+        return compiled.verdict(call, moment).program() != now;
+    }
+    columns.iter().enumerate().any(|(turn, place)| {
+        codes(compiled, *place).into_iter().any(|code| {
+            let changed = compiled.table.changed(call, *place, code);
+            flips(compiled, &changed, moment, &columns[turn + 1..], size - 1, now)
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+    /// No smaller set of changed facts changes the route than the flip's, and the flip itself does.
+    #[test]
+    fn no_smaller_change_than_the_flip_changes_the_route(text in policy_text(), (facts, time, load) in call()) {
+        let written = read(&files(&format!("{text}\n[zone.city]\nzones = [\"east\", \"west\"]\n"))).unwrap();
+        let compiled = Compiled::build(written, String::new()).unwrap();
+        let mut availability = Availability::default();
+        availability.load.insert(ProgramId::new("day"), load);
+        let at = at(TIMES[time]);
+        let moment = compiled.moment(at, &availability).with_duties();
+        let coded = compiled.table.code(&facts);
+        let now = compiled.verdict(&coded, &moment).program();
+        let decision = compiled.decide(&facts, &[], at, &availability);
+        prop_assume!(!matches!(decision.status, Status::NotAssessed { .. }));
+        let may = |essence: bool| -> Vec<usize> {
+            let columns = compiled.table.columns.iter().enumerate();
+            columns
+                .filter(|(_, column)| match column.name.as_str() {
+                    "doubt" => facts.value("doubt") == Some("yes"),
+                    name => essence || !ESSENCE.contains(&name),
+                })
+                .map(|(place, _)| place)
+                .collect()
+        };
+        let smallest = |essence: bool, most: usize| {
+            (1..=most).find(|size| flips(&compiled, &coded, &moment, &may(essence), *size, now))
+        };
+        match &decision.nearest_flip {
+            None => {
+                prop_assert_eq!(smallest(true, 1), None, "{} {:?}", text, facts);
+                prop_assert_eq!(smallest(false, 2), None, "{} {:?}", text, facts);
+            }
+            Some(flip) => {
+                let size = flip.changes.len();
+                let essence = flip.changes.iter().any(|change| ESSENCE.contains(&change.fact.as_str()));
+                if essence {
+                    prop_assert_eq!(smallest(false, 2), None, "{} {:?} {:?}", text, facts, flip);
+                }
+                let smaller = smallest(essence, (size - 1).min(2));
+                prop_assert_eq!(smaller, None, "{} {:?} {:?}", text, facts, flip);
+                // The flip as facts: the words that the call-taker reads.
+                if flip.changes.iter().all(|change| !change.to.contains(['*', ' '])) {
+                    let changed = flip.changes.iter().fold(facts.clone(), |facts, change| {
+                        let value = compiled.sources.vocabulary.canonical(&change.fact, &change.to).unwrap();
+                        facts.with(&change.fact, &value, Source::Answer)
+                    });
+                    let there = compiled.answer(&changed, &[], at, &availability);
+                    prop_assert_eq!(there.program.map_or("ordinary", ProgramId::as_str), flip.route.name());
+                    prop_assert_ne!(there.program, now.map(|place| &compiled.programs[place].id));
+                }
+            }
+        }
+    }
+}
