@@ -46,7 +46,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// A place with the Kamloops policy changed by `change_policy`, and `more` configuration appended.
+    /// A place with the Kamloops policy changed by `change_policy`, and `more` configuration appended. The cases go with
+    /// the policy as it was written only.
     pub fn new(change_policy: impl Fn(String) -> String, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let policy = folder.path().join("policy");
@@ -60,6 +61,10 @@ impl Place {
                 bytes
             };
             fs::write(policy.join(name), bytes).unwrap();
+        }
+        let written = fs::read_to_string(root().join("schemas/policy/library/kamloops/policy.toml")).unwrap();
+        if change_policy(written.clone()) != written {
+            fs::remove_file(policy.join("cases.toml")).unwrap();
         }
         let place = Self { folder, ports: [free_port(), free_port(), free_port(), free_port()] };
         let [intake, teams, pages, operations] = place.ports;

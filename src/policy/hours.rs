@@ -90,6 +90,11 @@ impl Shift {
     fn ends_next_day(&self) -> bool {
         self.to_min <= self.from_min
     }
+
+    /// True where some minute of it lies on the day after the one on which it begins.
+    pub(super) fn runs_past_midnight(&self) -> bool {
+        self.ends_next_day() && self.to_min > 0
+    }
 }
 
 /// A civil minute as an instant: one that DST skips counts from the jump, one that comes twice is the first.

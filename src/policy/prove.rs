@@ -2,11 +2,13 @@
 //!
 //! Facts are finite once numbers are cut at the policy's thresholds; hours, capacities and rosters are free, so that every
 //! program of a chain is taken to be the one that answers, for the calls within its area. Dates are cut where a row or a crew changes; a program's
-//! crew is that of the shift's first day, so on the first date of a stretch the crew of the day before is proved too.
+//! crew is that of the shift's first day, so on the first date of a stretch the crew of the day before is proved too, where a
+//! shift runs past midnight.
 
 use super::boxes::{Box, TooHard};
 use super::compile::rank;
 use super::example::{ExampleCall, Shows};
+use super::hours::Shift;
 use super::language::{Cell, Promise, Row, Safeguard, SendTarget};
 use super::ordered::{Party, View};
 use super::row_set::RowSet;
@@ -173,13 +175,15 @@ impl Compiled {
                     effective.insert(place);
                 }
             }
-            let shift_dates: Vec<Date> = [Some(date), date.yesterday().ok()].into_iter().flatten().collect();
             let on_some = |wanted: bool| {
                 let programs = self.programs.iter();
                 programs
                     .map(|program| {
-                        let mut staffed = shift_dates.iter().filter(|date| program.staffed_on(**date));
-                        staffed.any(|date| program.accompanied_on(*date) == wanted)
+                        // Yesterday's crew can still be out only where a shift runs past midnight.
+                        let overnight = program.shifts.iter().any(Shift::runs_past_midnight);
+                        let yesterday = date.yesterday().ok().filter(|_| overnight);
+                        let mut staffed = [Some(date), yesterday].into_iter().flatten();
+                        staffed.any(|date| program.staffed_on(date) && program.accompanied_on(date) == wanted)
                     })
                     .collect::<Vec<_>>()
             };
