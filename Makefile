@@ -41,9 +41,10 @@ documentation:
 dependencies:
 	$(DENY) --all-features --config .deny.toml check --hide-inclusion-graph bans licenses sources
 
-# Prints the figures; judged by eye and kept out of `make test`, since shared machines are noisy.
+# Prints every figure; judged by eye and kept out of `make test`, since shared machines are noisy. Answers are asserted equal.
 bench:
-	cargo bench --locked --bench line --bench decide
+	cargo bench --locked --bench line --bench decide --bench replay
+	$(MAKE) bench-peers
 
 # The same policy and calls in Fourth, Cedar, regorus and CEL: fails where an answer differs or Fourth is not a hundred times faster.
 # Its Cargo.lock pins the peers and follows the dependencies of Fourth.
@@ -53,8 +54,3 @@ bench-peers:
 # Sixty seconds on each decoder and on narratives (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:
 	for target in eido cad_export_xml delimited narrative; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
-
-# A million calls through a policy of 100 rows, in columns beside one by one (asserted equal), and through a store.
-.PHONY: bench-history
-bench-history:
-	cargo bench --locked --bench replay

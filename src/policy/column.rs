@@ -245,8 +245,8 @@ fn coding(fact: &Fact, cells: &[Option<&Cell>], told_apart: &[&Cell]) -> (Coding
             accept.extend((0..values.len()).map(|value| rows_where(&|cell| cell.accepts_word(value))));
             Coding::Words
         }
-        Domain::Number { min, .. } => {
-            let cuts = cuts(told_apart, *min);
+        Domain::Number { min, max } => {
+            let cuts = cuts(told_apart, *min, *max);
             let firsts = std::iter::once(*min).chain(cuts.iter().copied());
             accept.extend(firsts.map(|number| rows_where(&|cell| cell.accepts_number(number))));
             Coding::Numbers { least: *min, cuts }
@@ -289,14 +289,15 @@ fn rows_of_zones(named: &[RowSet], negated: &RowSet, zones: &ZoneSet) -> RowSet 
 }
 
 /// First numbers of the stretches that no cell cuts, the least number left out.
-fn cuts(cells: &[&Cell], min: i64) -> Vec<i64> {
+fn cuts(cells: &[&Cell], min: i64, max: i64) -> Vec<i64> {
     let mut cuts: Vec<i64> = Vec::new();
     for test in cells.iter().flat_map(|cell| &cell.tests) {
         if let Test::Between(least, most) = test {
             cuts.extend([*least, most + 1]);
         }
     }
-    cuts.retain(|cut| *cut > min);
+    // A stretch beyond the greatest number would be calls that cannot be, and proofs would speak of them.
+    cuts.retain(|cut| *cut > min && *cut <= max);
     cuts.sort_unstable();
     cuts.dedup();
     cuts

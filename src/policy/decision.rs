@@ -33,6 +33,7 @@ pub struct Decision {
     /// The row allows an offer without a call-taker's key (mode `automatic` only).
     pub automatic: bool,
     /// Follow-ups owed after contact, in the order of the rule.
+    #[serde(alias = "follow_up_h")]
     pub follow_up: Vec<FollowUp>,
     /// What could not be learnt on the way here.
     pub gaps: Vec<Gap>,
@@ -121,6 +122,7 @@ impl ProgramKind {
 
 /// One follow-up that is owed after contact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenFollowUp")]
 pub struct FollowUp {
     /// Hours after contact from which it may be done; 0: at once.
     pub after_h: u32,
@@ -128,6 +130,23 @@ pub struct FollowUp {
     pub within_h: u32,
     /// The program that owes it; `None`: the one that had the contact.
     pub by: Option<ProgramId>,
+}
+
+/// A follow-up as journals hold it: the first ones stated the hours alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenFollowUp {
+    Hours(u32),
+    Whole { after_h: u32, within_h: u32, by: Option<ProgramId> },
+}
+
+impl From<WrittenFollowUp> for FollowUp {
+    fn from(written: WrittenFollowUp) -> Self {
+        match written {
+            WrittenFollowUp::Hours(within_h) => Self { after_h: 0, within_h, by: None },
+            WrittenFollowUp::Whole { after_h, within_h, by } => Self { after_h, within_h, by },
+        }
+    }
 }
 
 /// One step of a route: one leg, or several offered at once (a broadcast, or a tandem: see [`LegPlan::together`]).

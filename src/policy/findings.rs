@@ -5,6 +5,7 @@
 
 use super::Compiled;
 use super::boxes::{Box, TooHard};
+use super::column::Column;
 use super::compile::rank;
 use super::language::{Row, RowKind};
 use super::ordered::{Party, View};
@@ -372,6 +373,11 @@ impl Finder<'_> {
     fn exclusion_cell_matters(&self, row: usize, fact: usize) -> Result<bool, TooHard> {
         let view = &self.view;
         let table = &view.policy.table;
+        // A cell for want of which a co-response waits: without it the call would be sent there unasked.
+        let waits = |column: &Column| column.fact == fact && column.soft.contains(row);
+        if view.co_response(row).is_some() && table.columns.iter().any(waits) {
+            return Ok(true);
+        }
         let wider = self.widened(row, fact);
         for stretch in self.stretches.iter().filter(|stretch| stretch.effective.contains(row)) {
             let others = self.other_exclusions(row, &table.bars_all.and(&stretch.effective)).boxes;

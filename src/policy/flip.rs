@@ -163,15 +163,18 @@ impl Assessment<'_> {
     }
 
     /// Columns of which a change could matter: what a rule that is near rejects, asks for or needs, what an exclusion that
-    /// holds names, and what could send to a co-response.
+    /// holds names, what could send to a co-response, and what keeps a rule that asks from standing before the others.
     fn useful(&self, essence: bool, exactly: &[RowSet]) -> Vec<Changeable<'_>> {
         let policy = self.policy;
         let near = exactly.iter().take(3).fold(RowSet::EMPTY, |near, rules| near.or(rules));
-        let naming = self.verdict.exclusions.or(&policy.table.bars_all_but);
+        let mut naming = self.verdict.exclusions.or(&policy.table.bars_all_but);
         let mut needed: Vec<usize> = Vec::new();
         for row in near.iter() {
             if let Some(RowKind::Rule { ask, .. }) = policy.table.rows.get(row).map(|row| &row.kind) {
                 needed.extend(ask);
+                if !ask.is_empty() {
+                    naming.insert(row);
+                }
             }
             let programs = policy.sends_to(row).filter_map(|place| policy.programs.get(place));
             needed.extend(programs.flat_map(|program| &program.required));

@@ -44,7 +44,7 @@ pub use decision::{
 pub use diff::{CallAnswer, Comparison, Move, MoveKind, MovedCall, Relation};
 pub use example::ExampleCall;
 pub use findings::{Finding, Gaps};
-pub use outcome::{Answer, StatusKind};
+pub use outcome::{Answer, ReadCall, StatusKind};
 pub use prove::Proof;
 pub use tally::Tally;
 pub use told::{PolicyTold, Told};
@@ -394,8 +394,9 @@ impl Policy {
         self.compiled.decide(facts, gaps, at, availability)
     }
 
-    /// What [`Policy::decide`] answers, without a word of explanation and without allocation: for counting, and for
-    /// whoever only needs to know where the call goes.
+    /// What [`Policy::decide`] answers, without a word of explanation: for counting, and for whoever only needs to know
+    /// where the call goes. Nothing is allocated, but where an exact cut must settle whether answers could still reach a
+    /// rule (`ineligible` and `needs-answer` only).
     pub fn route_only<'a>(
         &'a self,
         facts: &Facts,
@@ -403,7 +404,18 @@ impl Policy {
         at: Timestamp,
         availability: &Availability,
     ) -> Answer<'a> {
-        self.compiled.answer(facts, gaps, at, availability)
+        self.route(&self.read(facts, gaps), at, availability)
+    }
+
+    /// A call's facts as this policy's table reads them, for [`Policy::route`]: once a call, however often it is decided.
+    #[must_use]
+    pub fn read<'a>(&self, facts: &Facts, gaps: &'a [Gap]) -> ReadCall<'a> {
+        self.compiled.read(facts, gaps)
+    }
+
+    /// As [`Policy::route_only`], of a call that this policy has read.
+    pub fn route<'a>(&'a self, call: &ReadCall<'a>, at: Timestamp, availability: &Availability) -> Answer<'a> {
+        self.compiled.answer(call, at, availability)
     }
 
     /// The steps that would offer the call to one named program (for an override by the call-taker).

@@ -75,6 +75,13 @@ pub struct Answer<'a> {
     pub rule: Option<&'a str>,
 }
 
+/// A call as one policy's table reads it, made by [`super::Policy::read`] and good for that policy only.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadCall<'a> {
+    call: Coded,
+    unassessed: Option<&'a str>,
+}
+
 /// The same in places of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Outcome<'a> {
@@ -107,21 +114,21 @@ impl<'a> Outcome<'a> {
 }
 
 impl Compiled {
-    /// Status, route and rule. No allocation but where an exact cut must settle what answers could reach.
-    pub(super) fn answer<'a>(
-        &'a self,
-        facts: &Facts,
-        gaps: &'a [Gap],
-        at: Timestamp,
-        availability: &Availability,
-    ) -> Answer<'a> {
+    /// A call's facts as the table reads them. No allocation.
+    pub(super) fn read<'a>(&self, facts: &Facts, gaps: &'a [Gap]) -> ReadCall<'a> {
         let call = self.table.code(facts);
-        if let Some(why) = unassessed(&self.table, facts, &call, gaps) {
+        let unassessed = unassessed(&self.table, facts, &call, gaps);
+        ReadCall { call, unassessed }
+    }
+
+    /// Status, route and rule. No allocation but where an exact cut must settle what answers could reach.
+    pub(super) fn answer<'a>(&'a self, read: &ReadCall<'a>, at: Timestamp, availability: &Availability) -> Answer<'a> {
+        if let Some(why) = read.unassessed {
             return self.told(Outcome::unassessed(why));
         }
         let moment = self.moment(at, availability);
-        let verdict = self.verdict(&call, &moment);
-        let outcome = self.outcome(&call, &moment, &verdict, self.reached(&call, &moment, &verdict));
+        let verdict = self.verdict(&read.call, &moment);
+        let outcome = self.outcome(&read.call, &moment, &verdict, self.reached(&read.call, &moment, &verdict));
         self.told(outcome)
     }
 
@@ -224,9 +231,10 @@ pub(super) fn unassessed<'a>(table: &Table, facts: &Facts, call: &Coded, gaps: &
     if let Some(gap) = gaps.iter().find(|gap| gap.fact == "nature").filter(|_| unsettled(facts, "nature")) {
         return Some(&gap.why);
     }
-    let nature_known = table.nature_column.is_none_or(|place| call.codes.get(place) != Some(&0));
+    if table.nature_column.is_none_or(|place| call.codes.get(place) != Some(&0)) {
+        return None;
+    }
     match facts.source("nature") {
-        _ if nature_known => None,
         Some(_) => Some("nature-unknown"),
         None => Some("no-call-type"),
     }

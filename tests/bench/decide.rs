@@ -55,7 +55,10 @@ fn calls(policy: &city::Policy, count: usize) -> Vec<Call> {
 
 /// Reads every fact of a call: in the product they have just been gathered, and are in the cache.
 fn touch(call: &Call) {
-    black_box(call.facts.iter().map(|(name, known)| name.len() + known.value.len()).sum::<usize>());
+    let bytes = |(name, known): (&str, &fourth_option::facts::Known)| {
+        name.bytes().chain(known.value.bytes()).map(usize::from).sum::<usize>()
+    };
+    black_box(call.facts.iter().map(bytes).sum::<usize>());
 }
 
 /// Each call timed by itself, its facts just read, over several passes: p50 and p99 of every pass; printed are the middle pass and the extremes.
@@ -228,7 +231,12 @@ fn each_call(policy: &Policy, calls: &[Call]) {
     each("an empty step, for the clock's own cost", calls, |call| {
         black_box(call);
     });
-    each("route, status and rule", calls, |call| {
+    let read: Vec<_> = calls.iter().map(|call| policy.read(&call.facts, &[])).collect();
+    let mut next = read.iter().cycle();
+    each("status, route and rule of a call that was read", calls, |call| {
+        let _ = black_box(next.next().map(|read| policy.route(black_box(read), call.at, &available)));
+    });
+    each("the same from its facts", calls, |call| {
         let _ = black_box(policy.route_only(black_box(&call.facts), &[], call.at, &available));
     });
     each("decision with reasons, questions and flip", calls, |call| {

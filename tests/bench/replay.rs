@@ -1,5 +1,5 @@
 //! What would a policy of 100 rows have done with a million calls? In columns, on one thread, beside one by one; and through a
-//! store of past calls, from the file to the figures. Run by `make bench-history`.
+//! store of past calls, from the file to the figures. Run by `make bench`.
 
 #![allow(
     clippy::unwrap_used,

@@ -84,6 +84,18 @@ fn every_kind_of_event_has_a_frozen_sample_that_reads_and_writes_back_alike() {
     }
 }
 
+/// Shapes that are no longer written and are read for ever.
+#[test]
+fn events_in_an_older_shape_of_version_1_read() {
+    let older = std::fs::read_to_string(folder().with_file_name("v1_older").join("assessed_follow_up_h.json")).unwrap();
+    let today = std::fs::read_to_string(folder().join("assessed.json")).unwrap();
+    let read = |text: &str| match serde_json::from_str(text).unwrap() {
+        Event::Assessed { decision, .. } => *decision,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read(&older), read(&today));
+}
+
 /// The words inside events are as frozen as the events: a renamed word makes old journals unreadable.
 #[test]
 fn the_words_inside_events_are_frozen() {

@@ -13,7 +13,7 @@ pub(super) fn folder(path: &Path) -> PolicyFiles {
     files
 }
 
-/// The folders of the library, in order; its README is no policy.
+/// The folders of the library, in order.
 fn library() -> Vec<PathBuf> {
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library");
     let entries = std::fs::read_dir(library).unwrap().map(|entry| entry.unwrap().path());

@@ -14,7 +14,6 @@ mod proofs;
 mod schema;
 mod slow;
 mod slow_flips;
-mod timing;
 
 use super::*;
 use crate::facts::Source;

@@ -413,7 +413,7 @@ fn batch_agrees(compiled: &Compiled, calls: &[(Facts, usize, u32)]) {
     compiled.what_if_each(&columns, &availability, |number, _, answer| {
         let (profile, at) = rows[number];
         let profile = &profiles[profile as usize];
-        assert_eq!(answer, compiled.answer(&profile.facts, &profile.gaps, at, &availability));
+        assert_eq!(answer, compiled.answer(&compiled.read(&profile.facts, &profile.gaps), at, &availability));
         *status.entry(answer.status.name()).or_default() += 1;
         assert!(seen.insert(number));
     });
@@ -452,7 +452,7 @@ proptest! {
             prop_assert!(same, "{found} instead of {expected}: {facts:?} at {} {text}", TIMES[time]);
 
             let decision = compiled.decide(&facts, &[], at, &availability);
-            let answer = compiled.answer(&facts, &[], at, &availability);
+            let answer = compiled.answer(&compiled.read(&facts, &[]), at, &availability);
             prop_assert_eq!(answer.status.name(), decision.status.name());
             prop_assert_eq!(answer.because, decision.status.because());
             prop_assert_eq!(answer.program.map_or("ordinary", ProgramId::as_str), decision.route.name());

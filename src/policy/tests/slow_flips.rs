@@ -36,12 +36,14 @@ fn flips(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 20_000, ..ProptestConfig::default() })]
     /// No smaller set of changed facts changes the route than the flip's, and the flip itself does.
     #[test]
     fn no_smaller_change_than_the_flip_changes_the_route(text in policy_text(), (facts, time, load) in call()) {
         let written = read(&files(&format!("{text}\n[zone.city]\nzones = [\"east\", \"west\"]\n"))).unwrap();
         let compiled = Compiled::build(written, String::new()).unwrap();
+        // Same-rank rules that send differently make a policy that cannot be loaded.
+        prop_assume!(compiled.overlaps().is_empty());
         let mut availability = Availability::default();
         availability.load.insert(ProgramId::new("day"), load);
         let at = at(TIMES[time]);
@@ -82,7 +84,7 @@ proptest! {
                         let value = compiled.sources.vocabulary.canonical(&change.fact, &change.to).unwrap();
                         facts.with(&change.fact, &value, Source::Answer)
                     });
-                    let there = compiled.answer(&changed, &[], at, &availability);
+                    let there = compiled.answer(&compiled.read(&changed, &[]), at, &availability);
                     prop_assert_eq!(there.program.map_or("ordinary", ProgramId::as_str), flip.route.name());
                     prop_assert_ne!(there.program, now.map(|place| &compiled.programs[place].id));
                 }
