@@ -162,12 +162,14 @@ impl Assessment<'_> {
         barring.is_empty() && !(rules.or(&all).is_empty() && table.bars_all_but.is_empty())
     }
 
-    /// Columns of which a change could matter: what a rule that is near rejects, asks for or needs, what an exclusion that
-    /// holds names, what could send to a co-response, and what keeps a rule that asks from standing before the others.
+    /// Columns of which a change could matter: what a rule that is near rejects, asks for or needs, what an exclusion names
+    /// (one that does not hold may hold after the first change), and what keeps a rule that asks from standing before others.
     fn useful(&self, essence: bool, exactly: &[RowSet]) -> Vec<Changeable<'_>> {
         let policy = self.policy;
         let near = exactly.iter().take(3).fold(RowSet::EMPTY, |near, rules| near.or(rules));
-        let mut naming = self.verdict.exclusions.or(&policy.table.bars_all_but);
+        let table = &policy.table;
+        let mut naming =
+            table.bars_all.or(&table.bars_all_but).or(&table.bars_unaccompanied).and(self.moment.effective);
         let mut needed: Vec<usize> = Vec::new();
         for row in near.iter() {
             if let Some(RowKind::Rule { ask, .. }) = policy.table.rows.get(row).map(|row| &row.kind) {

@@ -91,4 +91,27 @@ proptest! {
             }
         }
     }
+
+    /// Every open fact whose answer alone changes the route is asked.
+    #[test]
+    fn what_matters_alone_is_asked(text in policy_text(), (facts, time, load) in call()) {
+        let written = read(&files(&format!("{text}\n[zone.city]\nzones = [\"east\", \"west\"]\n"))).unwrap();
+        let compiled = Compiled::build(written, String::new()).unwrap();
+        prop_assume!(compiled.overlaps().is_empty());
+        let mut availability = Availability::default();
+        availability.load.insert(ProgramId::new("day"), load);
+        let at = at(TIMES[time]);
+        let moment = compiled.moment(at, &availability).with_duties();
+        let coded = compiled.table.code(&facts);
+        let now = compiled.verdict(&coded, &moment).program();
+        let decision = compiled.decide(&facts, &[], at, &availability);
+        prop_assume!(!matches!(decision.status, Status::NotAssessed { .. }));
+        for (place, column) in compiled.table.columns.iter().enumerate() {
+            let open = column.askable && column.name != "doubt" && coded.codes[place] == 0;
+            if open && flips(&compiled, &coded, &moment, &[place], 1, now) {
+                let asked = decision.questions.iter().any(|question| question.fact == column.name);
+                prop_assert!(asked, "`{}` is not asked: {} {:?}", column.name, text, facts);
+            }
+        }
+    }
 }
