@@ -56,36 +56,32 @@ impl Assessment<'_> {
 
     /// One changed fact that takes the call off its program; two where no one does.
     fn flip_away(&self) -> Option<Vec<Change>> {
-        let now = self.verdict.program();
-        for essence in [false, true] {
-            for (place, column) in self.policy.table.columns.iter().enumerate() {
-                if !self.may_flip(column, essence) {
-                    continue;
-                }
-                let mut varied = self.policy.varied(&self.call, &self.moment, place);
-                let found = classes(column).find(|code| varied.verdict(*code).program() != now);
-                if let Some(code) = found {
-                    return Some(vec![(place, code)]);
-                }
-            }
-        }
-        self.flip_away_by_two()
+        [false, true]
+            .into_iter()
+            .find_map(|essence| self.flip_away_by_one(essence).or_else(|| self.flip_away_by_two(essence)))
     }
 
-    /// Two changed facts that take the call off its program, where no one does.
-    fn flip_away_by_two(&self) -> Option<Vec<Change>> {
+    fn flip_away_by_one(&self, essence: bool) -> Option<Vec<Change>> {
         let now = self.verdict.program();
-        for essence in [false, true] {
-            let columns = self.changeable(essence);
-            for (turn, first) in columns.iter().enumerate() {
-                for second in columns.iter().skip(turn + 1) {
-                    for code in classes(first.column) {
-                        let call = self.policy.table.changed(&self.call, first.place, code);
-                        let mut varied = self.policy.varied(&call, &self.moment, second.place);
-                        let found = classes(second.column).find(|code| varied.verdict(*code).program() != now);
-                        if let Some(other) = found {
-                            return Some(vec![(first.place, code), (second.place, other)]);
-                        }
+        let columns = self.policy.table.columns.iter().enumerate();
+        columns.filter(|(_, column)| self.may_flip(column, essence)).find_map(|(place, column)| {
+            let mut varied = self.policy.varied(&self.call, &self.moment, place);
+            let code = classes(column).find(|code| varied.verdict(*code).program() != now)?;
+            Some(vec![(place, code)])
+        })
+    }
+
+    fn flip_away_by_two(&self, essence: bool) -> Option<Vec<Change>> {
+        let now = self.verdict.program();
+        let columns = self.changeable(essence);
+        for (turn, first) in columns.iter().enumerate() {
+            for second in columns.iter().skip(turn + 1) {
+                for code in classes(first.column) {
+                    let call = self.policy.table.changed(&self.call, first.place, code);
+                    let mut varied = self.policy.varied(&call, &self.moment, second.place);
+                    let found = classes(second.column).find(|code| varied.verdict(*code).program() != now);
+                    if let Some(other) = found {
+                        return Some(vec![(first.place, code), (second.place, other)]);
                     }
                 }
             }

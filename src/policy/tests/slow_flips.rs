@@ -36,7 +36,7 @@ fn flips(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, max_global_rejects: 20_000, ..ProptestConfig::default() })]
     /// No smaller set of changed facts changes the route than the flip's, and the flip itself does.
     #[test]
     fn no_smaller_change_than_the_flip_changes_the_route(text in policy_text(), (facts, time, load) in call()) {
