@@ -34,6 +34,7 @@ lint:
 
 tests:
 	cargo test --workspace --locked
+	cargo test --profile quick --locked --test main -- --nocapture an_idle_adapter
 
 documentation:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
