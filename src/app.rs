@@ -1,6 +1,7 @@
 //! The composition root: one function builds the adapter; `serve`, `demo` and the tests start the same one.
 
 mod reload;
+mod watchdog;
 
 pub use reload::{FAULTS_SHOWN, loadable, told};
 
@@ -38,6 +39,8 @@ pub struct Application {
     reload: Arc<Notify>,
     // Aborted when dropped.
     background: JoinSet<()>,
+    // Held until the end.
+    watchdog: Option<watchdog::Guard>,
 }
 
 impl Application {
@@ -55,6 +58,8 @@ impl Application {
             asked: Arc::clone(&application.reload),
         };
         application.background.spawn(watch.run());
+        let guard = watchdog::watch(watchdog::end_the_process).map_err(|fault| bad("the watchdog", &fault))?;
+        application.watchdog = Some(guard);
         Ok(application)
     }
 
@@ -87,6 +92,9 @@ impl Application {
             }
         }
         note_start(&desk).await;
+        desk.alarm_after_silence(configuration.http.silence_alarm_s);
+        let listening = Arc::clone(&desk);
+        background.spawn(async move { listening.watch_silence().await });
 
         let client =
             HttpClient::new(configuration.handoff.ca_file.as_deref()).map_err(|fault| bad("handoff", &fault))?;
@@ -146,7 +154,7 @@ impl Application {
                 }
             });
         }
-        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background })
+        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background, watchdog: None })
     }
 
     /// Reads the policy's folder again soon, whether or not it is due (SIGHUP).
