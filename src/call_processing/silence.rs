@@ -21,10 +21,16 @@ impl Silence {
         Timestamp::from_millisecond(self.heard_ms.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN)
     }
 
-    fn alarm_at(&self) -> Option<Timestamp> {
+    fn hear(&self, now: Timestamp) {
+        self.heard_ms.fetch_max(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// Since when nothing has been heard, where that is longer than it should be.
+    fn too_long(&self, now: Timestamp) -> Option<Timestamp> {
         let alarm_after_s = self.alarm_after_s.load(Ordering::Relaxed);
-        let after = (alarm_after_s > 0).then(|| SignedDuration::from_secs(alarm_after_s.into()))?;
-        self.heard().checked_add(after).ok()
+        let heard = self.heard();
+        let overdue = now.duration_since(heard) >= SignedDuration::from_secs(alarm_after_s.into());
+        (alarm_after_s > 0 && overdue).then_some(heard)
     }
 }
 
@@ -36,8 +42,7 @@ impl Desk {
 
     /// Bytes came from a known sender, whatever they were.
     pub(super) fn note_heard(&self) {
-        let now = self.clock().now().as_millisecond();
-        self.inner().silence.heard_ms.fetch_max(now, Ordering::Relaxed);
+        self.inner().silence.hear(self.clock().now());
     }
 
     /// When a record was last heard, or the desk was opened.
@@ -49,8 +54,7 @@ impl Desk {
     /// Since when nothing has been heard, where that is longer than it should be.
     #[must_use]
     pub fn silent_since(&self) -> Option<Timestamp> {
-        let due = self.inner().silence.alarm_at()?;
-        (due <= self.clock().now()).then(|| self.last_heard())
+        self.inner().silence.too_long(self.clock().now())
     }
 
     /// Waits until the alarm is due, then until a record is heard again; says both in the log. For ever.
@@ -72,5 +76,26 @@ impl Desk {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_is_due_after_the_silence_asked_for_and_ends_with_the_next_record() {
+        let start = Timestamp::from_second(1_700_000_000).unwrap();
+        let at = |seconds| start + SignedDuration::from_secs(seconds);
+        let silence = Silence::since(start);
+        assert_eq!(silence.too_long(at(1_000_000)), None, "nobody asked for an alarm");
+        silence.alarm_after_s.store(60, Ordering::Relaxed);
+        assert_eq!(silence.too_long(at(59)), None);
+        assert_eq!(silence.too_long(at(60)), Some(start));
+        silence.hear(at(70));
+        assert_eq!(silence.too_long(at(129)), None);
+        assert_eq!(silence.too_long(at(130)), Some(at(70)));
+        silence.hear(at(5));
+        assert_eq!(silence.heard(), at(70), "a clock that steps back makes no silence longer than it is");
     }
 }
