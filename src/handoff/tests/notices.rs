@@ -170,8 +170,8 @@ async fn a_dead_mail_server_and_a_dead_gateway_keep_no_offer_back() {
     let server = MailServer::start(&[]).await;
     let team = Peer::start(|_| (200, None, AT_ONCE)).await;
     let settings = server.settings(&server.ca_file(), "start-tls", &beside(&team.url, "http://127.0.0.1:1/"));
-    drop(server);
     let (outbox, mut ends) = outbox(settings);
+    drop(server);
     outbox.submit(offer("i1", "webhook", 2));
     assert_eq!(next(&mut ends).await, delivered("i1.3.offer"));
     outbox.submit(withdraw("i1", "webhook"));
