@@ -11,6 +11,8 @@ mod timers;
 mod unmapped;
 mod views;
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;
 
 pub use live::Desk;

@@ -258,7 +258,7 @@ mod tests {
             let subject = Subject::Incident(incident.clone());
             let events = vec![Stored::Incident(event)];
             let expected_version = version as u64;
-            let batch = Batch { subject, expected_version, at: instant(at), events, content: None };
+            let batch = Batch { subject, expected_version, at: instant(at), events, content: None, standing: None };
             journal.append(batch).await.unwrap();
         }
         journal.append(batch("inc-2", 0, 2)).await.unwrap();
