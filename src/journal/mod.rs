@@ -3,6 +3,7 @@
 mod chain;
 mod embedded;
 mod restart;
+mod stored;
 mod unavailable;
 
 #[cfg(test)]
