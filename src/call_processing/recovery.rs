@@ -26,6 +26,9 @@ const OLDER_IN_A_ROW_MAX: usize = READ_ENTRIES;
 /// Assessments read again for the recent calls, at most: a call that is assessed often counts once.
 const ASSESSED_READ_MAX: usize = 4 * super::remembering::RECENT_MAX;
 
+/// Messages given up that are read again, at most: those that were no loss are among them.
+const LETTERS_READ_MAX: usize = 2 * super::dead_letters::LETTERS_MAX;
+
 /// One record's traces, with whose they are.
 type Contact = (ContactTraces, AgencyId, IncidentId, Timestamp);
 
@@ -58,6 +61,11 @@ impl Desk {
         for entry in assessed(&*journal).await?.iter().rev() {
             if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
                 desk.remember(id, event, entry.at);
+            }
+        }
+        for entry in letters(&*journal).await? {
+            if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
+                lock(&desk.inner().dead_letters).note(id, event, entry.at);
             }
         }
         if let Some(roster) = last_roster(&*journal).await? {
@@ -162,6 +170,14 @@ async fn assessed(journal: &dyn Journal) -> Result<Vec<Entry>, JournalError> {
     })
     .await?;
     Ok(last)
+}
+
+/// What was given up last and what was sent again, oldest first.
+async fn letters(journal: &dyn Journal) -> Result<Vec<Entry>, JournalError> {
+    let mut letters = journal.read_kind_before("undeliverable", u64::MAX, LETTERS_READ_MAX).await?;
+    letters.extend(journal.read_kind_before("redriven", u64::MAX, LETTERS_READ_MAX).await?);
+    letters.sort_by_key(|entry| entry.sequence);
+    Ok(letters)
 }
 
 async fn last_roster(journal: &dyn Journal) -> Result<Option<Roster>, JournalError> {

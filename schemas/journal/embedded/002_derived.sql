@@ -21,5 +21,5 @@ CREATE TABLE IF NOT EXISTS standing_sum (
     sum       INTEGER NOT NULL                          -- sum of their marks, wrapping at 64 bits
 ) STRICT;
 
--- The newest entries of the kinds that a restart reads back: contacts, recent decisions, the roster.
-CREATE INDEX IF NOT EXISTS entry_of_kind ON entry (kind, sequence) WHERE kind IN ('record-received', 'assessed', 'roster-set');
+-- The newest entries of the kinds that a restart reads back: contacts, recent decisions, the roster, dead letters.
+CREATE INDEX IF NOT EXISTS entry_of_kind ON entry (kind, sequence) WHERE kind IN ('record-received', 'assessed', 'roster-set', 'undeliverable', 'redriven');

@@ -3,7 +3,7 @@ SELECT sequence, subject, incident, version, at, kind, event_version, payload, h
        (SELECT before.hash FROM entry AS before WHERE before.sequence = entry.sequence - 1) AS hash_before
 FROM entry
 WHERE kind = ?1 -- the event's name
-  AND kind IN ('record-received', 'assessed', 'roster-set') -- so that the index serves
+  AND kind IN ('record-received', 'assessed', 'roster-set', 'undeliverable', 'redriven') -- so that the index serves
   AND sequence < ?2 -- the last sequence already read
 ORDER BY sequence DESC
 LIMIT ?3 -- rows at most
