@@ -369,7 +369,8 @@ mod tests {
         for (version, event, count) in [(3, given_up, 1), (4, again, 0)] {
             let journal = EmbeddedJournal::open(&Settings::new(&path)).unwrap();
             let (subject, events) = (Subject::Incident(IncidentId::new("inc-1")), vec![Stored::Incident(event)]);
-            let batch = Batch { subject, expected_version: version, at: instant(80), events, content: None, standing: None };
+            let batch =
+                Batch { subject, expected_version: version, at: instant(80), events, content: None, standing: None };
             journal.append(batch).await.unwrap();
             drop(journal);
             let (ending, said) = listed(&["--json"]);
