@@ -74,8 +74,13 @@ impl Application {
 
         let journal = opened(EmbeddedJournal::open(&configuration.journal));
         let reading = reload::Reading::of(policy);
-        let desk = Desk::open(clock.clone(), journal, reading.loaded(), configuration.sender_profiles()?).await;
+        let senders = configuration.sender_profiles()?;
+        let desk = match Desk::open(clock.clone(), journal, reading.loaded(), senders.clone()).await {
+            Ok(desk) => Ok(desk),
+            Err(unreadable) => Desk::open(clock.clone(), opened(Err(unreadable)), reading.loaded(), senders).await,
+        };
         let desk = Arc::new(desk.map_err(|fault| bad("the journal", &fault))?);
+        let clock = desk.clock().clone();
         if reading.policy(&desk).is_some() {
             desk.note_policy(None);
             telemetry::policy_loaded(clock.now().as_second());
