@@ -65,12 +65,7 @@ impl HttpClient {
     }
 
     /// Posts once. The caller bounds the time. Where no answer came the reason is `no-connection` or `no-answer`.
-    pub(super) async fn post(
-        &self,
-        address: &Address,
-        headers: Vec<(HeaderName, HeaderValue)>,
-        body: Bytes,
-    ) -> Answer {
+    pub(super) async fn post(&self, address: &Address, headers: Vec<(HeaderName, HeaderValue)>, body: Bytes) -> Answer {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = address.uri().clone();

@@ -3,12 +3,12 @@
 use super::client::ClientFault;
 use super::retry::Answer;
 use super::settings::Secret;
-use lettre::message::header::ContentType;
 use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::Error as SmtpError;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -95,7 +95,8 @@ impl Mailer {
                 None => builder.certificate_store(CertificateStore::WebpkiRoots),
                 Some(path) => {
                     let pem = std::fs::read(path).map_err(|_| fault("`ca_file` cannot be read"))?;
-                    let authorities = Certificate::from_pem(&pem).map_err(|_| fault("`ca_file` holds no certificate"))?;
+                    let authorities =
+                        Certificate::from_pem(&pem).map_err(|_| fault("`ca_file` holds no certificate"))?;
                     builder.certificate_store(CertificateStore::None).add_root_certificate(authorities)
                 }
             };

@@ -1,8 +1,8 @@
 //! What is sent for an effect: the message, where it goes, how it is carried and how hard it is tried.
 
+use super::email::MailAddress;
 use super::health::Urgency;
 use super::retry::Effort;
-use super::email::MailAddress;
 use super::settings::{Address, CadSettings, Secret, Settings, To};
 use super::{cad_writeback, notice, webhook};
 use crate::incident::{Act, CadNotice, Outgoing};
@@ -50,9 +50,7 @@ pub(super) enum Carrier {
     /// An HTTP request.
     Post(Post),
     /// A mail.
-    Mail {
-        to: Vec<MailAddress>,
-    },
+    Mail { to: Vec<MailAddress> },
 }
 
 /// Where a request goes and what it carries besides the body.

@@ -23,8 +23,8 @@ pub use carriers::Carriers;
 pub use client::ClientFault;
 pub use email::{MailAddress, MailSecurity, MailSettings};
 pub use health::BreakerState;
-pub use outbox::{DestinationState, Outbox, OutboxHandle};
 pub use notice::PhoneNumber;
+pub use outbox::{DestinationState, Outbox, OutboxHandle};
 pub use settings::{
     Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, GatewayBody, Secret, Settings, SmsSettings,
 };

@@ -89,7 +89,8 @@ pub(super) fn check_template(settings: &SmsSettings) -> Result<(), String> {
     if !settings.body.contains("{to}") || !settings.body.contains("{text}") {
         return fault("needs `{to}` and `{text}`");
     }
-    let (_, body) = sms(settings, "+15550100", "a \"text\"\nof two lines").map_err(|why| format!("`sms.header`: {why}"))?;
+    let (_, body) =
+        sms(settings, "+15550100", "a \"text\"\nof two lines").map_err(|why| format!("`sms.header`: {why}"))?;
     if settings.form == GatewayBody::Json && serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_err() {
         return fault("is not JSON once `{to}` and `{text}` are put in (they stand inside quotes)");
     }
