@@ -137,9 +137,11 @@ impl Compiled {
 
     /// An instant at which the program is open in the way wanted and the same rows are in effect; false where there is none.
     fn time_for(&self, shows: &Shows<'_>) -> (Timestamp, bool) {
+        let areas: Vec<u64> = self.programs.iter().map(|program| program.area_on(shows.date)).collect();
         let serves = |scene: &Scene| {
             let duty = scene.duties.get(shows.program);
             scene.effective == *shows.effective
+                && scene.duties.iter().map(|duty| duty.area).eq(areas.iter().copied())
                 && duty.is_some_and(|duty| duty.state == DutyState::Open && duty.accompanied == shows.accompanied)
         };
         let serving = |at: &Timestamp| serves(&Scene::of(self, *at, shows.surge));
@@ -197,7 +199,12 @@ impl Compiled {
         let day = weekday_name(local.date().weekday());
         let (hour, minute) = (local.hour(), local.minute());
         let dated = self.table.rows.iter().any(|row| !row.effective.is_always())
-            || self.programs.iter().any(|program| program.crew.len() > 1);
+            || self.programs.iter().any(|program| program.crew.len() > 1)
+            || self
+                .programs
+                .iter()
+                .flat_map(|program| program.area.iter().flatten())
+                .any(|area| !area.effective.is_always());
         if dated {
             format!("{day} {} {hour:02}:{minute:02}", local.date())
         } else {

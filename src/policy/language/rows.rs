@@ -113,8 +113,28 @@ pub(in crate::policy) enum Bars {
     All,
     /// Every program but this co-response, to which it sends.
     AllBut(usize),
-    /// Programs without an officer (built-in safeguards).
-    Unaccompanied,
+    /// Some programs; the others of a chain may take the call.
+    Some(Barred),
+}
+
+/// The programs that an exclusion bars, where it leaves the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) struct Barred {
+    /// Places in the list of programs, as bits.
+    pub programs: u64,
+    /// Whoever comes without an officer, as crew phases have it on the date (built-in safeguards bar these alone).
+    pub unaccompanied: bool,
+}
+
+impl Barred {
+    pub(in crate::policy) fn names(self, program: usize) -> bool {
+        self.programs.checked_shr(u32::try_from(program).unwrap_or(u32::MAX)).unwrap_or(0) & 1 == 1
+    }
+
+    /// True where it bars whoever the other bars.
+    pub(in crate::policy) fn bars_as_much_as(self, other: Self) -> bool {
+        other.programs & !self.programs == 0 && (self.unaccompanied || !other.unaccompanied)
+    }
 }
 
 /// One authored safeguard.
@@ -215,8 +235,37 @@ pub(super) fn read(reader: &mut Reader, root: &Table<'_>, vocabulary: &Vocabular
 
 impl RowReader<'_> {
     fn exclusion(&mut self, table: &Table<'_>) -> Option<Row> {
-        let bars = self.exclusion_send(table);
+        if table.has("bars") && table.has("send") {
+            let help = "with `bars` the call goes where its rules send it, past those that are barred".to_owned();
+            let message = "an exclusion has either `bars` or `send`";
+            self.reader.fault(table.line, table.key("bars"), message, Some(help));
+        }
+        let bars = self.barred(table).or_else(|| self.exclusion_send(table));
         self.row(table, RowKind::Exclusion(bars.unwrap_or(Bars::All)))
+    }
+
+    /// `bars = ["psr", "phone", "unaccompanied"]`: programs, whoever is of a kind, whoever has no officer.
+    fn barred(&mut self, table: &Table<'_>) -> Option<Bars> {
+        let item = self.reader.get(table, "bars")?;
+        let named = self.reader.texts(table, "bars");
+        let mut barred = Barred { programs: 0, unaccompanied: false };
+        for (word, item) in &named {
+            match self.target(item, word, &["unaccompanied"]) {
+                Some(SendTarget::Unaccompanied) => barred.unaccompanied = true,
+                Some(SendTarget::Kind(kind)) => {
+                    let of_kind = self.programs.iter().enumerate().filter(|(_, program)| program.kind == kind);
+                    of_kind.for_each(|(place, _)| barred.programs |= 1 << place);
+                }
+                Some(SendTarget::Program(place)) => barred.programs |= 1 << place,
+                Some(SendTarget::Any) | None => {}
+            }
+        }
+        if barred == (Barred { programs: 0, unaccompanied: false }) && !self.reader.faulted(&item.path) {
+            let help =
+                Some("name programs, kinds or `unaccompanied`; an exclusion of every program has no `bars`".to_owned());
+            self.reader.fault(item.line, item.path, "it bars nobody", help);
+        }
+        Some(Bars::Some(barred))
     }
 
     fn exclusion_send(&mut self, table: &Table<'_>) -> Option<Bars> {
@@ -420,8 +469,11 @@ impl RowReader<'_> {
         let word = self.reader.required_text(&inner, "send")?;
         let send_item = send_item?;
         let promise = if never {
-            let targets: Vec<SendTarget> =
-                word.split(',').map(str::trim).filter_map(|word| self.target(&send_item, word)).collect();
+            let targets: Vec<SendTarget> = word
+                .split(',')
+                .map(str::trim)
+                .filter_map(|word| self.target(&send_item, word, &["any", "unaccompanied"]))
+                .collect();
             Promise::Never(targets)
         } else {
             match word.as_str() {
@@ -443,15 +495,16 @@ impl RowReader<'_> {
         Some(Safeguard { id: id?, line: table.line, promise, when })
     }
 
-    fn target(&mut self, item: &Item<'_>, word: &str) -> Option<SendTarget> {
+    /// A kind, a program, or one of the further words.
+    fn target(&mut self, item: &Item<'_>, word: &str, further: &[&str]) -> Option<SendTarget> {
         match word {
-            "any" => Some(SendTarget::Any),
+            "any" if further.contains(&word) => Some(SendTarget::Any),
             "unaccompanied" => Some(SendTarget::Unaccompanied),
             _ => match kind_named(word) {
                 Some(kind) => Some(SendTarget::Kind(kind)),
                 None => {
-                    let further: Vec<&str> =
-                        KINDS.iter().map(|(name, _)| *name).chain(["any", "unaccompanied"]).collect();
+                    let kinds = KINDS.iter().map(|(name, _)| *name);
+                    let further: Vec<&str> = kinds.chain(further.iter().copied()).collect();
                     self.program(item, word, &further).map(SendTarget::Program)
                 }
             },
