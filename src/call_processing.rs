@@ -3,6 +3,7 @@
 mod live;
 mod finding;
 mod counting;
+mod dead_letters;
 mod policy_in_force;
 mod recovery;
 mod remembering;
@@ -13,6 +14,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use dead_letters::{DeadLetter, DeadLetters};
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
 pub use roster::{Roster, RosterFault};
