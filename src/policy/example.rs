@@ -62,8 +62,12 @@ impl Compiled {
         let (at, open) = self.time_for(shows);
         let facts = facts_of(&point.facts);
         let route = self.programs.get(shows.program).map_or("", |program| program.id.as_str());
-        let others =
-            || self.programs.iter().filter(|program| program.id.as_str() != route).map(|program| program.id.clone());
+        // Whose units it works with is not away where it comes.
+        let lender = self.programs.get(shows.program).and_then(|program| program.units_of);
+        let others = || {
+            let apart = self.programs.iter().enumerate().filter(|(place, _)| Some(*place) != lender);
+            apart.filter(|(_, program)| program.id.as_str() != route).map(|(_, program)| program.id.clone())
+        };
         let answers = |away: &[ProgramId]| {
             let availability = Availability { unstaffed: away.to_vec(), surge: shows.surge, ..Availability::default() };
             let verdict = self.verdict(&self.table.code(&facts), &self.moment(at, &availability));

@@ -33,6 +33,7 @@ legs = [{ channel = "a", accept_deadline_s = 60 }]
 [program.pact]
 kind = "co-response"
 hours = [{ days = "Mon..Sun", from = "06:00", to = "24:00" }]
+units_of = "day"
 legs = [{ channel = "a", accept_deadline_s = 60 }]
 "#;
 
@@ -259,8 +260,8 @@ impl Slow<'_> {
             return Err("hours");
         }
         let capacity = match (program.id.as_str(), local.date() < jiff::civil::date(2026, 1, 1)) {
-            ("day", true) => 1,
-            ("day", false) => 2,
+            ("day" | "pact", true) => 1,
+            ("day" | "pact", false) => 2,
             _ => u32::MAX,
         };
         if self.load >= capacity {
