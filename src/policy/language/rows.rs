@@ -4,7 +4,9 @@ use super::cells::Cell;
 use super::keys;
 use super::programs::{KINDS, Program, kind_named, required};
 use super::reader::{Item, Reader, Table};
-use super::row::{BUILT_IN, Barred, Bars, FollowUpDue, MONOTONE, Promise, Row, RowKind, Safeguard, SendTarget, Step, StepForm, Waiver};
+use super::row::{
+    BUILT_IN, Barred, Bars, FollowUpDue, MONOTONE, Promise, Row, RowKind, Safeguard, SendTarget, Step, StepForm, Waiver,
+};
 use super::shape::Key;
 use super::{effective, identifier};
 use crate::facts::Vocabulary;
