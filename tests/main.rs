@@ -13,6 +13,7 @@
 
 mod commands;
 mod demo;
+mod fault_table;
 mod history;
 mod kill;
 mod line;

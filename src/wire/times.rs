@@ -40,3 +40,20 @@ pub(super) fn zoned(local: DateTime, zone: &TimeZone) -> Option<(Timestamp, Opti
 pub(super) fn is_none(text: &str) -> bool {
     text.starts_with("0001-01-01") || text.starts_with("1970-01-01")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leap_second_is_read_and_stands_between_its_neighbours() {
+        let read = |text| read(text, &TimeZone::UTC).unwrap_or_else(|| panic!("{text}")).0;
+        for [before, leap, after] in [
+            ["2016-12-31T23:59:59Z", "2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"],
+            ["2016-12-31T15:59:59-08:00", "2016-12-31T15:59:60-08:00", "2016-12-31T16:00:00-08:00"],
+            ["2016-12-31T23:59:59", "2016-12-31T23:59:60", "2017-01-01T00:00:00"],
+        ] {
+            assert!(read(before) <= read(leap) && read(leap) <= read(after), "{leap}");
+        }
+    }
+}
