@@ -1,6 +1,7 @@
 //! The composition root: one function builds the adapter; `serve`, `demo` and the tests start the same one.
 
 mod reload;
+mod watchdog;
 
 pub use reload::{FAULTS_SHOWN, loadable, told};
 
@@ -9,7 +10,7 @@ use crate::call_processing::Desk;
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder as read_policy};
 use crate::facts::RepeatKey;
-use crate::handoff::{DestinationState, HttpClient, Outbox, Outcomes, Secret};
+use crate::handoff::{Carriers, DestinationState, Outbox, Outcomes, Secret};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
@@ -42,6 +43,8 @@ pub struct Application {
     reload: Arc<Notify>,
     // Aborted when dropped.
     background: JoinSet<()>,
+    // Held until the end.
+    watchdog: Option<watchdog::Guard>,
 }
 
 impl Application {
@@ -59,6 +62,8 @@ impl Application {
             asked: Arc::clone(&application.reload),
         };
         application.background.spawn(watch.run());
+        let guard = watchdog::watch(watchdog::end_the_process).map_err(|fault| bad("the watchdog", &fault))?;
+        application.watchdog = Some(guard);
         Ok(application)
     }
 
@@ -96,12 +101,13 @@ impl Application {
             }
         }
         note_start(&desk).await;
+        desk.alarm_after_silence(configuration.http.silence_alarm_s);
+        let listening = Arc::clone(&desk);
+        background.spawn(async move { listening.watch_silence().await });
 
-        let handoff = &configuration.handoff;
-        let client = HttpClient::new(handoff.ca_file.as_deref(), &handoff.fallback_addresses);
-        let client = client.map_err(|fault| bad("handoff", &fault))?;
+        let carriers = Carriers::new(&configuration.handoff).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
-        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), client, reporter);
+        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), carriers, reporter);
         let asked = outbox.clone();
         let destinations: http::Destinations = Arc::new(move || asked.destinations().into_iter().map(shown).collect());
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
@@ -162,7 +168,7 @@ impl Application {
                 }
             });
         }
-        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background })
+        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background, watchdog: None })
     }
 
     /// Reads the policy's folder again soon, whether or not it is due (SIGHUP).
