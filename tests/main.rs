@@ -13,6 +13,7 @@
 
 mod commands;
 mod demo;
+mod faults;
 mod history;
 mod kill;
 mod line;
