@@ -202,7 +202,6 @@ impl Application {
         if let Err(error) = self.desk.record_of_adapter(AdapterEvent::Stopped).await {
             tracing::warn!(%error, "the stop could not be journaled");
         }
-        self.desk.journal().put_away().await;
     }
 }
 

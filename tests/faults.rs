@@ -352,62 +352,6 @@ async fn a_file_that_was_removed_or_replaced_is_never_acknowledged_into() {
     }
 }
 
-/// Fault 64, with the checkpoint that somebody wrote down.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_of_yesterday_is_told_by_the_checkpoint_and_not_served() {
-    let journal = "path = \"journal.db\"\ncheckpoint_file = \"checkpoint\"";
-    let centre = Centre::new(|policy| policy, journal, "");
-    let (file, backup) = (centre.place.journal(), centre.place.folder.path().join("backup.db"));
-    let served = Served::start(&centre.place);
-    centre.taken(1).await;
-    assert!(served.terminate().success());
-    std::fs::copy(&file, &backup).unwrap();
-    let served = Served::start(&centre.place);
-    centre.taken(2).await;
-    assert!(served.terminate().success());
-    let checkpoint = std::fs::read_to_string(centre.place.folder.path().join("checkpoint")).unwrap();
-    std::fs::copy(&backup, &file).unwrap();
-    let path = file.display().to_string();
-    let (status, said, _) = fourth(&["journal", "verify", "--journal", &path, "--checkpoint", checkpoint.trim()]);
-    assert_eq!(status, 1, "{said}");
-    assert!(said.contains("were published and are missing"), "{said}");
-    let served = Served::start(&centre.place);
-    centre.refused(3).await;
-    assert!(!centre.ready().await, "and says so");
-    drop(served);
-    std::fs::remove_file(centre.place.folder.path().join("checkpoint")).unwrap();
-    let served = Served::start(&centre.place);
-    for number in 1..=3 {
-        centre.taken(number).await;
-    }
-    drop(served);
-}
-
-/// Fault 61: damage in the last pages is found and located, and every call stays on the ordinary route.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_is_located_and_no_call_is_taken_on_damage() {
-    let centre = Centre::new(|policy| policy, "path = \"journal.db\"", "");
-    let served = Served::start(&centre.place);
-    for number in 1..=3 {
-        centre.taken(number).await;
-    }
-    assert!(served.terminate().success());
-    let last = entries(&centre.place).into_iter().rfind(|entry| entry.version > 0).unwrap();
-    let mut bytes = std::fs::read(centre.place.journal()).unwrap();
-    let needle = hex::decode(&last.hash).unwrap();
-    let at = bytes.windows(32).position(|window| window == needle).unwrap();
-    bytes[at] ^= 1;
-    std::fs::write(centre.place.journal(), bytes).unwrap();
-    let path = centre.place.journal().display().to_string();
-    let (status, said, _) = fourth(&["journal", "verify", "--journal", &path]);
-    assert_eq!(status, 1);
-    assert!(said.contains(&format!("broken at entry {}", last.sequence)), "{said}");
-    let served = Served::start(&centre.place);
-    centre.refused(4).await;
-    assert!(!centre.ready().await);
-    drop(served);
-}
-
 /// What `strace` would say where it cannot attach, for whoever reads a failure of these tests.
 #[test]
 fn the_tools_of_these_tests_are_here() {

@@ -30,7 +30,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
-use writer::{End, Writer, WriterThread};
+use writer::{End, Writer};
 
 /// Settings of the embedded journal.
 #[derive(Debug, Clone, Deserialize)]
@@ -325,14 +325,6 @@ impl Journal for EmbeddedJournal {
 
     fn seals(&self) -> Pending<'_, Result<Vec<Seal>, JournalError>> {
         Box::pin(self.read(|connection| Ok(seals::all(connection)?.into_iter().map(|(seal, _)| seal).collect())))
-    }
-
-    fn put_away(&self) -> Pending<'_, ()> {
-        Box::pin(async move {
-            if let Some(writer) = &self.writer {
-                let _ = writer.alone(WriterThread::put_away).await;
-            }
-        })
     }
 
     fn ready(&self) -> bool {

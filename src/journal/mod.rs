@@ -142,11 +142,6 @@ pub trait Journal: Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Puts the store in the state in which it is best left: before an orderly stop. What cannot be done is left undone.
-    fn put_away(&self) -> Pending<'_, ()> {
-        Box::pin(async {})
-    }
-
     /// True where the journal can take appends now (readiness).
     fn ready(&self) -> bool;
 }

@@ -263,28 +263,17 @@ impl WriterThread {
                 Err(RecvTimeoutError::Timeout) if self.standing.state.load(Ordering::Acquire) == FAILING => {
                     self.probe();
                 }
-                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.fold_log("TRUNCATE");
+                    self.checkpoint.note(&self.end.chain, true);
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         if self.standing.state.load(Ordering::Acquire) != POISONED {
-            self.idle();
+            self.fold_log("TRUNCATE");
+            self.checkpoint.note(&self.end.chain, true);
         }
-    }
-
-    /// Folds the log away, so that the one file is the whole journal, and writes a checkpoint.
-    fn idle(&mut self) {
-        self.fold_log("TRUNCATE");
-        self.checkpoint.note(&self.end.chain, true);
-    }
-
-    /// As when idle, where nothing is known to be wrong.
-    pub(super) fn put_away(&mut self) -> Result<(), JournalError> {
-        if self.standing.state.load(Ordering::Acquire) == POISONED {
-            return Err(JournalError::Poisoned);
-        }
-        self.idle();
-        Ok(())
     }
 
     fn take_what_waits(&mut self, first: Ask) {
