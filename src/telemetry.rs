@@ -50,6 +50,7 @@ const REPAIRS: &str = "fourth_repairs_total";
 const REFUSED: &str = "fourth_refused_total";
 const INCIDENTS_OPEN: &str = "fourth_incidents_open";
 const LEGS: &str = "fourth_legs_total";
+const DUTIES: &str = "fourth_duties_total";
 const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
@@ -91,6 +92,11 @@ pub const METRICS: &[Metric] = &[
     counts(REFUSED, &["problem"], "Requests answered with a problem document, by problem"),
     level(INCIDENTS_OPEN, &[], "Incidents not yet closed"),
     counts(LEGS, &["outcome"], "Legs, by what came of them"),
+    counts(
+        DUTIES,
+        &["kind", "outcome"],
+        "Things owed (acknowledgements, call-backs, follow-ups), by what became of them",
+    ),
     counts(EFFECTS, &["outcome"], "Attempts to carry out an effect, by outcome"),
     level(OUTBOX_DEPTH, &[], "Effects not yet delivered or given up"),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
@@ -244,6 +250,11 @@ pub fn incidents_open(count: usize) {
 /// Something came of a leg (`offered`, `accepted`, `declined`, `timed-out`, …).
 pub fn leg_counted(outcome: &'static str) {
     counter!(LEGS, "outcome" => outcome).increment(1);
+}
+
+/// Something came of what somebody owes (`opened`, `overdue`, or how it ended). `overdue` is an alarm.
+pub fn duty_counted(kind: &'static str, outcome: &'static str) {
+    counter!(DUTIES, "kind" => kind, "outcome" => outcome).increment(1);
 }
 
 /// An effect was tried (`delivered`, `retried`, `undeliverable`).

@@ -9,7 +9,7 @@ use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Command, Event, Incident, Outgoing, Phase};
+use crate::incident::{Bounds, Command, Duty, Event, Incident, Outgoing, Phase};
 use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
 use crate::policy::{Availability, Policy};
 use crate::record::{CallRecord, IncidentId, ProgramId, TimePoint};
@@ -53,6 +53,9 @@ pub(super) struct Inner {
     pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
+    pub(super) bounds: OnceLock<Bounds>,
+    /// What is owed, by incident.
+    pub(super) owed: Mutex<BTreeMap<IncidentId, Vec<Duty>>>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
     /// True once the desk is closed; held for reading by every piece of work.
@@ -149,6 +152,8 @@ impl Desk {
             roster: Mutex::default(),
             unmapped: Mutex::default(),
             repeat_key: OnceLock::new(),
+            bounds: OnceLock::new(),
+            owed: Mutex::default(),
             contacts: Mutex::default(),
             recent: Mutex::default(),
             closed: RwLock::new(false),
@@ -416,6 +421,7 @@ impl Desk {
         *lock(&slot.view) = IncidentView { incident: Arc::clone(&state.incident), record: state.record.clone() };
         self.note_load(&before.1, &held_by(&state.incident));
         self.move_deadline(&slot.id, before.0, state.incident.next_deadline());
+        self.note_owed(&state.incident);
         if state.incident.phase == Phase::Closed {
             self.note_closed(&state.incident);
         }
@@ -555,12 +561,14 @@ impl Desk {
             let found = Found { incident: incident.id.clone(), began: began(&incident), closed_at };
             lock(&self.inner.live).by_call.insert(CallKey::of(identity), found);
         }
-        let closed = incident.phase == Phase::Closed;
-        if closed && incident.outstanding.is_empty() {
+        if !incident.is_finished() {
+            self.note_owed(&incident);
+            self.move_deadline(&incident.id, None, incident.next_deadline());
+        }
+        if incident.phase == Phase::Closed && incident.outstanding.is_empty() {
             return self.note_closed(&incident);
         }
         self.note_load(&[], &held_by(&incident));
-        self.move_deadline(&incident.id, None, incident.next_deadline());
         lock(&self.inner.live).slots.insert(incident.id.clone(), Slot::new(incident));
     }
 }

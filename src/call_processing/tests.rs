@@ -115,7 +115,8 @@ async fn a_call_is_decided_offered_accepted_and_cleared_and_the_cad_is_told() {
     let accepted = desk.command(&answer.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
     assert_eq!(accepted.incident.owner, Owner::Team(leg.clone()));
     let disposition = crate::incident::Disposition::Supported;
-    let cleared = desk.command(&answer.incident, Command::ClearLeg { leg, disposition, by: team() }).await.unwrap();
+    let cleared =
+        desk.command(&answer.incident, Command::ClearLeg { leg, disposition, party: None, by: team() }).await.unwrap();
     assert_eq!((cleared.incident.phase, &cleared.incident.owner), (Phase::Closed, &Owner::Psap));
     let kinds: Vec<_> = out.lock().unwrap().iter().map(|(_, act)| std::mem::discriminant(act)).collect();
     assert_eq!(kinds.len(), 3, "the offer, the acceptance and the clearance: {:?}", out.lock().unwrap());
@@ -247,7 +248,7 @@ async fn a_name_used_again_after_the_close_is_a_new_incident() {
     let leg = chosen.incident.legs[0].id.clone();
     desk.command(&first.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
     let disposition = crate::incident::Disposition::Supported;
-    desk.command(&first.incident, Command::ClearLeg { leg, disposition, by: team() }).await.unwrap();
+    desk.command(&first.incident, Command::ClearLeg { leg, disposition, party: None, by: team() }).await.unwrap();
     let second = desk.receive(record("nine", "2026-05-16T21:00:00-07:00", "none"), None, "default").await.unwrap();
     assert_ne!(second.incident, first.incident, "a counter that starts again swallows no call");
 }

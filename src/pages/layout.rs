@@ -153,6 +153,7 @@ const BAD_NEWS: &[&str] = &[
     "excluded",
     "no-longer-yours",
     "out-of-order",
+    "not-owed",
     "nothing-to-choose",
     "reason-required",
     "no-leg",
