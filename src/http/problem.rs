@@ -54,6 +54,7 @@ kinds! {
     OUT_OF_ORDER = "out-of-order", 409, "this step does not follow from where the leg stands";
     NOT_OWED = "not-owed", 409, "nothing of this kind is owed, or it does not end so";
     KIND_NOT_ALLOWED = "kind-not-allowed", 409, "a program of this kind may not take this call";
+    NOT_SENT_AGAIN = "not-sent-again", 409, "this message is not one to send again";
     OTHER_INCIDENT = "other-incident", 409, "the record is of another incident";
     CHANGED_MEANWHILE = "changed-meanwhile", 409, "the incident changed meanwhile";
     TOO_LARGE = "too-large", 413, "the body is too large";
@@ -296,6 +297,7 @@ impl From<Refusal> for Problem {
             Refusal::NothingToChoose { why } => Self::new(NOTHING_TO_CHOOSE, detail).because(why),
             Refusal::OutOfOrder { stands, .. } => Self::new(OUT_OF_ORDER, detail).because(stands),
             Refusal::NotOwed { why } => Self::new(NOT_OWED, detail).because(why),
+            Refusal::NotRedriven { why } => Self::new(NOT_SENT_AGAIN, detail).because(why),
             Refusal::KindNotAllowed { .. } => Self::new(KIND_NOT_ALLOWED, KIND_NOT_ALLOWED.title),
         }
     }

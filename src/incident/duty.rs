@@ -288,6 +288,7 @@ impl Incident {
             | Event::Offered { .. }
             | Event::Delivered { .. }
             | Event::Undeliverable { .. }
+            | Event::Redriven { .. }
             | Event::Declined { .. }
             | Event::TimedOut { .. }
             | Event::AnsweredLate { .. }

@@ -9,6 +9,7 @@ mod legs;
 mod transition;
 mod handle;
 mod answering;
+mod redrive;
 mod reassess;
 mod words;
 
@@ -18,7 +19,7 @@ pub use effect::{Act, CadNotice, Effect, Outgoing};
 pub use event::{
     Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, Party, RecordReceived,
 };
-pub use state::{Incident, Leg, LegState, Owner, Phase};
+pub use state::{GivenUp, Incident, Leg, LegState, Owner, Phase};
 
 #[cfg(test)]
 mod tests;

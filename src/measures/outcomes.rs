@@ -313,7 +313,7 @@ impl Figures {
             Event::DutyClosed { kind, outcome, .. } => {
                 count(&mut self.duties.entry(*kind).or_default().closed, *outcome);
             }
-            Event::Delivered { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
+            Event::Delivered { .. } | Event::Redriven { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
         }
     }
 
@@ -368,6 +368,7 @@ impl Figures {
             | Event::OrdinaryChosen { .. }
             | Event::Delivered { .. }
             | Event::Undeliverable { .. }
+            | Event::Redriven { .. }
             | Event::AnsweredLate { .. }
             | Event::TeamMoved { .. }
             | Event::BackupRequested { .. }

@@ -168,6 +168,8 @@ fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::OutOfOrder { .. } => "out-of-order",
         Refusal::NotOwed { .. } => "not-owed",
         Refusal::KindNotAllowed { .. } => "kind-not-allowed",
+        // No page sends a message again.
+        Refusal::NotRedriven { .. } => "out-of-order",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every kind of event by its wire name. [`kind`] fails to compile when a variant is added.
-pub(super) const KINDS: [&str; 25] = [
+pub(super) const KINDS: [&str; 26] = [
     "record-received",
     "assessed",
     "answer-given",
@@ -28,6 +28,7 @@ pub(super) const KINDS: [&str; 25] = [
     "unit-seen",
     "closed",
     "handed-on",
+    "redriven",
     "duty-opened",
     "duty-overdue",
     "duty-closed",
@@ -57,9 +58,10 @@ fn kind(event: &Event) -> &'static str {
         Event::UnitSeen { .. } => 19,
         Event::Closed { .. } => 20,
         Event::HandedOn { .. } => 21,
-        Event::DutyOpened { .. } => 22,
-        Event::DutyOverdue { .. } => 23,
-        Event::DutyClosed { .. } => 24,
+        Event::Redriven { .. } => 22,
+        Event::DutyOpened { .. } => 23,
+        Event::DutyOverdue { .. } => 24,
+        Event::DutyClosed { .. } => 25,
     };
     KINDS[place]
 }

@@ -28,6 +28,7 @@ enum Happens {
     Answers(u32, DutyOutcome, bool),
     Delivered(usize),
     Undeliverable(usize),
+    Redrive(usize),
     Tick,
     AtDeadline(Box<Happens>),
 }
@@ -117,6 +118,7 @@ fn happens() -> impl Strategy<Value = Happens> {
             .prop_map(|(back, outcome, team)| Happens::Answers(back, outcome, team)),
         3 => (0_usize..8).prop_map(Happens::Delivered),
         2 => (0_usize..8).prop_map(Happens::Undeliverable),
+        2 => (0_usize..4).prop_map(Happens::Redrive),
         3 => Just(Happens::Tick),
     ];
     prop_oneof![
@@ -205,6 +207,11 @@ fn command(world: &World, happens: &Happens) -> Command {
         Happens::Delivered(which) => Command::EffectDelivered { key: effect_key(world, *which) },
         Happens::Undeliverable(which) => {
             Command::EffectUndeliverable { key: effect_key(world, *which), why: "attempts-exhausted".to_owned() }
+        }
+        Happens::Redrive(which) => {
+            let key = world.incident.undelivered.keys().rev().nth(*which).or(world.incident.undelivered.keys().last());
+            let key = key.cloned().unwrap_or_else(|| effect_key(world, *which));
+            Command::Redrive { key, by: Actor::Operator("duty".to_owned()) }
         }
         Happens::Tick => Command::Tick,
         Happens::AtDeadline(inner) => command(world, inner),
@@ -317,7 +324,8 @@ impl BookKeeper {
                 | Event::Delivered { .. }
                 | Event::DutyOverdue { .. }
                 | Event::DutyClosed { .. }
-                | Event::Undeliverable { .. } => true,
+                | Event::Undeliverable { .. }
+                | Event::Redriven { .. } => true,
                 Event::RecordReceived(received) => !received.applied,
                 _ => false,
             };
@@ -478,7 +486,8 @@ fn replays_alike(world: &World) {
     assert_eq!(again.incident, world.incident);
     assert_eq!(again.effects, world.effects);
     let keys: BTreeSet<_> = again.effects.iter().map(|effect| &effect.key).collect();
-    assert_eq!(keys.len(), again.effects.len(), "two effects with one key");
+    let sent_again = world.log.iter().filter(|(event, _)| matches!(event, Event::Redriven { .. })).count();
+    assert_eq!(keys.len() + sent_again, again.effects.len(), "two effects with one key");
     let state = serde_json::to_vec(&world.incident).unwrap();
     assert_eq!(serde_json::from_slice::<Incident>(&state).unwrap(), world.incident);
 }
