@@ -96,7 +96,8 @@ impl Incident {
         self.identity = Some(received.identity.clone());
         self.mode = received.mode;
         self.test = received.test;
-        self.bounds = received.bounds;
+        // A record of before the bounds were stated does not release anybody.
+        self.bounds = received.bounds.or(self.bounds);
         for (point, at) in received.times.iter() {
             self.first(point, at);
         }

@@ -10,6 +10,8 @@ struct Line {
     due: Timestamp,
     overdue: bool,
     ended: bool,
+    /// Ended by a person's word.
+    answered: bool,
 }
 
 /// What is owed by the events seen so far.
@@ -25,14 +27,14 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn sees(&mut self, event: &Event, at: Timestamp) {
         match event {
-            Event::RecordReceived(received) if received.applied => self.watched = received.bounds.is_some(),
+            Event::RecordReceived(received) if received.applied => self.watched |= received.bounds.is_some(),
             Event::ReturnedToOrdinary { why, .. } => self.returned |= why != "overridden",
             Event::StoodBack { leg, .. } => self.recalled.push(leg.clone()),
             Event::DutyOpened { duty, kind, leg, from, due, program } => {
                 assert!(*from >= at && *due > at && due >= from, "{kind:?} is owed before it is owed");
                 assert_eq!(program.is_none(), *kind == DutyKind::Return, "who owes a {kind:?}");
                 let (kind, leg, from, due) = (*kind, leg.clone(), *from, *due);
-                let line = Line { kind, leg, from, due, overdue: false, ended: false };
+                let line = Line { kind, leg, from, due, overdue: false, ended: false, answered: false };
                 assert!(self.lines.insert(duty.clone(), line).is_none(), "one name for two duties");
             }
             Event::DutyOverdue { duty, kind, .. } => {
@@ -53,6 +55,7 @@ impl Ledger {
                     assert!(at >= line.from, "a contact before its window");
                 }
                 line.ended = true;
+                line.answered = !by_itself;
             }
             _ => {}
         }
@@ -95,7 +98,8 @@ impl Ledger {
             let watches = |line: &Line| line.kind == DutyKind::EnRoute && line.leg.as_ref() == Some(&leg.id);
             let was_watched = self.lines.values().any(watches);
             assert!(!was_watched || goes);
-            assert!(!was_watched || self.owed().any(watches), "nobody looks whether {} sets out", leg.id);
+            let looks = |line: &Line| watches(line) && (!line.ended || line.answered);
+            assert!(!was_watched || self.lines.values().any(looks), "nobody looks whether {} sets out", leg.id);
         }
     }
 }

@@ -108,7 +108,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         5 => (legs.clone(), status).prop_map(|(leg, status)| Happens::Move(leg, status)),
         1 => legs.clone().prop_map(Happens::Clear),
         1 => legs.clone().prop_map(Happens::Return),
-        6 => legs.clone().prop_map(Happens::HandOn),
+        9 => legs.clone().prop_map(Happens::HandOn),
         1 => prop::option::of(legs.clone()).prop_map(Happens::Backup),
         1 => (legs.clone(), 0_u8..24).prop_map(|(leg, says)| Happens::Hazard(leg, says)),
         1 => (legs.clone(), 0_u8..24).prop_map(|(leg, says)| Happens::AnsweredOnLeg(leg, says)),
@@ -528,7 +528,7 @@ fn random_lives_reach_every_kind_of_event() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..500 {
+    for _ in 0..800 {
         let life = prop::collection::vec((0_i64..40, happens()), 40).new_tree(&mut runner).unwrap().current();
         let mut world = World::new();
         let mut now = at(0);
