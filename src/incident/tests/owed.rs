@@ -131,7 +131,7 @@ fn a_recall_is_acknowledged_by_the_team_or_an_alarm() {
     assert_eq!(owed(&world)[1], (DutyKind::Recall, 90, DutyState::Open));
     assert_eq!(names(&world.good(40, Command::AcknowledgeRecall { leg: leg(1), by: team() })), ["duty-closed"]);
     assert_eq!(world.good(41, Command::AcknowledgeRecall { leg: leg(1), by: team() }), [], "a repeat");
-    assert_eq!(world.good(500, Command::Tick), []);
+    assert_eq!(world.acts(500, Command::Tick), [overdue_act(DutyKind::Return, None)], "the return is another matter");
 
     let mut silent = one_team();
     silent.good(30, record("d1", 30).with(dangerous()));
