@@ -137,7 +137,7 @@ fn a_recall_is_acknowledged_by_the_team_or_an_alarm() {
     silent.good(30, record("d1", 30).with(dangerous()));
     assert_eq!(silent.acts(90, Command::Tick), [overdue_act(DutyKind::Recall, Some("a"))]);
     let heard = Command::AcknowledgeRecall { leg: leg(1), by: team() };
-    assert_eq!(names(&silent.good(200, heard)), ["duty-closed"], "late is better than never");
+    assert_eq!(names(&silent.good(100, heard)), ["duty-closed"], "late is better than never");
     assert_eq!(owed(&silent)[1].2, closed_of(DutyOutcome::Acknowledged));
 }
 
