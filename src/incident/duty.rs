@@ -226,13 +226,6 @@ impl Incident {
         self.duties.iter().filter(|duty| duty.is_owed())
     }
 
-    /// True where nothing more can come of the incident by itself: it is closed, everything is told, and nobody owes
-    /// anything.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.phase == Phase::Closed && self.outstanding.is_empty() && self.duties_owed().next().is_none()
-    }
-
     /// The duty of this name.
     #[must_use]
     pub fn duty(&self, id: &DutyId) -> Option<&Duty> {

@@ -191,6 +191,21 @@ impl Incident {
         self.phase != Phase::Closed
     }
 
+    /// True where nothing is left to do: closed, every effect carried out or given up, no deadline, nothing owed. A restart
+    /// passes over such an incident; whatever may still happen to it by itself, or must still be seen, keeps this false.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        let owes = self.next_deadline().is_some() || self.duties_owed().next().is_some();
+        self.phase == Phase::Closed && self.outstanding.is_empty() && !owes
+    }
+
+    /// The first instant known of it.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let at = |point| self.times.get(&point).copied();
+        at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
+    }
+
     /// The leg of this name.
     #[must_use]
     pub fn leg(&self, id: &LegId) -> Option<&Leg> {

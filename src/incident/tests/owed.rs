@@ -191,7 +191,7 @@ fn a_recall_outlives_the_call() {
     let mut world = one_team();
     world.good(30, Record { lifecycle: Lifecycle::Cancelled, ..record("d1", 30) }.with(eligible(&[&["a"]])));
     assert_eq!(world.incident.phase, Phase::Closed);
-    assert!(!world.incident.is_finished());
+    assert!(!world.incident.rests());
     assert_eq!(world.incident.next_deadline(), Some(at(90)));
     assert_eq!(world.acts(90, Command::Tick), [overdue_act(DutyKind::Recall, Some("a"))]);
     world.good(100, close(2, DutyOutcome::ToldByVoice, taker()));
@@ -266,7 +266,7 @@ fn a_return_lapses_where_the_sender_ends_the_call() {
     world.good(25, decline(1));
     world.good(40, Record { lifecycle: Lifecycle::Closed, ..record("d1", 40) }.with(doubtful()));
     assert_eq!(owed(&world)[1].2, closed_of(DutyOutcome::Lapsed));
-    assert!(!world.incident.is_finished(), "the CAD has not been told all of it");
+    assert!(!world.incident.rests(), "the CAD has not been told all of it");
 }
 
 #[test]
