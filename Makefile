@@ -4,6 +4,7 @@ TOOLS := $(CURDIR)/.tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 BROWSER := /usr/bin/chromium /usr/bin/chromedriver
+POSTGRESQL := $(or $(wildcard /usr/lib/postgresql/*/bin/initdb),/usr/lib/postgresql/15/bin/initdb)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: test install format lint tests documentation dependencies bench bench-peers fuzz
@@ -12,14 +13,23 @@ test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
 
 # Installs: chromium and chromium-driver (Debian) for the browser test, cargo-deny (crates.io) into .tools/,
-# and a C compiler (Debian's build-essential) where the machine has none, for SQLite and AWS-LC.
-install: $(BROWSER) $(DENY)
+# PostgreSQL (Debian; the tests start servers of their own), and a C compiler (Debian's build-essential) where the machine
+# has none, for SQLite and AWS-LC.
+install: $(BROWSER) $(POSTGRESQL) $(DENY)
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq build-essential; }
 
 $(BROWSER):
 	@echo "installing from Debian: chromium chromium-driver"
 	$(SUDO) apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null
+
+# `create_main_cluster = false`: Debian would start a server of its own.
+$(POSTGRESQL):
+	@echo "installing from Debian: postgresql"
+	$(SUDO) mkdir -p /etc/postgresql-common/createcluster.d
+	echo "create_main_cluster = false" | $(SUDO) tee /etc/postgresql-common/createcluster.d/fourth.conf >/dev/null
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends postgresql >/dev/null
 
 $(DENY):
 	@echo "installing from crates.io: cargo-deny $(DENY_VERSION)"

@@ -13,7 +13,9 @@ use crate::handoff::{HttpClient, Outbox, Outcomes, Secret};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
-use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, UnavailableJournal};
+use crate::journal::{
+    AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings, UnavailableJournal,
+};
 use crate::policy::PolicyFiles;
 use crate::record::IncidentId;
 use crate::{pages, telemetry};
@@ -72,7 +74,7 @@ impl Application {
         let (stop, stopping) = watch::channel(false);
         let mut background = JoinSet::new();
 
-        let journal = opened(EmbeddedJournal::open(&configuration.journal));
+        let journal = opened(&configuration.journal).await;
         let reading = reload::Reading::of(policy);
         let desk = Desk::open(clock.clone(), journal, reading.loaded(), configuration.sender_profiles()?).await;
         let desk = Arc::new(desk.map_err(|fault| bad("the journal", &fault))?);
@@ -210,14 +212,15 @@ impl Outcomes for ToDesk {
 }
 
 /// The journal, or one that takes nothing: records still pass through to the CAD.
-fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
-    match journal {
-        Ok(journal) => Arc::new(journal),
-        Err(error) => {
-            tracing::error!(%error, "no journal: records pass through to the CAD and none is taken");
-            Arc::new(UnavailableJournal::because(error))
-        }
-    }
+async fn opened(settings: &Settings) -> Arc<dyn Journal> {
+    let journal: Result<Arc<dyn Journal>, JournalError> = match &settings.postgres {
+        Some(shared) => PostgresJournal::open(shared).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>),
+        None => EmbeddedJournal::open(settings).map(|journal| Arc::new(journal) as Arc<dyn Journal>),
+    };
+    journal.unwrap_or_else(|error| {
+        tracing::error!(%error, "no journal: records pass through to the CAD and none is taken");
+        Arc::new(UnavailableJournal::because(error))
+    })
 }
 
 fn repeat_key(secret: &Secret) -> Result<RepeatKey, BadInput> {

@@ -10,7 +10,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use super::{Batch, ChainFault, Entry, Journal, JournalError, Pending};
+use super::{Batch, ChainFault, Entry, Journal, JournalError, Pending, PostgresSettings};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use file::{FileLock, unavailable};
@@ -25,8 +25,12 @@ use writer::Writer;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it.
+    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it. Left out where `postgres` is given.
+    #[serde(default)]
     pub path: PathBuf,
+    /// The shared store in place of a file: several adapters on one database.
+    #[serde(default)]
+    pub postgres: Option<PostgresSettings>,
     /// Batches that may wait for the writer; above it an append is refused at once.
     #[serde(default = "defaults::queue_max")]
     pub queue_max: usize,
@@ -84,6 +88,7 @@ impl Settings {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            postgres: None,
             queue_max: defaults::queue_max(),
             queue_bytes_max: defaults::queue_bytes_max(),
             commit_batches_max: defaults::commit_batches_max(),

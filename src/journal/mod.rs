@@ -2,6 +2,8 @@
 
 mod chain;
 mod embedded;
+mod postgres;
+mod shared;
 mod stored;
 mod unavailable;
 
@@ -10,6 +12,8 @@ pub mod conformance;
 
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
+pub use postgres::{PostgresJournal, PostgresSettings, Url};
+pub use shared::{Heard, Shared};
 pub use unavailable::UnavailableJournal;
 
 use crate::incident::Event;
@@ -54,6 +58,11 @@ pub trait Journal: Send + Sync {
 
     /// True where the journal can take appends now (readiness).
     fn ready(&self) -> bool;
+
+    /// What other adapters do on the same journal, where several share it.
+    fn shared(&self) -> Option<&dyn Shared> {
+        None
+    }
 }
 
 /// What is appended as one unit.
