@@ -227,10 +227,13 @@ impl Configuration {
             line("teams", format!("http://{}", self.listen.teams)),
             line("pages", format!("http://{}", self.listen.pages)),
             line("operations", format!("http://{}", self.listen.operations)),
-            line("journal", self.journal.postgres.as_ref().map_or_else(
-                || self.journal.path.display().to_string(),
-                |shared| format!("{} of agency {}, shared, as {}", shared.url, shared.agency, shared.adapter),
-            )),
+            line(
+                "journal",
+                self.journal.postgres.as_ref().map_or_else(
+                    || self.journal.path.display().to_string(),
+                    |shared| format!("{} of agency {}, shared, as {}", shared.url, shared.agency, shared.adapter),
+                ),
+            ),
             line("policy folder", self.policy.folder.display().to_string()),
             line("policy reload", reload),
             line("repeat contact", repeat.to_owned()),

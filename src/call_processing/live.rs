@@ -1,7 +1,8 @@
 //! The live incidents of one adapter: found, locked, appended to, applied, and their effects handed on.
 
 use super::counting::count;
-use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
+use super::dead_letters::DeadLetters;
+use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
@@ -9,10 +10,12 @@ use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Command, Event, Incident, Outgoing, Phase};
-use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
+use crate::incident::{Command, Effect, Event, Incident, Outgoing, Phase};
+use crate::journal::{
+    self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
+};
 use crate::policy::{Availability, Policy};
-use crate::record::{CallRecord, IncidentId, ProgramId, TimePoint};
+use crate::record::{CallRecord, IncidentId, ProgramId};
 use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
@@ -20,6 +23,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, broadcast};
 
@@ -28,7 +32,7 @@ const SUBSCRIBER_LAG_MAX: usize = 4_096;
 /// How often a command is tried again after somebody else appended first.
 const CONFLICT_RETRIES_MAX: u32 = 4;
 /// A closed incident is forgotten (its journal entries are not) this long after its end.
-const CLOSED_KEPT_H: i64 = 48;
+pub(super) const CLOSED_KEPT_H: i64 = 48;
 
 /// Carries an effect out: the outbox, given by the composition root.
 pub type Sink = Box<dyn Fn(Outgoing) + Send + Sync>;
@@ -52,6 +56,7 @@ pub(super) struct Inner {
     pub(super) deadline_moved: Notify,
     pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
+    pub(super) dead_letters: Mutex<DeadLetters>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
@@ -62,20 +67,22 @@ pub(super) struct Inner {
 /// What is held in memory: open incidents, recently closed ones, and how to find them.
 #[derive(Default)]
 pub(super) struct Live {
-    slots: BTreeMap<IncidentId, Arc<Slot>>,
-    by_call: HashMap<CallKey, Found>,
+    pub(super) slots: BTreeMap<IncidentId, Arc<Slot>>,
+    pub(super) by_call: HashMap<CallKey, Found>,
     load: BTreeMap<ProgramId, u32>,
 }
 
 /// An incident in memory. Commands take the lock one at a time; readers take the last published view.
 pub(super) struct Slot {
-    id: IncidentId,
-    state: AsyncMutex<State>,
-    view: Mutex<IncidentView>,
+    pub(super) id: IncidentId,
+    pub(super) state: AsyncMutex<State>,
+    pub(super) view: Mutex<IncidentView>,
+    /// Another adapter fires its deadlines.
+    elsewhere: AtomicBool,
 }
 
-struct State {
-    incident: Arc<Incident>,
+pub(super) struct State {
+    pub(super) incident: Arc<Incident>,
     record: Option<Arc<CallRecord>>,
 }
 
@@ -148,6 +155,7 @@ impl Desk {
             deadline_moved: Notify::new(),
             roster: Mutex::default(),
             unmapped: Mutex::default(),
+            dead_letters: Mutex::default(),
             repeat_key: OnceLock::new(),
             contacts: Mutex::default(),
             recent: Mutex::default(),
@@ -187,7 +195,7 @@ impl Desk {
             .map(|slot| lock(&slot.view).clone())
             .filter(|view| view.incident.version > 0 && view.incident.phase != Phase::Closed)
             .collect();
-        views.sort_by_key(|view| (began(&view.incident), view.incident.id.clone()));
+        views.sort_by_key(|view| (view.incident.began(), view.incident.id.clone()));
         views
     }
 
@@ -245,27 +253,24 @@ impl Desk {
     /// # Errors
     /// The journal's.
     pub async fn record_of_adapter(&self, event: AdapterEvent) -> Result<(), JournalError> {
-        let batch = Batch {
-            subject: Subject::Adapter,
-            expected_version: 0,
-            at: self.inner.clock.now(),
-            events: vec![Stored::Adapter(event)],
-            content: None,
-        };
-        for entry in self.inner.journal.append(batch).await? {
-            let _ = self.inner.entries.send(Arc::new(entry));
-        }
+        let batch = Batch::new(Subject::Adapter, 0, self.inner.clock.now(), vec![Stored::Adapter(event)]);
+        self.inner.journal.append(batch).await?.into_iter().for_each(|entry| self.publish_entry(entry));
         Ok(())
+    }
+
+    pub(super) fn publish_entry(&self, entry: Entry) {
+        let _ = self.inner.entries.send(Arc::new(entry));
     }
 
     /// The slot of the incident that a record belongs to; a new one where no incident fits.
     pub(super) async fn slot_for(&self, record: &CallRecord) -> Result<Arc<Slot>, CallProblem> {
-        let known = {
+        let shared = self.inner.journal.shared();
+        let (known, before) = {
             let mut live = lock(&self.inner.live);
             let key = CallKey::of(&record.identity);
             match live.by_call.get(&key) {
-                Some(found) if !is_reused(found, record, self.inner.clock.now()) => found.incident.clone(),
-                Some(_) | None => {
+                Some(found) if !is_reused(found, record, self.inner.clock.now()) => (found.incident.clone(), None),
+                Some(_) | None if shared.is_none() => {
                     let id = new_incident_id()?;
                     let began = stated_begin(record);
                     live.by_call.insert(key, Found { incident: id.clone(), began, closed_at: None });
@@ -273,9 +278,13 @@ impl Desk {
                     live.slots.insert(id, Arc::clone(&slot));
                     return Ok(slot);
                 }
+                unknown => (IncidentId::new(""), Some(unknown.map(|found| found.incident.clone()))),
             }
         };
-        self.slot(&known).await
+        match (shared, before) {
+            (Some(shared), Some(before)) => self.named_slot(shared, record, before).await,
+            (_, _) => self.slot(&known).await,
+        }
     }
 
     /// The slot of an incident; a closed one that was forgotten is folded from the journal again.
@@ -287,22 +296,24 @@ impl Desk {
         if lock(&slot.view).incident.phase == Phase::Closed {
             return Ok(slot);
         }
+        // Open and not in memory: another adapter's, not heard of yet.
+        slot.held_elsewhere(true);
         let mut live = lock(&self.inner.live);
-        Ok(Arc::clone(live.slots.entry(id.clone()).or_insert(slot)))
+        if live.slots.contains_key(id) {
+            return Ok(live.slots.get(id).map_or(slot, Arc::clone));
+        }
+        live.slots.insert(id.clone(), Arc::clone(&slot));
+        drop(live);
+        self.note_load(&[], &held_by(&lock(&slot.view).incident));
+        Ok(slot)
     }
 
-    async fn fold(&self, id: &IncidentId) -> Result<Incident, CallProblem> {
+    pub(super) async fn fold(&self, id: &IncidentId) -> Result<Incident, CallProblem> {
         let entries = self.inner.journal.read_incident(id).await?;
         if entries.is_empty() {
             return Err(CallProblem::NoSuchIncident);
         }
-        let mut incident = Incident::new(id.clone());
-        for entry in &entries {
-            if let Stored::Incident(event) = &entry.stored {
-                let _ = incident.on(event, entry.at);
-            }
-        }
-        Ok(incident)
+        Ok(journal::fold(id, &entries))
     }
 
     /// Handles one command under the incident's lock: build, handle, append, apply, hand on.
@@ -357,12 +368,15 @@ impl Desk {
             };
             let repeat = events.is_empty();
             if !repeat {
+                // What the events will make of it is told to the journal beside them, and is so once they are durable.
+                let (after, effects) = state.incident.after(&events, now);
                 let batch = Batch {
                     subject: Subject::Incident(slot.id.clone()),
                     expected_version: state.incident.version,
                     at: now,
                     events: events.iter().cloned().map(Stored::Incident).collect(),
                     content: prepared.content,
+                    standing: Some(Standing::of(&after)),
                 };
                 let started = monotonic_now();
                 match self.inner.journal.append(batch).await {
@@ -372,11 +386,12 @@ impl Desk {
                             started.elapsed(),
                         );
                         count(&events, prepared.decide_ns);
-                        self.apply(slot, state, record.as_ref(), &events, entries).await;
+                        self.apply(slot, state, record.as_ref(), &events, (after, effects), entries).await;
                     }
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;
-                        state.incident = Arc::new(self.fold(&slot.id).await?);
+                        let folded = self.fold(&slot.id).await?;
+                        self.becomes(slot, state, folded, false);
                         continue;
                     }
                     Err(error) => return Err(error.into()),
@@ -396,41 +411,52 @@ impl Desk {
         state: &mut State,
         record: Option<&Arc<CallRecord>>,
         events: &[Event],
+        (incident, effects): (Incident, Vec<Effect>),
         entries: Vec<Entry>,
     ) {
-        let before = (state.incident.next_deadline(), held_by(&state.incident));
-        let mut effects = Vec::new();
-        let incident = Arc::make_mut(&mut state.incident);
         for (event, entry) in events.iter().zip(&entries) {
-            effects.extend(incident.on(event, entry.at));
             self.remember(&slot.id, event, entry.at);
         }
-        if let Some(record) = record
-            && incident.identity.as_ref() == Some(&record.identity)
-        {
+        if let Some(record) = record.filter(|record| incident.identity.as_ref() == Some(&record.identity)) {
             state.record = Some(Arc::clone(record));
         }
-        if !effects.is_empty() {
-            self.fetch_record(state).await;
-        }
+        self.becomes(slot, state, incident, true);
+        self.send(slot, state, effects).await;
+        entries.into_iter().for_each(|entry| self.publish_entry(entry));
+    }
+
+    /// Puts what an incident has become in place: its view, its load, its deadline where this adapter holds it.
+    pub(super) fn becomes(&self, slot: &Slot, state: &mut State, incident: Incident, holds: bool) {
+        let (deadline, held) = (state.incident.next_deadline(), held_by(&state.incident));
+        let of_it = |record: &Arc<CallRecord>| incident.identity.as_ref() == Some(&record.identity);
+        state.record = state.record.take().filter(of_it);
+        state.incident = Arc::new(incident);
+        slot.held_elsewhere(!holds);
         *lock(&slot.view) = IncidentView { incident: Arc::clone(&state.incident), record: state.record.clone() };
-        self.note_load(&before.1, &held_by(&state.incident));
-        self.move_deadline(&slot.id, before.0, state.incident.next_deadline());
+        self.note_load(&held, &held_by(&state.incident));
+        self.move_deadline(&slot.id, deadline, state.incident.next_deadline().filter(|_| holds));
         if state.incident.phase == Phase::Closed {
             self.note_closed(&state.incident);
         }
+    }
+
+    /// Hands effects to the outbox, each with what may be said of the incident.
+    async fn send(&self, slot: &Slot, state: &mut State, effects: Vec<Effect>) {
+        if effects.is_empty() {
+            return;
+        }
+        self.fetch_record(state).await;
+        lock(&slot.view).record.clone_from(&state.record);
         let decision = state.incident.decision.clone().map(Arc::new);
+        let Some(sink) = self.inner.sink.get() else { return };
         for effect in effects {
-            self.emit(Outgoing {
+            sink(Outgoing {
                 incident: slot.id.clone(),
                 effect,
                 record: state.record.clone(),
                 facts: state.incident.facts.clone(),
                 decision: decision.clone(),
             });
-        }
-        for entry in entries {
-            let _ = self.inner.entries.send(Arc::new(entry));
         }
     }
 
@@ -447,29 +473,15 @@ impl Desk {
     /// Hands every outstanding effect to the outbox again (after a restart); keys keep them from acting twice.
     pub async fn resume(&self) {
         let slots: Vec<_> = lock(&self.inner.live).slots.values().cloned().collect();
-        for slot in slots {
+        for slot in slots.iter().filter(|slot| !slot.is_held_elsewhere()) {
             let mut state = slot.state.lock().await;
-            if state.incident.outstanding.is_empty() {
-                continue;
-            }
-            self.fetch_record(&mut state).await;
-            let decision = state.incident.decision.clone().map(Arc::new);
-            for effect in state.incident.outstanding.values() {
-                self.emit(Outgoing {
-                    incident: slot.id.clone(),
-                    effect: effect.clone(),
-                    record: state.record.clone(),
-                    facts: state.incident.facts.clone(),
-                    decision: decision.clone(),
-                });
-            }
+            self.resume_one(slot, &mut state).await;
         }
     }
 
-    fn emit(&self, outgoing: Outgoing) {
-        if let Some(sink) = self.inner.sink.get() {
-            sink(outgoing);
-        }
+    pub(super) async fn resume_one(&self, slot: &Slot, state: &mut State) {
+        let outstanding = state.incident.outstanding.values().cloned().collect();
+        self.send(slot, state, outstanding).await;
     }
 
     /// The last applied record, from the content store where it is not in memory.
@@ -478,7 +490,9 @@ impl Desk {
             return;
         }
         let Some(identity) = state.incident.identity.clone() else { return };
-        let Ok(Some(bytes)) = self.inner.journal.content(&identity.content_sha256).await else { return };
+        let Ok(Some(bytes)) = self.inner.journal.content(&state.incident.id, &identity.content_sha256).await else {
+            return;
+        };
         let profiles = self.inner.senders.values();
         let decoded = profiles.filter_map(|profile| wire::decode(&bytes, None, profile).ok());
         state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
@@ -523,9 +537,9 @@ impl Desk {
             && let Some(found) = live.by_call.get_mut(&CallKey::of(identity))
             && found.incident == incident.id
         {
-            found.closed_at = incident.times.get(&TimePoint::Closed).copied().or(Some(now));
+            found.closed_at = Standing::of(incident).called.and_then(|called| called.closed_at).or(Some(now));
         }
-        if incident.outstanding.is_empty() {
+        if incident.rests() {
             live.slots.remove(&incident.id);
         }
         let kept = |found: &Found| found.closed_at.is_none_or(|at| now.duration_since(at).as_hours() < CLOSED_KEPT_H);
@@ -534,7 +548,7 @@ impl Desk {
 
     /// After work: an incident whose first append failed never was; one that lives is to be found, even where a
     /// record that waited for the same slot was the first to succeed.
-    fn settle(&self, slot: &Arc<Slot>, incident: &Incident) {
+    pub(super) fn settle(&self, slot: &Arc<Slot>, incident: &Incident) {
         let mut live = lock(&self.inner.live);
         if incident.version == 0 {
             live.slots.remove(&slot.id);
@@ -542,22 +556,33 @@ impl Desk {
         } else if incident.phase != Phase::Closed {
             live.slots.entry(slot.id.clone()).or_insert_with(|| Arc::clone(slot));
             if let Some(identity) = &incident.identity {
-                let found = Found { incident: slot.id.clone(), began: began(incident), closed_at: None };
+                let found = Found { incident: slot.id.clone(), began: incident.began(), closed_at: None };
                 live.by_call.entry(CallKey::of(identity)).or_insert(found);
+            }
+        }
+    }
+
+    /// Where a later record finds a recovered incident. Of two that were called the same, the one that began later.
+    pub(super) fn call_it(&self, incident: &IncidentId, called: Called) {
+        let key = CallKey::named(&called.agency, &called.name);
+        let found = Found { incident: incident.clone(), began: called.began, closed_at: called.closed_at };
+        let mut live = lock(&self.inner.live);
+        let order = |found: &Found| (found.closed_at.is_none(), found.began, found.closed_at);
+        match live.by_call.get(&key) {
+            Some(before) if order(before) > order(&found) => {}
+            Some(_) | None => {
+                live.by_call.insert(key, found);
             }
         }
     }
 
     /// Puts a recovered incident in its place.
     pub(super) fn adopt(&self, incident: Incident) {
-        if let Some(identity) = &incident.identity {
-            let closed_at = incident.times.get(&TimePoint::Closed).copied();
-            let found = Found { incident: incident.id.clone(), began: began(&incident), closed_at };
-            lock(&self.inner.live).by_call.insert(CallKey::of(identity), found);
+        if let Some(called) = Standing::of(&incident).called {
+            self.call_it(&incident.id, called);
         }
-        let closed = incident.phase == Phase::Closed;
-        if closed && incident.outstanding.is_empty() {
-            return self.note_closed(&incident);
+        if incident.rests() {
+            return;
         }
         self.note_load(&[], &held_by(&incident));
         self.move_deadline(&incident.id, None, incident.next_deadline());
@@ -566,13 +591,22 @@ impl Desk {
 }
 
 impl Slot {
-    fn new(incident: Incident) -> Arc<Self> {
+    pub(super) fn new(incident: Incident) -> Arc<Self> {
         let incident = Arc::new(incident);
         Arc::new(Self {
             id: incident.id.clone(),
             state: AsyncMutex::new(State { incident: Arc::clone(&incident), record: None }),
             view: Mutex::new(IncidentView { incident, record: None }),
+            elsewhere: AtomicBool::new(false),
         })
+    }
+
+    pub(super) fn held_elsewhere(&self, so: bool) {
+        self.elsewhere.store(so, Ordering::Release);
+    }
+
+    pub(super) fn is_held_elsewhere(&self) -> bool {
+        self.elsewhere.load(Ordering::Acquire)
     }
 }
 

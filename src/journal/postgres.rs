@@ -19,11 +19,13 @@ pub use settings::{Settings as PostgresSettings, Url};
 
 use settings::Settings;
 
+use super::restart::{self, Called, KINDS_READ_AT_OPEN};
 use super::{Batch, Entry, Heard, Journal, JournalError, Pending, Shared};
 use crate::clock::random_bytes;
 use crate::record::IncidentId;
 use bytes::Bytes;
 use common::Common;
+use jiff::Timestamp;
 use reading::Reading;
 use session::Trouble;
 use std::collections::BTreeSet;
@@ -150,7 +152,32 @@ impl Journal for PostgresJournal {
         Box::pin(async move { self.reading.of_incident(&incident).await })
     }
 
-    fn content(&self, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+    fn read_kind_before<'a>(
+        &'a self,
+        kind: &'a str,
+        before: u64,
+        limit: usize,
+    ) -> Pending<'a, Result<Vec<Entry>, JournalError>> {
+        if KINDS_READ_AT_OPEN.contains(&kind) {
+            Box::pin(self.reading.of_kind(kind, before, limit))
+        } else {
+            Box::pin(restart::kind_before(self, kind, before, limit))
+        }
+    }
+
+    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+        Box::pin(self.reading.unsettled())
+    }
+
+    fn called_since(&self, since: Timestamp) -> Pending<'_, Result<Vec<(IncidentId, Called)>, JournalError>> {
+        Box::pin(self.reading.called_since(since))
+    }
+
+    fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
+        Box::pin(self.reading.last_instant())
+    }
+
+    fn content(&self, _incident: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
         let sha256 = sha256.to_owned();
         Box::pin(async move { self.reading.content(&sha256).await })
     }

@@ -29,6 +29,10 @@ CREATE TABLE fourth.entry (
     UNIQUE (agency_id, incident, version)               -- one entry per version of an incident: the last line of defence behind the optimistic check
 );
 
+-- The newest entries of the kinds that a restart reads back.
+CREATE INDEX entry_of_kind ON fourth.entry (agency_id, kind, sequence)
+    WHERE kind IN ('record-received', 'assessed', 'roster-set', 'undeliverable', 'redriven');
+
 CREATE FUNCTION fourth.entries_stay() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'entries are never updated or deleted'; END $$;
 
@@ -51,10 +55,15 @@ CREATE TABLE fourth.incident (
     version       bigint  NOT NULL CHECK (version > 0), -- version after its last entry: the optimistic check
     adapter       text    NOT NULL,                     -- who holds it: the adapter that appended last, or took it over
     rests         boolean NOT NULL,                     -- true where nothing is left to do: such an incident needs nobody to hold it
+    called_by     text,                                 -- the sender's agency, whose name for the incident `called` is; null before a record was applied
+    called        text,                                 -- the sender's name for the incident
+    began         text,                                 -- the first instant known of it, RFC 3339, UTC
+    closed_at     text COLLATE "C",                     -- when it ended, RFC 3339, UTC; null while it is open
     PRIMARY KEY (agency_id, incident)
 ) WITH (fillfactor = 70);
 
 CREATE INDEX incident_at_work ON fourth.incident (agency_id, adapter) WHERE NOT rests;
+CREATE INDEX incident_at_rest ON fourth.incident (agency_id, closed_at) WHERE rests;
 
 -- One row an adapter: its right to append. An append under an older epoch is refused (fencing).
 CREATE TABLE fourth.writer (

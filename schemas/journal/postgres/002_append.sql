@@ -10,6 +10,10 @@ CREATE FUNCTION fourth.append(
     p_expected       bigint[],  -- of each batch: the version the incident must be at
     p_ats            text[],    -- of each batch: the instant of its events
     p_rests          boolean[], -- of each batch: nothing is left to do after it
+    p_called_by      text[],    -- of each batch: the sender's agency; null where no record was applied
+    p_called         text[],    -- of each batch: the sender's name for the incident
+    p_began          text[],    -- of each batch: the first instant known of it
+    p_closed_at      text[],    -- of each batch: when it ended
     p_events         integer[], -- of each batch: how many events
     p_kinds          text[],    -- of each event, batch after batch: its name
     p_event_versions integer[], -- of each event: version of its shape
@@ -80,10 +84,14 @@ BEGIN
             w_hashes := w_hashes || v_hash;
         END LOOP;
         IF p_incidents[b] IS NOT NULL THEN
-            INSERT INTO fourth.incident AS held (agency_id, incident, version, adapter, rests)
-                VALUES (p_agency_id, p_incidents[b], known, p_adapter, p_rests[b])
+            INSERT INTO fourth.incident AS held
+                    (agency_id, incident, version, adapter, rests, called_by, called, began, closed_at)
+                VALUES (p_agency_id, p_incidents[b], known, p_adapter, p_rests[b],
+                        p_called_by[b], p_called[b], p_began[b], p_closed_at[b])
                 ON CONFLICT (agency_id, incident) DO UPDATE
-                SET version = excluded.version, adapter = excluded.adapter, rests = excluded.rests;
+                SET version = excluded.version, adapter = excluded.adapter, rests = excluded.rests,
+                    called_by = excluded.called_by, called = excluded.called,
+                    began = excluded.began, closed_at = excluded.closed_at;
         END IF;
         IF p_digests[b] IS NOT NULL THEN
             INSERT INTO fourth.content (agency_id, sha256, bytes, stored_at)

@@ -5,10 +5,11 @@ use super::rows::{self, field};
 use super::session::{Session, Trouble};
 use super::writer::SELECT_HELD;
 use crate::journal::stored::{corrupt, whole};
-use crate::journal::{Entry, JournalError};
+use crate::journal::{Called, Entry, JournalError};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use deadpool::managed::{self, Metrics, Pool, RecycleError, RecycleResult};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ const SELECT_OF_OTHERS: &str = include_str!("../../../schemas/journal/postgres/s
 const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/postgres/select_entries_of_incident.sql");
 const SELECT_CONTENT: &str = include_str!("../../../schemas/journal/postgres/select_content.sql");
 const SELECT_HEAD: &str = "SELECT head_sequence FROM fourth.agency WHERE agency_id = $1";
+const SELECT_OF_KIND: &str = include_str!("../../../schemas/journal/postgres/select_entries_of_kind_before.sql");
+const SELECT_UNSETTLED: &str = include_str!("../../../schemas/journal/postgres/select_unsettled.sql");
+const SELECT_CALLED_SINCE: &str = include_str!("../../../schemas/journal/postgres/select_called_since.sql");
 const CLAIM_CALL_NAME: &str = include_str!("../../../schemas/journal/postgres/claim_call_name.sql");
 
 /// Makes the pool's sessions.
@@ -93,6 +97,33 @@ impl Reading {
         }
         let rows = self.rows(SELECT_INCIDENT, &[&self.common.settings.agency, &incident.as_str()]).await?;
         self.durable(rows::of_one_incident(&rows)?).await
+    }
+
+    /// Entries of a kind that is kept at hand, newest first.
+    pub(super) async fn of_kind(&self, kind: &str, before: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.rows(SELECT_OF_KIND, &[&self.common.settings.agency, &kind, &before, &limit]).await?;
+        let entries: Result<Vec<Entry>, JournalError> = rows.iter().map(rows::entry_of).collect();
+        self.durable(entries?).await
+    }
+
+    pub(super) async fn unsettled(&self) -> Result<Vec<(IncidentId, Option<Called>)>, JournalError> {
+        let rows = self.rows(SELECT_UNSETTLED, &[&self.common.settings.agency]).await?;
+        rows.iter().map(rows::named).collect()
+    }
+
+    pub(super) async fn called_since(&self, since: Timestamp) -> Result<Vec<(IncidentId, Called)>, JournalError> {
+        let second = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let rows = self.rows(SELECT_CALLED_SINCE, &[&self.common.settings.agency, &second]).await?;
+        let named: Result<Vec<_>, JournalError> = rows.iter().map(rows::named).collect();
+        let called = named?.into_iter().filter_map(|(id, called)| Some((id, called?)));
+        Ok(called.filter(|(_, called)| called.closed_at.is_some_and(|at| at >= since)).collect())
+    }
+
+    pub(super) async fn last_instant(&self) -> Result<Option<Timestamp>, JournalError> {
+        let head = self.head().await?;
+        Ok(self.after(head.saturating_sub(1), 1).await?.first().map(|entry| entry.at))
     }
 
     /// What other adapters appended in a range.

@@ -2,7 +2,8 @@
 
 use crate::incident::EVENT_VERSION;
 use crate::journal::stored::{self, StoredEvent, corrupt, stored_events};
-use crate::journal::{Batch, Content, Entry, JournalError, Link, Subject};
+use crate::journal::{Batch, Called, Content, Entry, JournalError, Link, Subject};
+use crate::record::{AgencyId, IncidentId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -17,6 +18,16 @@ pub(super) struct Prepared {
     events: Vec<StoredEvent>,
     content: Option<Content>,
     rests: bool,
+    called: Option<StoredCalled>,
+}
+
+/// How a sender calls an incident, as stored.
+#[derive(Debug)]
+struct StoredCalled {
+    agency: String,
+    name: String,
+    began: Option<String>,
+    closed_at: Option<String>,
 }
 
 impl Prepared {
@@ -30,7 +41,13 @@ impl Prepared {
         if name.contains('\0') || batch.content.as_ref().is_some_and(|content| content.sha256.len() != 64) {
             return Err(corrupt(0, "a name with a NUL, or a digest of another length, cannot be appended"));
         }
-        let rests = matches!(batch.subject, Subject::Adapter);
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let stored_called = |called: Called| StoredCalled {
+            agency: called.agency.as_str().replace('\0', ""),
+            name: called.name.replace('\0', ""),
+            began: text(called.began),
+            closed_at: text(called.closed_at),
+        };
         Ok(Self {
             events: stored_events(&batch.subject, batch.events)?,
             subject: batch.subject,
@@ -38,7 +55,8 @@ impl Prepared {
             at: batch.at,
             at_text: batch.at.to_string(),
             content: batch.content,
-            rests,
+            rests: batch.standing.as_ref().is_some_and(|standing| standing.rests),
+            called: batch.standing.and_then(|standing| standing.called).map(stored_called),
         })
     }
 
@@ -63,6 +81,10 @@ pub(super) struct Arrays<'a> {
     pub(super) expected: Vec<i64>,
     pub(super) ats: Vec<&'a str>,
     pub(super) rests: Vec<bool>,
+    pub(super) called_by: Vec<Option<&'a str>>,
+    pub(super) called: Vec<Option<&'a str>>,
+    pub(super) began: Vec<Option<&'a str>>,
+    pub(super) closed_at: Vec<Option<&'a str>>,
     pub(super) events: Vec<i32>,
     pub(super) kinds: Vec<&'a str>,
     pub(super) event_versions: Vec<i32>,
@@ -80,6 +102,11 @@ impl<'a> Arrays<'a> {
             arrays.expected.push(i64::try_from(batch.expected_version).unwrap_or(i64::MAX));
             arrays.ats.push(&batch.at_text);
             arrays.rests.push(batch.rests);
+            let called = batch.called.as_ref();
+            arrays.called_by.push(called.map(|called| called.agency.as_str()));
+            arrays.called.push(called.map(|called| called.name.as_str()));
+            arrays.began.push(called.and_then(|called| called.began.as_deref()));
+            arrays.closed_at.push(called.and_then(|called| called.closed_at.as_deref()));
             arrays.events.push(i32::try_from(batch.events.len()).unwrap_or(i32::MAX));
             for event in &batch.events {
                 arrays.kinds.push(&event.kind);
@@ -182,6 +209,25 @@ pub(super) fn entry_of(row: &Row) -> Result<Entry, JournalError> {
     let hash: &[u8] = column(row, 8, sequence)?;
     let before: Option<&[u8]> = column(row, 9, sequence)?;
     stored::entry_of(&link, incident.is_some(), hash, before)
+}
+
+/// An incident by how its sender calls it, from a row of `select_unsettled` or `select_called_since`.
+pub(super) fn named(row: &Row) -> Result<(IncidentId, Option<Called>), JournalError> {
+    let instant = |index: usize| {
+        let text: Option<&str> = field(row, index)?;
+        text.map(|text| text.parse().map_err(|_| corrupt(0, "an instant of an incident is unreadable"))).transpose()
+    };
+    let (agency, name): (Option<&str>, Option<&str>) = (field(row, 1)?, field(row, 2)?);
+    let called = match (agency, name) {
+        (Some(agency), Some(name)) => Some(Called {
+            agency: AgencyId::new(agency),
+            name: name.to_owned(),
+            began: instant(3)?,
+            closed_at: instant(4)?,
+        }),
+        (_, _) => None,
+    };
+    Ok((IncidentId::new(field::<&str>(row, 0)?), called))
 }
 
 /// Entries that follow one another without a gap, from the one after `after`.

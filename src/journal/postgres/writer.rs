@@ -18,7 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Statement;
 
-const APPEND: &str = "SELECT * FROM fourth.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+const APPEND: &str =
+    "SELECT * FROM fourth.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 const JOIN: &str = "SELECT * FROM fourth.join_adapter($1, $2, $3, $4, $5)";
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/postgres/select_entries_after.sql");
 pub(super) const SELECT_HELD: &str = include_str!("../../../schemas/journal/postgres/select_held.sql");
@@ -295,7 +296,7 @@ impl Joined {
     ) -> Result<Vec<tokio_postgres::Row>, Trouble> {
         let arrays = Arrays::of(batches.iter());
         let key = key.as_slice();
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 14] = [
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 18] = [
             &settings.agency,
             &settings.adapter,
             &self.epoch,
@@ -304,6 +305,10 @@ impl Joined {
             &arrays.expected,
             &arrays.ats,
             &arrays.rests,
+            &arrays.called_by,
+            &arrays.called,
+            &arrays.began,
+            &arrays.closed_at,
             &arrays.events,
             &arrays.kinds,
             &arrays.event_versions,
