@@ -8,6 +8,7 @@ mod policy_in_force;
 mod recovery;
 mod remembering;
 mod roster;
+mod sending;
 mod sharing;
 mod timers;
 mod unmapped;

@@ -6,11 +6,12 @@ use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
+use super::sending::Sink;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Command, Effect, Event, Incident, Outgoing, Phase};
+use crate::incident::{Command, Effect, Event, Incident, Phase};
 use crate::journal::{
     self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
 };
@@ -34,9 +35,6 @@ const CONFLICT_RETRIES_MAX: u32 = 4;
 /// A closed incident is forgotten (its journal entries are not) this long after its end.
 pub(super) const CLOSED_KEPT_H: i64 = 48;
 
-/// Carries an effect out: the outbox, given by the composition root.
-pub type Sink = Box<dyn Fn(Outgoing) + Send + Sync>;
-
 /// The live incidents of one adapter: every call record, answer, choice and team's word goes through here.
 #[derive(Clone)]
 pub struct Desk {
@@ -50,7 +48,7 @@ pub(super) struct Inner {
     pub(super) refused_policy: Mutex<Option<Arc<RefusedPolicy>>>,
     senders: BTreeMap<String, Arc<SenderProfile>>,
     pub(super) live: Mutex<Live>,
-    sink: OnceLock<Sink>,
+    pub(super) sink: OnceLock<Sink>,
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
@@ -83,7 +81,7 @@ pub(super) struct Slot {
 
 pub(super) struct State {
     pub(super) incident: Arc<Incident>,
-    record: Option<Arc<CallRecord>>,
+    pub(super) record: Option<Arc<CallRecord>>,
 }
 
 /// What a command is built from, under the incident's lock.
@@ -440,52 +438,13 @@ impl Desk {
         }
     }
 
-    /// Hands effects to the outbox, each with what may be said of the incident.
-    async fn send(&self, slot: &Slot, state: &mut State, effects: Vec<Effect>) {
-        if effects.is_empty() {
-            return;
-        }
-        self.fetch_record(state).await;
-        lock(&slot.view).record.clone_from(&state.record);
-        let decision = state.incident.decision.clone().map(Arc::new);
-        let Some(sink) = self.inner.sink.get() else { return };
-        for effect in effects {
-            sink(Outgoing {
-                incident: slot.id.clone(),
-                effect,
-                record: state.record.clone(),
-                facts: state.incident.facts.clone(),
-                decision: decision.clone(),
-            });
-        }
-    }
-
     /// Lets the work in hand finish and takes no more: what comes after is answered as if the journal were full.
     pub async fn close(&self) {
         *self.inner.closed.write().await = true;
     }
 
-    /// Gives the outbox; effects before this wait as outstanding and are resumed by [`Desk::resume`].
-    pub fn deliver_through(&self, sink: Sink) {
-        let _ = self.inner.sink.set(sink);
-    }
-
-    /// Hands every outstanding effect to the outbox again (after a restart); keys keep them from acting twice.
-    pub async fn resume(&self) {
-        let slots: Vec<_> = lock(&self.inner.live).slots.values().cloned().collect();
-        for slot in slots.iter().filter(|slot| !slot.is_held_elsewhere()) {
-            let mut state = slot.state.lock().await;
-            self.resume_one(slot, &mut state).await;
-        }
-    }
-
-    pub(super) async fn resume_one(&self, slot: &Slot, state: &mut State) {
-        let outstanding = state.incident.outstanding.values().cloned().collect();
-        self.send(slot, state, outstanding).await;
-    }
-
     /// The last applied record, from the content store where it is not in memory.
-    async fn fetch_record(&self, state: &mut State) {
+    pub(super) async fn fetch_record(&self, state: &mut State) {
         if state.record.is_some() {
             return;
         }
