@@ -4,7 +4,11 @@ TOOLS := $(CURDIR)/.tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 BROWSER := /usr/bin/chromium /usr/bin/chromedriver
+<<<<<<< HEAD
 POSTGRESQL := $(or $(wildcard /usr/lib/postgresql/*/bin/initdb),/usr/lib/postgresql/15/bin/initdb)
+=======
+MAIL_SERVER := /usr/bin/aiosmtpd
+>>>>>>> main
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: test install format lint tests documentation dependencies bench bench-peers fuzz
@@ -12,10 +16,16 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
 
+<<<<<<< HEAD
 # Installs: chromium and chromium-driver (Debian) for the browser test, cargo-deny (crates.io) into .tools/,
 # PostgreSQL (Debian; the tests start servers of their own), and a C compiler (Debian's build-essential) where the machine
 # has none, for SQLite and AWS-LC.
 install: $(BROWSER) $(POSTGRESQL) $(DENY)
+=======
+# Installs: chromium and chromium-driver (Debian) for the browser test, aiosmtpd (Debian) for the notices by e-mail, cargo-deny (crates.io) into .tools/,
+# and a C compiler (Debian's build-essential) where the machine has none, for SQLite and AWS-LC.
+install: $(BROWSER) $(MAIL_SERVER) $(DENY)
+>>>>>>> main
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq build-essential; }
 
 $(BROWSER):
@@ -23,6 +33,7 @@ $(BROWSER):
 	$(SUDO) apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null
 
+<<<<<<< HEAD
 # `create_main_cluster = false`: Debian would start a server of its own.
 $(POSTGRESQL):
 	@echo "installing from Debian: postgresql"
@@ -30,6 +41,12 @@ $(POSTGRESQL):
 	echo "create_main_cluster = false" | $(SUDO) tee /etc/postgresql-common/createcluster.d/fourth.conf >/dev/null
 	$(SUDO) apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+=======
+$(MAIL_SERVER):
+	@echo "installing from Debian: python3-aiosmtpd"
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends python3-aiosmtpd >/dev/null
+>>>>>>> main
 
 $(DENY):
 	@echo "installing from crates.io: cargo-deny $(DENY_VERSION)"

@@ -9,7 +9,7 @@ use crate::call_processing::Desk;
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder as read_policy};
 use crate::facts::RepeatKey;
-use crate::handoff::{DestinationState, HttpClient, Outbox, Outcomes, Secret};
+use crate::handoff::{Carriers, DestinationState, Outbox, Outcomes, Secret};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
@@ -95,11 +95,9 @@ impl Application {
         }
         note_start(&desk).await;
 
-        let handoff = &configuration.handoff;
-        let client = HttpClient::new(handoff.ca_file.as_deref(), &handoff.fallback_addresses);
-        let client = client.map_err(|fault| bad("handoff", &fault))?;
+        let carriers = Carriers::new(&configuration.handoff).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
-        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), client, reporter);
+        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), carriers, reporter);
         let asked = outbox.clone();
         let destinations: http::Destinations = Arc::new(move || asked.destinations().into_iter().map(shown).collect());
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const KILLS: usize = 20;
 /// Legs that are on offer when the adapter is killed for the first time.
-const OFFERED: usize = 5;
+pub const OFFERED: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn entries(place: &Place) -> Vec<Entry> {
@@ -30,7 +30,7 @@ fn entries(place: &Place) -> Vec<Entry> {
 }
 
 /// Offers calls to a team that receives and never answers.
-async fn offer_some(place: &Place) {
+pub async fn offer_some(place: &Place) {
     let client = Client::new(Duration::from_secs(10));
     let intake = place.url(0);
     for number in 0..OFFERED {
@@ -47,7 +47,7 @@ async fn offer_some(place: &Place) {
 }
 
 /// The Kamloops policy, open at any hour, with accept deadlines of two seconds.
-fn hasty(policy: String) -> String {
+pub fn hasty(policy: String) -> String {
     let hasty = |line: &str| {
         let line = set_number(&set_number(line, "accept_deadline_s = ", 2), "capacity = ", 1_000);
         if line.trim_start().starts_with("hours") || line.contains("from = \"") {

@@ -71,6 +71,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("tokio_postgres", &["journal"]),
     ("deadpool", &["journal"]),
     ("tokio_rustls", &["http", "handoff", "journal"]),
+    ("lettre", &["handoff"]),
     ("axum", &["http", "pages", "app"]),
     ("maud", &["pages"]),
     ("quick_xml", &["wire"]),
