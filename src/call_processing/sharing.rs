@@ -5,6 +5,7 @@
 
 use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::live::{Desk, Slot, lock};
+use super::recovery::roster_of;
 use super::views::CallProblem;
 use crate::incident::Incident;
 use crate::journal::{Entry, Heard, JournalError, Shared, Standing, Stored, Subject};
@@ -70,6 +71,9 @@ impl Desk {
             }
         }
         for entry in entries {
+            if let Some(roster) = roster_of(entry.stored.clone()) {
+                *lock(&self.inner().roster) = roster;
+            }
             self.publish_entry(entry);
         }
     }
@@ -83,15 +87,15 @@ impl Desk {
         let mut incident = Incident::clone(&state.incident);
         for entry in story {
             let Stored::Incident(event) = &entry.stored else { continue };
-            if entry.version <= incident.version {
+            if entry.version <= state.incident.version {
                 continue;
             }
-            if entry.version > incident.version.saturating_add(1) {
-                incident = self.fold(id).await?;
-                break;
-            }
-            let _ = incident.on(event, entry.at);
             self.remember(id, event, entry.at);
+            if entry.version == incident.version.saturating_add(1) {
+                let _ = incident.on(event, entry.at);
+            } else if entry.version > incident.version {
+                incident = self.fold(id).await?;
+            }
         }
         let last = story.last().map_or(0, |entry| entry.version);
         let newer = incident.version > state.incident.version;

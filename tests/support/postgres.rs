@@ -179,6 +179,32 @@ impl Cluster {
         .to_owned()
     }
 
+    /// Runs one statement in many sessions for a time with the server's own tool; gives transactions a second.
+    pub fn pgbench(&self, statement: &str, clients: usize, duration: Duration) -> f64 {
+        let script = self.folder.join("script.sql");
+        fs::write(&script, statement).unwrap();
+        let told = done(command(programs().join("pgbench")).args([
+            "-h",
+            self.folder.to_str().unwrap(),
+            "-U",
+            "postgres",
+            "-n",
+            "-M",
+            "prepared",
+            "-j",
+            "2",
+            "-c",
+            &clients.to_string(),
+            "-T",
+            &duration.as_secs().to_string(),
+            "-f",
+            script.to_str().unwrap(),
+            "postgres",
+        ]));
+        let line = told.lines().find(|line| line.starts_with("tps = ")).expect("pgbench tells its tps");
+        line.split_whitespace().nth(2).unwrap().parse().unwrap()
+    }
+
     /// Waits until a question is answered with true.
     pub fn until(&self, what: &str, sql: &str) {
         let started = Instant::now();
