@@ -1,6 +1,7 @@
 //! One file gathering each room's Settings, and the reading of policy folders. The only room that reads the environment.
 
 use crate::handoff::Secret;
+use crate::incident::Bounds;
 use crate::input::BadInput;
 use crate::policy::PolicyFiles;
 use crate::record::CodeSystem;
@@ -39,6 +40,9 @@ pub struct Configuration {
     /// The outbox: channels to teams, write-back to the CAD.
     #[serde(default)]
     pub handoff: handoff::Settings,
+    /// How soon people must answer.
+    #[serde(default)]
+    pub answers: Bounds,
     /// The pages.
     #[serde(default)]
     pub pages: pages::Settings,
@@ -147,6 +151,8 @@ impl Configuration {
                 from_base(file);
             }
         }
+        let beside = [&mut configuration.journal.key_file, &mut configuration.journal.checkpoint_file];
+        beside.into_iter().flatten().for_each(from_base);
         for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
             from_base(layout);
         }
@@ -171,6 +177,12 @@ impl Configuration {
                     .help("leave `path` out: the shared database is the journal"));
             }
             (Some(postgres), true) => {
+                let journal = &self.journal;
+                if journal.key_file.is_some() || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
+                    let what = "`journal.key_file`, `checkpoint_file` and `retention_days` are of the journal in a file";
+                    return Err(BadInput::new(format!("{what}; the shared one has none of them yet"))
+                        .help("leave them out, and let the database encrypt its disks"));
+                }
                 postgres.check().map_err(|fault| BadInput::new(format!("`[journal.postgres]`: {fault}")))?;
             }
             (None, false) => {}
@@ -353,7 +365,9 @@ mod tests {
             ("[journal]", "neither"),
             (&*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\n"), "both"),
             (&*shared.replace("localhost", "db.example"), "sslmode=require"),
-            (&*shared.replace("postgres://", "host="), "no PostgreSQL address"),
+            (&*shared.replace("postgres://", "postgres:/"), "no PostgreSQL address"),
+            (&*shared.replace("postgres://", "host="), "sslmode=require"),
+            (&*shared.replace("[journal]\n", "[journal]\nkey_file = \"k\"\n"), "key_file"),
             (&*shared.replace("agency = ", "surprise = "), "surprise"),
         ] {
             let fault = with(journal).unwrap_err().to_string();

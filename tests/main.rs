@@ -19,5 +19,6 @@ mod line;
 mod browser;
 mod pages;
 mod shared_journal;
+mod storms;
 mod support;
 mod tidy;

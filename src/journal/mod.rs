@@ -2,6 +2,7 @@
 
 mod chain;
 mod embedded;
+mod personal;
 mod postgres;
 mod restart;
 mod shared;
@@ -13,6 +14,7 @@ pub mod conformance;
 
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
+pub use personal::{IncidentKey, MasterKey};
 pub use postgres::{PostgresJournal, PostgresSettings, Url};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, fold};
 pub use shared::{Heard, Shared};

@@ -122,18 +122,15 @@ impl Settings {
         if config.get_ssl_mode() == SslMode::Require && self.ca_file.is_none() {
             return Err("`sslmode=require` without `ca_file`: nobody vouches for the server".to_owned());
         }
-        let far = config.get_hosts().iter().find_map(|host| match host {
-            Host::Tcp(name) if !["localhost", "127.0.0.1", "::1"].contains(&name.as_str()) => Some(name),
-            Host::Tcp(_) => None,
+        let far = config.get_hosts().iter().any(|host| match host {
+            Host::Tcp(name) => !["localhost", "127.0.0.1", "::1"].contains(&name.as_str()),
             #[cfg(unix)]
-            Host::Unix(_) => None,
+            Host::Unix(_) => false,
         });
-        if let Some(far) = far
-            && config.get_ssl_mode() != SslMode::Require
-        {
-            return Err(format!(
-                "`{far}` is another machine and `url` does not say `sslmode=require`: call records would travel in the clear"
-            ));
+        if far && config.get_ssl_mode() != SslMode::Require {
+            // The host is not quoted: in a mistyped address it may hold the password.
+            let clear = "call records would travel in the clear";
+            return Err(format!("`url` names another machine and does not say `sslmode=require`: {clear}"));
         }
         Ok(())
     }
