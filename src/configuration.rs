@@ -179,7 +179,8 @@ impl Configuration {
             (Some(postgres), true) => {
                 let journal = &self.journal;
                 if journal.key_file.is_some() || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
-                    let what = "`journal.key_file`, `checkpoint_file` and `retention_days` are of the journal in a file";
+                    let what =
+                        "`journal.key_file`, `checkpoint_file` and `retention_days` are of the journal in a file";
                     return Err(BadInput::new(format!("{what}; the shared one has none of them yet"))
                         .help("leave them out, and let the database encrypt its disks"));
                 }
