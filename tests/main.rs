@@ -16,6 +16,7 @@ mod demo;
 mod history;
 mod kill;
 mod line;
+mod outbox;
 mod browser;
 mod pages;
 mod support;

@@ -70,6 +70,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("rustls", &["http", "handoff"]),
     ("tokio_rustls", &["http", "handoff"]),
     ("lettre", &["handoff"]),
+    ("tokio_tungstenite", &["http", "handoff"]),
+    ("futures_util", &["http", "handoff"]),
     ("axum", &["http", "pages", "app"]),
     ("maud", &["pages"]),
     ("quick_xml", &["wire"]),
