@@ -121,6 +121,7 @@ impl Application {
             pages::PageState::new(Arc::clone(&desk), access, clock, zone, &configuration.pages, stopping.clone())
                 .map_err(|fault| bad("pages", &fault))?
         };
+        let conveyance_state = state.clone();
         let routers = [
             (
                 DoorName::Intake,
@@ -149,6 +150,21 @@ impl Application {
                         door = name.name(),
                         cut_off = drained.cut_off,
                         "connections were cut off by the drain"
+                    );
+                }
+            });
+        }
+        if let Some(settings) = &configuration.http.conveyance {
+            let door = http::ConveyanceDoor::bind(settings).await;
+            let door = door.map_err(|fault| bad("http.conveyance", &fault))?;
+            addresses.insert("conveyance", door.address().map_err(|fault| bad("http.conveyance", &fault))?);
+            let (state, stopping) = (conveyance_state.with_limits(settings.limits.clone()), stopping.clone());
+            doors.spawn(async move {
+                let drained = door.serve(state, stopping).await;
+                if drained.cut_off > 0 {
+                    tracing::warn!(
+                        cut_off = drained.cut_off,
+                        "connections for EIDO conveyance were cut off by the drain"
                     );
                 }
             });

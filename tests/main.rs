@@ -12,6 +12,7 @@
 )]
 
 mod commands;
+mod conveyance;
 mod demo;
 mod history;
 mod kill;

@@ -1,7 +1,7 @@
 //! The offer and its recall as pushes of EIDO conveyance 1.1: what the release list names, in an EIDO, and nothing else.
 
 use super::settings::ConveyanceSettings;
-use crate::access::{Released, release};
+use crate::access::release;
 use crate::incident::{Act, Outgoing};
 use crate::policy::LegPlan;
 use crate::record::{AgencyId, CallRecord, Format, Note, RecordIdentity, SourceId};
@@ -51,7 +51,7 @@ fn eido(
     record.nature.call_type_text.clone_from(&released.nature);
     let say = |text: String| Note { at: Some(now), text };
     record.notes.push(say(format!("FOURTH: service asked of {}, answer by {deadline}", plan.title)));
-    record.notes.extend(said(&released).into_iter().map(say));
+    record.notes.extend(released.in_words().into_iter().map(say));
     record.notes.extend(released.narrative.into_iter().map(|note| Note { at: note.at, text: note.text }));
     let emitter = Emitter {
         agency: AgencyId::new(&settings.agency),
@@ -60,27 +60,4 @@ fn eido(
     };
     let text = String::from_utf8(encode_eido(&record, &emitter, now)).map_err(|_| "no-message")?;
     RawValue::from_string(text).map_err(|_| "no-message")
-}
-
-/// What was released besides nature and narrative, in words: an EIDO's notes are what every desk shows.
-fn said(released: &Released) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(address) = &released.address {
-        let parts = [&address.street, &address.city, &address.region, &address.postal_code, &address.description];
-        let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-        lines.push(format!("Address: {}", parts.join(", ")));
-    }
-    if let Some(point) = &released.point {
-        lines.push(format!("Position (WGS 84): {}, {}", point.latitude, point.longitude));
-    }
-    if !released.callback.is_empty() {
-        lines.push(format!("Call back: {}", released.callback.join(", ")));
-    }
-    lines.extend(released.caller_name.iter().map(|name| format!("Caller: {name}")));
-    lines.extend(released.age_years.iter().map(|age| format!("Age: {age}")));
-    if !released.facts.is_empty() {
-        let facts: Vec<String> = released.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        lines.push(format!("Known: {}", facts.join("; ")));
-    }
-    lines
 }

@@ -1,6 +1,6 @@
 //! The `[http]` part of the configuration: the pass-through, and each door's limits and TLS.
 
-use super::{DoorName, Limits, ProxySettings, TlsSettings};
+use super::{ConveyanceSettings, DoorName, Limits, ProxySettings, TlsSettings};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -14,6 +14,8 @@ pub struct Settings {
     pub limits: BTreeMap<DoorName, Limits>,
     /// Certificate and key by door; a door without them speaks plain HTTP.
     pub tls: BTreeMap<DoorName, TlsSettings>,
+    /// The door for EIDO conveyance; without it there is none.
+    pub conveyance: Option<ConveyanceSettings>,
 }
 
 impl Settings {

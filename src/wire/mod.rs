@@ -11,7 +11,10 @@ mod delimited;
 #[cfg(test)]
 mod tests;
 
-pub use conveyance::{Cancel, ConveyanceFault, Message as ConveyanceMessage, Push, Response, SUBPROTOCOL};
+pub use conveyance::{
+    Cancel, ConveyanceFault, Ending, Message as ConveyanceMessage, Notification, Push, Receipt, Response, SUBPROTOCOL,
+    Status, Subscribe,
+};
 pub use delimited::{FileRow, Layout, Rows, decode_rows};
 pub use eido::{Emitter, encode_eido};
 

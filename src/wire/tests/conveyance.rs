@@ -85,7 +85,7 @@ fn words_are_cut_and_never_inside_a_letter() {
     assert_eq!(response.response_text, "é".repeat(128));
 }
 
-fn identifier() -> impl Strategy<Value = String> {
+fn identifier() -> impl Strategy<Value = String> + Clone {
     "[!-~éλ]{1,60}"
 }
 
