@@ -1,6 +1,7 @@
 //! The composition root: one function builds the adapter; `serve`, `demo` and the tests start the same one.
 
 mod reload;
+mod watchdog;
 
 pub use reload::{FAULTS_SHOWN, loadable, told};
 
@@ -38,6 +39,8 @@ pub struct Application {
     reload: Arc<Notify>,
     // Aborted when dropped.
     background: JoinSet<()>,
+    // Held until the end.
+    watchdog: Option<watchdog::Guard>,
 }
 
 impl Application {
@@ -55,6 +58,8 @@ impl Application {
             asked: Arc::clone(&application.reload),
         };
         application.background.spawn(watch.run());
+        let guard = watchdog::watch(watchdog::end_the_process).map_err(|fault| bad("the watchdog", &fault))?;
+        application.watchdog = Some(guard);
         Ok(application)
     }
 
@@ -92,6 +97,9 @@ impl Application {
             }
         }
         note_start(&desk).await;
+        desk.alarm_after_silence(configuration.http.silence_alarm_s);
+        let listening = Arc::clone(&desk);
+        background.spawn(async move { listening.watch_silence().await });
 
         let carriers = Carriers::new(&configuration.handoff).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk { desk: Arc::clone(&desk), handoff: configuration.handoff.clone() });
@@ -155,21 +163,10 @@ impl Application {
             });
         }
         if let Some(settings) = &configuration.http.conveyance {
-            let door = http::ConveyanceDoor::bind(settings).await;
-            let door = door.map_err(|fault| bad("http.conveyance", &fault))?;
-            addresses.insert("conveyance", door.address().map_err(|fault| bad("http.conveyance", &fault))?);
-            let (state, stopping) = (conveyance_state.with_limits(settings.limits.clone()), stopping.clone());
-            doors.spawn(async move {
-                let drained = door.serve(state, stopping).await;
-                if drained.cut_off > 0 {
-                    tracing::warn!(
-                        cut_off = drained.cut_off,
-                        "connections for EIDO conveyance were cut off by the drain"
-                    );
-                }
-            });
+            let state = conveyance_state.with_limits(settings.limits.clone());
+            addresses.insert("conveyance", open_conveyance(settings, state, stopping.clone(), &mut doors).await?);
         }
-        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background })
+        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background, watchdog: None })
     }
 
     /// Reads the policy's folder again soon, whether or not it is due (SIGHUP).
@@ -321,6 +318,25 @@ fn page_zone(configuration: &Configuration, desk: &Desk) -> Result<jiff::tz::Tim
         }),
         None => Ok(desk.policy().map_or(jiff::tz::TimeZone::UTC, |policy| policy.time_zone().clone())),
     }
+}
+
+/// Opens the door for EIDO conveyance; says where it is.
+async fn open_conveyance(
+    settings: &http::ConveyanceSettings,
+    state: http::State,
+    stopping: watch::Receiver<bool>,
+    doors: &mut JoinSet<()>,
+) -> Result<SocketAddr, BadInput> {
+    let fault = |fault: &dyn Display| bad("http.conveyance", fault);
+    let door = http::ConveyanceDoor::bind(settings).await.map_err(|error| fault(&error))?;
+    let address = door.address().map_err(|error| fault(&error))?;
+    doors.spawn(async move {
+        let drained = door.serve(state, stopping).await;
+        if drained.cut_off > 0 {
+            tracing::warn!(cut_off = drained.cut_off, "connections for EIDO conveyance were cut off by the drain");
+        }
+    });
+    Ok(address)
 }
 
 async fn door(configuration: &Configuration, name: DoorName, address: SocketAddr) -> Result<Door, BadInput> {

@@ -20,5 +20,6 @@ mod line;
 mod outbox;
 mod browser;
 mod pages;
+mod storms;
 mod support;
 mod tidy;

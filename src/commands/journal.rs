@@ -283,9 +283,7 @@ mod tests {
 
     fn fourth(words: &[&str]) -> (Ending, String) {
         let line = Line::try_parse_from([&["journal"], words].concat()).unwrap();
-        let mut out = Vec::new();
-        let ending = run(&line.args, &mut out);
-        (ending, String::from_utf8(out).unwrap())
+        crate::commands::trial::ran(|out| run(&line.args, out))
     }
 
     async fn filled(folder: &tempfile::TempDir) -> String {
