@@ -23,12 +23,16 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
 /// Copies from the pass-through that are assessed at once.
 const COPIES_AT_ONCE_MAX: usize = 32;
+
+/// How often what is older than the agency keeps is dropped.
+const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// A running adapter.
 pub struct Application {
@@ -90,6 +94,7 @@ impl Application {
             desk.note_policy(None);
             telemetry::policy_loaded(clock.now().as_second());
         }
+        desk.watch(configuration.answers);
         match &configuration.repeat_contact {
             Some(settings) => desk.recognise_by(repeat_key(&settings.key)?),
             None => {
@@ -109,6 +114,9 @@ impl Application {
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
         let deadlines = Arc::clone(&desk);
         background.spawn(async move { deadlines.run_deadlines().await });
+        if let Some(days) = configuration.journal.retention_days {
+            background.spawn(retain(Arc::clone(&desk), days));
+        }
         let resumed = Arc::clone(&desk);
         background.spawn(async move { resumed.resume().await });
 
@@ -275,6 +283,29 @@ fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
 fn shown(destination: DestinationState) -> http::Destination {
     let DestinationState { name, waiting, breaker, down_since } = destination;
     http::Destination { name, waiting, breaker: breaker.name(), down_since }
+}
+
+/// Seals and drops what is older than the agency keeps, now and every few hours.
+async fn retain(desk: Arc<Desk>, days: u32) {
+    let (journal, clock) = (desk.journal(), desk.clock());
+    loop {
+        let now = clock.now();
+        let oldest = now - jiff::SignedDuration::from_hours(24 * i64::from(days));
+        let dropped = async {
+            journal.seal(oldest, now).await?;
+            let old = journal.seals().await?.into_iter().rfind(|seal| seal.ended_at < oldest);
+            match old {
+                Some(seal) => journal.drop_sealed(seal.through, now).await,
+                None => Ok(0),
+            }
+        };
+        match dropped.await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, days, "entries older than the agency keeps were dropped"),
+            Err(error) => tracing::warn!(%error, "what is older than the agency keeps could not be dropped"),
+        }
+        clock.sleep(RETAIN_EVERY).await;
+    }
 }
 
 fn repeat_key(secret: &Secret) -> Result<RepeatKey, BadInput> {
