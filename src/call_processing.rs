@@ -3,16 +3,21 @@
 mod live;
 mod finding;
 mod counting;
+mod dead_letters;
 mod policy_in_force;
 mod recovery;
 mod remembering;
 mod roster;
+mod silence;
 mod timers;
 mod unmapped;
 mod views;
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;
 
+pub use dead_letters::{DeadLetter, DeadLetters};
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
 pub use roster::{Roster, RosterFault};
@@ -44,6 +49,7 @@ impl Desk {
     pub async fn receive(&self, bytes: Bytes, format: Option<Format>, sender: &str) -> Result<Answer, CallProblem> {
         let started = monotonic_now();
         let profile = self.sender(sender)?;
+        self.note_heard();
         let record = match decode(bytes.clone(), format, profile).await {
             Ok(record) => Arc::new(record),
             Err(error) => return Err(self.refuse(error, &bytes).await),

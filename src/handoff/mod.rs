@@ -4,7 +4,13 @@
 //! once (I7). Every message ends in *delivered* or *undeliverable*, and that is reported (I16). Nothing here decides.
 
 mod cad_writeback;
+mod carriers;
 mod client;
+mod email;
+mod health;
+mod messages;
+mod names;
+mod notice;
 mod outbox;
 mod retry;
 mod settings;
@@ -13,9 +19,15 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClientFault, HttpClient};
-pub use outbox::{Outbox, OutboxHandle};
-pub use settings::{Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, Secret, Settings};
+pub use carriers::Carriers;
+pub use client::ClientFault;
+pub use email::{MailAddress, MailSecurity, MailSettings};
+pub use health::BreakerState;
+pub use notice::PhoneNumber;
+pub use outbox::{DestinationState, Outbox, OutboxHandle};
+pub use settings::{
+    Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, GatewayBody, Secret, Settings, SmsSettings,
+};
 pub use webhook::{SignatureFault, sign, verify};
 
 use crate::journal::Pending;
@@ -27,6 +39,6 @@ pub trait Outcomes: Send + Sync {
     fn delivered(&self, incident: &IncidentId, key: &str) -> Pending<'_, ()>;
 
     /// The message was given up. `why` is kebab-case: `no-such-channel`, `refused-422`, `attempts-exhausted`,
-    /// `deadline-passed`, `retry-time-exhausted`, `superseded`, `queue-full`, `no-cad`, `no-record`, `too-large`.
+    /// `deadline-passed`, `retry-time-exhausted`, `superseded`, `queue-full`, `destination-down`, `no-cad`, `no-record`, `too-large`.
     fn undeliverable(&self, incident: &IncidentId, key: &str, why: &str) -> Pending<'_, ()>;
 }

@@ -1,6 +1,6 @@
 //! What every journal must do, as one suite: each store runs it on its own files.
 
-use super::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Pending, Stored, Subject};
+use super::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Pending, Standing, Stored, Subject, restart};
 use crate::incident::{Actor, Event};
 use crate::record::{IncidentId, LegId};
 use bytes::Bytes;
@@ -23,6 +23,7 @@ pub async fn suite(open: Open<'_>) {
     adapter_events_have_no_version(open).await;
     concurrent_writers_are_each_acknowledged_once(open).await;
     racing_writers_of_one_incident_have_one_winner(open).await;
+    what_a_restart_asks_is_what_the_chain_says(open).await;
 }
 
 /// An instant for tests.
@@ -42,7 +43,66 @@ pub fn batch(incident: &str, expected_version: u64, count: u32) -> Batch {
         })
         .collect();
     let at = instant(i64::try_from(expected_version).unwrap());
-    Batch { subject: Subject::Incident(incident), expected_version, at, events, content: None }
+    Batch { subject: Subject::Incident(incident), expected_version, at, events, content: None, standing: None }
+}
+
+/// How far a life of [`life`] goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Assessed and offered.
+    Offered,
+    /// Closed while the word to the CAD is still to be carried out.
+    ClosedUndelivered,
+    /// Closed, and nothing is left to do.
+    Rest,
+}
+
+/// One incident's life from the frozen samples, in batches as a desk appends them: each says how the incident stands after it.
+#[must_use]
+pub fn life(name: &str, from: Timestamp, until: Until) -> Vec<Batch> {
+    let id = IncidentId::new(name);
+    let sample = |kind: &str| -> Event {
+        let path = format!("{}/schemas/journal/events/v1/{kind}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let mut received = sample("record-received");
+    if let Event::RecordReceived(received) = &mut received {
+        received.identity.incident = format!("cad-{name}");
+        received.identity.content_sha256 = hex::encode(Sha256::digest(name));
+        received.times = crate::record::TimePoints::default();
+    }
+    let mut offered = sample("offered");
+    if let Event::Offered { leg, deadline, .. } = &mut offered {
+        *leg = LegId::of(&id, 1);
+        *deadline = from + SignedDuration::from_secs(120);
+    }
+    let mut steps = vec![vec![received, sample("assessed")], vec![sample("chosen"), offered]];
+    if until != Until::Offered {
+        steps.push(vec![Event::TimedOut { leg: LegId::of(&id, 1) }, sample("returned-to-ordinary"), sample("closed")]);
+    }
+    let mut incident = crate::incident::Incident::new(id.clone());
+    let mut batches = Vec::new();
+    let mut push = |incident: &mut crate::incident::Incident, events: Vec<Event>| {
+        let at = from + SignedDuration::from_secs(i64::try_from(incident.version).unwrap());
+        let expected_version = incident.version;
+        for event in &events {
+            let _ = incident.on(event, at);
+        }
+        let standing = Some(Standing::of(incident));
+        let events = events.into_iter().map(Stored::Incident).collect();
+        let subject = Subject::Incident(id.clone());
+        batches.push(Batch { standing, ..Batch::new(subject, expected_version, at, events) });
+    };
+    for events in steps {
+        push(&mut incident, events);
+    }
+    if until == Until::Rest {
+        let delivered = |key: &String| Event::Delivered { key: key.clone() };
+        let events = incident.outstanding.keys().map(delivered).collect();
+        push(&mut incident, events);
+    }
+    assert_eq!(incident.rests(), until == Until::Rest, "{name}");
+    batches
 }
 
 async fn all(journal: &Arc<dyn Journal>) -> Vec<Entry> {
@@ -53,6 +113,7 @@ async fn empty_at_first(open: Open<'_>) {
     let journal = open().await;
     assert!(journal.ready());
     assert_eq!(all(&journal).await, []);
+    assert_eq!(journal.last_instant().await.unwrap(), None);
     assert_eq!(journal.read_incident(&IncidentId::new("nobody")).await.unwrap(), []);
     assert_eq!(journal.append(batch("empty", 0, 0)).await.unwrap(), []);
     assert_eq!(all(&journal).await, []);
@@ -109,15 +170,19 @@ async fn content_is_kept_once(open: Open<'_>) {
         let content = Some(Content { sha256: sha256.clone(), bytes: bytes.clone() });
         Batch { content, ..batch("content", version, 1) }
     };
-    assert_eq!(journal.content(&sha256).await.unwrap(), None);
+    assert_eq!(journal.content(&IncidentId::new("content"), &sha256).await.unwrap(), None);
     journal.append(with_content(0)).await.unwrap();
     journal.append(with_content(1)).await.unwrap();
     let refused = Batch { content: Some(Content { sha256: "0".repeat(64), bytes }), ..batch("content", 0, 1) };
     assert!(journal.append(refused).await.is_err());
     drop(journal);
     let journal = open().await;
-    assert_eq!(journal.content(&sha256).await.unwrap().unwrap().len(), 70_000);
-    assert_eq!(journal.content(&"0".repeat(64)).await.unwrap(), None, "a refused batch keeps no content");
+    assert_eq!(journal.content(&IncidentId::new("content"), &sha256).await.unwrap().unwrap().len(), 70_000);
+    assert_eq!(
+        journal.content(&IncidentId::new("content"), &"0".repeat(64)).await.unwrap(),
+        None,
+        "a refused batch keeps no content"
+    );
 }
 
 async fn paging_sees_every_entry_once(open: Open<'_>) {
@@ -143,7 +208,14 @@ async fn adapter_events_have_no_version(open: Open<'_>) {
     let journal = open().await;
     for _ in 0..2 {
         let events = vec![Stored::Adapter(AdapterEvent::Stopped)];
-        let batch = Batch { subject: Subject::Adapter, expected_version: 99, at: instant(0), events, content: None };
+        let batch = Batch {
+            subject: Subject::Adapter,
+            expected_version: 99,
+            at: instant(0),
+            events,
+            content: None,
+            standing: None,
+        };
         let entries = journal.append(batch).await.unwrap();
         assert_eq!((entries[0].version, &entries[0].subject), (0, &Subject::Adapter));
     }
@@ -195,4 +267,146 @@ async fn racing_writers_of_one_incident_have_one_winner(open: Open<'_>) {
         assert_eq!(winners, 1);
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == lost).count(), 7);
     }
+}
+
+async fn what_a_restart_asks_is_what_the_chain_says(open: Open<'_>) {
+    let journal = open().await;
+    let ends = [Until::Offered, Until::ClosedUndelivered, Until::Rest];
+    for (number, until) in ends.into_iter().cycle().take(12).enumerate() {
+        let hours = SignedDuration::from_hours(i64::try_from(number).unwrap());
+        for batch in life(&format!("stands-{number}"), instant(0) + hours, until) {
+            journal.append(batch).await.unwrap();
+        }
+    }
+    // Appended by somebody who does not say how the incident stands: it counts as one that has to be looked at.
+    let untold = Batch { standing: None, ..life("stands-untold", instant(0), Until::Offered).remove(0) };
+    journal.append(untold).await.unwrap();
+    drop(journal);
+    let journal = open().await;
+    let standings = restart::standings(&*journal).await.unwrap();
+    let restless = standings.iter().filter(|(_, standing)| !standing.rests);
+    let due: BTreeMap<_, _> = restless.map(|(id, standing)| (id.clone(), standing.called.clone())).collect();
+    let told: BTreeMap<_, _> = journal.unsettled().await.unwrap().into_iter().collect();
+    assert!(told.keys().eq(due.keys()));
+    assert!(told.iter().all(|(id, called)| called.is_none() || *called == due[id]));
+    assert!(told.contains_key(&IncidentId::new("stands-untold")), "nobody said how it stands");
+    assert!(told[&IncidentId::new("stands-1")].is_some(), "an undelivered word keeps an incident from rest");
+    assert!(!told.contains_key(&IncidentId::new("stands-2")), "nothing is left to do for an incident at rest");
+    for since in [instant(-1), instant(6 * 3_600)] {
+        let told: BTreeMap<_, _> = journal.called_since(since).await.unwrap().into_iter().collect();
+        let resting = standings.iter().filter(|(_, standing)| standing.rests);
+        let named = resting.filter_map(|(id, standing)| Some((id.clone(), standing.called.clone()?)));
+        let due: BTreeMap<_, _> = named.filter(|(_, called)| called.closed_at.is_some_and(|at| at >= since)).collect();
+        assert_eq!(told, due);
+        assert!(!told.is_empty());
+    }
+    assert_eq!(journal.last_instant().await.unwrap(), Some(all(&journal).await.last().unwrap().at));
+    for kind in ["assessed", "record-received", "closed", "roster-set"] {
+        for (before, limit) in [(u64::MAX, 5), (u64::MAX, usize::MAX), (told_sequence(&journal).await, 3)] {
+            let told = journal.read_kind_before(kind, before, limit).await.unwrap();
+            assert_eq!(told, restart::kind_before(&*journal, kind, before, limit).await.unwrap(), "{kind}");
+        }
+    }
+}
+
+/// The sequence of the third-last assessment: a place to go on from.
+async fn told_sequence(journal: &Arc<dyn Journal>) -> u64 {
+    journal.read_kind_before("assessed", u64::MAX, 3).await.unwrap()[2].sequence
+}
+
+/// What a store must do to forget people and to drop periods, on one store, empty at first.
+pub async fn suite_of_keeping(open: Open<'_>) {
+    a_person_is_forgotten_and_the_chain_stays(open).await;
+    sealed_periods_are_dropped_and_the_rest_goes_on(open).await;
+}
+
+/// A life whose record is kept beside it: its bytes are `bytes`.
+fn life_with_record(name: &str, from: Timestamp, until: Until, bytes: &str) -> (Vec<Batch>, String) {
+    let sha256 = hex::encode(Sha256::digest(bytes));
+    let mut batches = life(name, from, until);
+    for stored in &mut batches[0].events {
+        if let Stored::Incident(Event::RecordReceived(received)) = stored {
+            received.identity.content_sha256 = sha256.clone();
+        }
+    }
+    batches[0].content = Some(Content { sha256: sha256.clone(), bytes: Bytes::from(bytes.to_owned()) });
+    (batches, sha256)
+}
+
+async fn a_person_is_forgotten_and_the_chain_stays(open: Open<'_>) {
+    let journal = open().await;
+    let mut sha256 = String::new();
+    for (name, until) in [("gone", Until::Rest), ("stays", Until::Rest), ("open", Until::Offered)] {
+        let (batches, digest) = life_with_record(name, instant(0), until, "Canary-Name of a caller");
+        sha256 = digest;
+        for batch in batches {
+            journal.append(batch).await.unwrap();
+        }
+    }
+    let [gone, stays, open_one] = ["gone", "stays", "open"].map(IncidentId::new);
+    for incident in [&gone, &stays, &open_one] {
+        assert_eq!(journal.content(incident, &sha256).await.unwrap().unwrap(), "Canary-Name of a caller");
+    }
+    let story = journal.read_incident(&gone).await.unwrap();
+    let before = all(&journal).await;
+    for refused in [&open_one, &IncidentId::new("nobody")] {
+        let refused = journal.forget(refused, instant(9)).await;
+        assert!(matches!(refused, Err(JournalError::Unavailable(_))), "{refused:?}");
+    }
+    assert_eq!(all(&journal).await, before, "a refusal appends nothing");
+    let entry = journal.forget(&gone, instant(9)).await.unwrap();
+    assert_eq!(entry.stored, Stored::Adapter(AdapterEvent::PersonForgotten { incident: gone.clone() }));
+    drop(journal);
+    let journal = open().await;
+    assert_eq!(journal.content(&gone, &sha256).await.unwrap(), None);
+    assert_eq!(journal.content(&stays, &sha256).await.unwrap().unwrap(), "Canary-Name of a caller", "another's record");
+    assert_eq!(journal.read_incident(&gone).await.unwrap(), story, "what happened stays");
+    assert_eq!(all(&journal).await.last(), Some(&entry));
+    assert!(journal.forget(&gone, instant(9)).await.is_ok(), "asked twice, done twice");
+}
+
+async fn sealed_periods_are_dropped_and_the_rest_goes_on(open: Open<'_>) {
+    let journal = open().await;
+    let year = SignedDuration::from_hours(365 * 24);
+    let roster = AdapterEvent::RosterSet { surge: true, unstaffed: Vec::new(), deciders_away: Vec::new() };
+    let said = Batch::new(Subject::Adapter, 0, instant(10), vec![Stored::Adapter(roster.clone())]);
+    journal.append(said).await.unwrap();
+    let ends = instant(0) + year;
+    for (name, from) in [("of-last-year", instant(60)), ("of-this-year", ends + SignedDuration::from_secs(60))] {
+        for batch in life(name, from, Until::Rest) {
+            journal.append(batch).await.unwrap();
+        }
+    }
+    let whole = all(&journal).await;
+    let now = ends + SignedDuration::from_hours(24);
+    let seal = journal.seal(ends, now).await.unwrap().unwrap();
+    let last = whole.iter().rfind(|entry| entry.at < ends).unwrap();
+    assert_eq!((seal.through, &seal.hash, seal.ended_at), (last.sequence, &last.hash, last.at));
+    assert_eq!(seal.entries, last.sequence);
+    assert_eq!(journal.seal(ends, now).await.unwrap(), None, "there is nothing more to seal");
+    assert_eq!(journal.seals().await.unwrap(), [seal.clone()]);
+    assert!(journal.drop_sealed(seal.through - 1, now).await.is_err(), "no seal ends there");
+    let refused = journal.drop_sealed(seal.through, now).await;
+    assert!(matches!(refused, Err(JournalError::Unavailable(_))), "an open incident began in the period: {refused:?}");
+    assert_eq!(journal.read_after(0, 1).await.unwrap(), whole[..1]);
+    for (id, _) in journal.unsettled().await.unwrap() {
+        let version = journal.read_incident(&id).await.unwrap().len() as u64;
+        let events = vec![Stored::Incident(Event::Closed { why: "cleared".to_owned() })];
+        let told = Standing { rests: true, next_deadline: None, called: None };
+        let closing = Batch::new(Subject::Incident(id), version, now, events);
+        journal.append(Batch { standing: Some(told), ..closing }).await.unwrap();
+    }
+    let before = all(&journal).await;
+    assert_eq!(journal.drop_sealed(seal.through, now).await.unwrap(), seal.entries);
+    drop(journal);
+    let journal = open().await;
+    let left = all(&journal).await;
+    assert_eq!(left[0].sequence, seal.through + 1);
+    assert!(left.starts_with(&before[usize::try_from(seal.through).unwrap()..]), "what came after is as it was");
+    assert_eq!(journal.read_incident(&IncidentId::new("of-last-year")).await.unwrap(), []);
+    assert!(!journal.read_incident(&IncidentId::new("of-this-year")).await.unwrap().is_empty());
+    let kept = journal.read_kind_before("roster-set", u64::MAX, 1).await.unwrap().pop().unwrap();
+    assert_eq!(kept.stored, Stored::Adapter(roster), "the roster in force outlives its period");
+    let next = journal.append(batch("after-the-drop", 0, 1)).await.unwrap();
+    assert_eq!(next[0].sequence, left.last().unwrap().sequence + 1);
 }

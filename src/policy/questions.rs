@@ -156,19 +156,23 @@ impl Assessment<'_> {
                 facts.extend(ask);
             }
         }
-        let free = self.verdict.exclusions.and(&table.bars_unaccompanied).is_empty();
+        let barring = self.verdict.barring(table);
         for place in self.policy.sends_to(row) {
             let Some((program, duty)) = self.policy.programs.get(place).zip(self.moment.duty(place)) else {
                 continue;
             };
-            match self.policy.can_take(&self.call, program, &duty, free) {
+            match self.policy.can_take(&self.call, place, &duty, barring) {
                 Can::Missing(fact) => {
                     facts.push(fact);
                     facts.extend(&program.required);
                 }
+                Can::Waits(by) => {
+                    let waiting = table.columns.iter().filter(|column| column.soft.contains(by));
+                    facts.extend(waiting.map(|column| column.fact));
+                }
                 // Whoever stands after one that can take the call is not asked.
                 Can::Take => break,
-                Can::OfficerNeeded | Can::OutOfArea | Can::OutOfHours | Can::NoUnit | Can::NoDecider | Can::Absent(_) => {}
+                Can::Barred(_) | Can::OutOfArea | Can::OutOfHours | Can::NoUnit | Can::NoDecider | Can::Absent(_) => {}
             }
         }
         facts.sort_unstable();

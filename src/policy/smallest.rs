@@ -115,17 +115,27 @@ impl Compiled {
         program.required.iter().fold(area, |bits, fact| bits | self.table.bit_of(*fact))
     }
 
-    /// Columns of the facts that a row's programs miss now.
-    fn missing(&self, call: &Coded, moment: &Moment<'_>, row: usize, free: bool) -> u64 {
-        let mut missing = 0;
+    /// What a row's programs wait for now: columns of facts that they miss, and exclusions that bar them for want of an answer.
+    fn waited_for(&self, call: &Coded, moment: &Moment<'_>, verdict: &Verdict, row: usize) -> Vec<(u64, Must)> {
+        let barring = verdict.barring(&self.table);
+        let mut waited_for = Vec::new();
         for place in self.sends_to(row) {
-            if let Some((program, duty)) = self.programs.get(place).zip(moment.duty(place))
-                && matches!(self.can_take(call, program, &duty, free), Can::Missing(_))
-            {
-                missing |= self.required(place);
+            match moment.duty(place).map(|duty| self.can_take(call, place, &duty, barring)) {
+                Some(Can::Missing(_)) => waited_for.push((self.required(place), Must::BeKnown)),
+                Some(Can::Waits(by)) => waited_for.push((u64::MAX, Must::Leave(by))),
+                Some(
+                    Can::Take
+                    | Can::Barred(_)
+                    | Can::OutOfArea
+                    | Can::OutOfHours
+                    | Can::NoUnit
+                    | Can::NoDecider
+                    | Can::Absent(_),
+                )
+                | None => {}
             }
         }
-        missing
+        waited_for
     }
 }
 
@@ -147,14 +157,14 @@ impl Search<'_> {
                 asking.insert(row);
             }
         }
-        let excluding = possible.and(&table.bars_all.or(&table.bars_all_but));
+        let excluding = possible.without(&table.rules);
         for fact in self.open {
             let Some(column) = self.policy.column(fact.place) else { continue };
             let unknown = column.accept.first().copied().unwrap_or(RowSet::EMPTY);
             let may = match self.now {
                 // Of a call on the ordinary route: what a row waits for, and what moves a row that asks out of the way.
                 None => {
-                    !rules.or(&excluding).without(&unknown).is_empty()
+                    !rules.or(&elsewhere).without(&unknown).is_empty()
                         || !excluding.and(&column.soft).is_empty()
                         || !asking.and(&column.asked_by).is_empty()
                 }
@@ -169,8 +179,13 @@ impl Search<'_> {
         let table = &self.policy.table;
         let live = table.rules.without(&table.shadow);
         let mut targets = possible.and(&live.or(&table.bars_all_but));
-        if let Way::Go { row, .. } = verdict.way {
-            self.look_at_exclusions(&possible.and(&table.bars_all));
+        if let (Way::Go { row, .. }, Some(program)) = (verdict.way, self.now) {
+            let accompanied = self.moment.duty(program).is_some_and(|duty| duty.accompanied);
+            let barring = table.bars_all.or(&table.bars_of(program, accompanied));
+            self.look_at_exclusions(&possible.and(&barring));
+            for other in possible.and(&table.bars_some).without(&barring).iter() {
+                self.toward(Some(other), &self.call.clone(), &mut Vec::new());
+            }
             if live.contains(row) && !self.may_break(row) {
                 targets = self.above(row, &targets);
             } else {
@@ -182,7 +197,7 @@ impl Search<'_> {
         }
     }
 
-    /// An exclusion that comes to hold needs no other answer: a set of two is smallest where neither does it alone.
+    /// An exclusion that bars whoever takes the call now needs no other answer: a set of two is smallest where neither does it alone.
     fn look_at_exclusions(&mut self, exclusions: &RowSet) {
         for row in exclusions.iter() {
             let needs = |fact: &&OpenFact| !self.policy.accepts_code(fact.place, 0, row);
@@ -265,13 +280,14 @@ impl Search<'_> {
             }
             Way::Excluded(row) if table.bars_all.contains(row) => Vec::new(),
             Way::Excluded(row) if table.bars_all_but.contains(row) => self.rules_to_come(call, row),
-            Way::Ask(row) | Way::Nobody { row, .. } | Way::Go { row, .. } if table.bars_all_but.contains(row) => {
+            Way::Ask(row) | Way::Nobody { row, .. } | Way::Go { row, .. } | Way::Barred { rule: row, .. }
+                if table.bars_all_but.contains(row) =>
+            {
                 let others = self.policy.rules_but_for(call, self.moment, row);
                 let leave = others.iter().map(|rule| (u64::MAX, Must::Leave(rule)));
-                leave.chain([(self.policy.missing(call, self.moment, row, true), Must::BeKnown)]).collect()
+                leave.chain(self.policy.waited_for(call, self.moment, verdict, row)).collect()
             }
             Way::Excluded(_) | Way::NoRule | Way::Ask(_) | Way::Barred { .. } | Way::Nobody { .. } | Way::Go { .. } => {
-                let free = verdict.exclusions.and(&table.bars_unaccompanied).is_empty();
                 let own = target.and_then(|row| table.rows.get(row)).map(rank);
                 let mut obstacles = Vec::new();
                 for row in verdict.rules.iter() {
@@ -279,7 +295,7 @@ impl Search<'_> {
                     let stands_before = table.rows.get(row).map(rank) >= own && asked & self.unknown(call) != 0;
                     // A call goes past rules that send nobody, but for those that ask first.
                     if target == Some(row) || self.now.is_some() {
-                        obstacles.push((self.policy.missing(call, self.moment, row, free), Must::BeKnown));
+                        obstacles.extend(self.policy.waited_for(call, self.moment, verdict, row));
                     }
                     if stands_before || self.now.is_some() {
                         obstacles.push((asked, Must::BeKnown));

@@ -1,66 +1,43 @@
 //! Rows of the journal's tables to entries and back. Every reading checks each row against the one before.
 
 use super::file::fault;
-use crate::incident::{EVENT_VERSION, Event};
+use super::writer::End;
+use super::{records, seals, standing};
+use crate::incident::EVENT_VERSION;
+use crate::journal::personal::MasterKey;
+use crate::journal::stored::{self, ADAPTER, INCIDENT, StoredEvent, corrupt, stored_events, whole};
 use crate::journal::{
-    AdapterEvent, Batch, Chain, ChainFault, Content, Entry, GENESIS, JournalError, Link, Stored, Subject,
+    Batch, Chain, ChainFault, Content, Entry, JournalError, KINDS_READ_AT_OPEN, Link, Standing, Subject,
 };
 use crate::record::IncidentId;
-use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/embedded/select_entries_after.sql");
 const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_incident.sql");
+const SELECT_KIND: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_kind_before.sql");
 const INSERT_ENTRY: &str = include_str!("../../../schemas/journal/embedded/insert_entry.sql");
-const INSERT_CONTENT: &str = include_str!("../../../schemas/journal/embedded/insert_content.sql");
-
-/// Subject names as stored.
-const INCIDENT: &str = "incident";
-const ADAPTER: &str = "adapter";
 
 /// A batch in its stored form, made on the caller's thread so that the writer only writes.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) subject: Subject,
     pub(super) expected_version: u64,
-    at: Timestamp,
+    pub(super) at: Timestamp,
     at_text: String,
-    events: Vec<PreparedEvent>,
+    events: Vec<StoredEvent>,
     content: Option<Content>,
-}
-
-#[derive(Debug)]
-struct PreparedEvent {
-    stored: Stored,
-    kind: String,
-    payload: Vec<u8>,
-}
-
-/// The tag of an event's JSON.
-#[derive(Deserialize)]
-struct Tag<'a> {
-    #[serde(borrow)]
-    event: std::borrow::Cow<'a, str>,
+    standing: Option<Standing>,
 }
 
 impl Prepared {
     /// The stored form. Nothing of the batch is written where one of its events cannot be.
     pub(super) fn new(batch: Batch) -> Result<Self, JournalError> {
-        let about_incident = matches!(batch.subject, Subject::Incident(_));
-        let mut events = Vec::with_capacity(batch.events.len());
-        for stored in batch.events {
-            if about_incident != matches!(stored, Stored::Incident(_)) {
-                return Err(unwritable("an event of another subject"));
-            }
-            let payload = serde_json::to_vec(&stored).map_err(|_| unwritable("an event that has no JSON form"))?;
-            let tag: Tag<'_> = serde_json::from_slice(&payload).map_err(|_| unwritable("an event without a name"))?;
-            let kind = tag.event.into_owned();
-            events.push(PreparedEvent { stored, kind, payload });
-        }
+        let events = stored_events(&batch.subject, batch.events)?;
         Ok(Self {
             subject: batch.subject,
             expected_version: batch.expected_version,
@@ -68,6 +45,7 @@ impl Prepared {
             at_text: batch.at.to_string(),
             events,
             content: batch.content,
+            standing: batch.standing,
         })
     }
 
@@ -78,7 +56,12 @@ impl Prepared {
     }
 
     /// Writes the batch at the end of the chain, within the open transaction.
-    pub(super) fn write(self, connection: &Connection, chain: &mut Chain) -> Result<Vec<Entry>, JournalError> {
+    pub(super) fn write(
+        self,
+        connection: &Connection,
+        End { chain, sum }: &mut End,
+        master: Option<&MasterKey>,
+    ) -> Result<Vec<Entry>, JournalError> {
         let found = match &self.subject {
             Subject::Incident(incident) => version_of(connection, incident)?,
             Subject::Adapter => 0,
@@ -94,7 +77,7 @@ impl Prepared {
         let mut insert = connection.prepare_cached(INSERT_ENTRY).map_err(|error| refused(&error, chain))?;
         let mut entries = Vec::with_capacity(self.events.len());
         let mut version = found;
-        for PreparedEvent { stored, kind, payload } in self.events {
+        for StoredEvent { stored, kind, payload } in self.events {
             if incident.is_some() {
                 version = version.saturating_add(1);
             }
@@ -132,22 +115,14 @@ impl Prepared {
                 hash: chain.hash_hex(),
             });
         }
-        if let Some(Content { sha256, bytes }) = &self.content {
-            connection
-                .prepare_cached(INSERT_CONTENT)
-                .and_then(|mut statement| statement.execute(params![sha256, bytes.as_ref(), self.at_text]))
-                .map_err(|error| refused(&error, chain))?;
+        if let Subject::Incident(incident) = &self.subject {
+            standing::write(connection, incident, version, self.standing.as_ref(), sum)?;
+            if let Some(content) = &self.content {
+                records::write(connection, master, incident, content, &self.at_text)?;
+            }
         }
         Ok(entries)
     }
-}
-
-fn unwritable(what: &str) -> JournalError {
-    JournalError::Corrupt { sequence: 0, why: format!("{what} cannot be appended") }
-}
-
-fn whole(number: u64) -> Result<i64, JournalError> {
-    i64::try_from(number).map_err(|_| JournalError::Unavailable("the store's numbers are used up".to_owned()))
 }
 
 fn version_of(connection: &Connection, incident: &IncidentId) -> Result<u64, JournalError> {
@@ -171,6 +146,7 @@ pub(super) fn write_head(connection: &Connection, chain: &Chain) -> Result<(), J
 /// Entries after a sequence, in order.
 pub(super) fn entries_after(connection: &Connection, after: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let after = after.max(seals::beginning(connection)?.sequence());
     let Ok(from) = i64::try_from(after) else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(SELECT_AFTER).map_err(|error| fault(&error, after))?;
     let mut rows = statement.query(params![from, limit]).map_err(|error| fault(&error, after))?;
@@ -187,6 +163,81 @@ pub(super) fn entries_after(connection: &Connection, after: u64, limit: usize) -
     Ok(entries)
 }
 
+/// Entries of one kind before a sequence, newest first.
+pub(super) fn entries_of_kind_before(
+    connection: &Connection,
+    kind: &str,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, JournalError> {
+    let (before, limit) = (i64::try_from(before).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+    let everything = SELECT_KIND.lines().filter(|line| !line.contains("so that the index serves"));
+    let slow = || everything.collect::<Vec<_>>().join("\n");
+    let at_hand = KINDS_READ_AT_OPEN.contains(&kind);
+    let sql = if at_hand { Cow::Borrowed(SELECT_KIND) } else { Cow::Owned(slow()) };
+    let mut statement = connection.prepare_cached(&sql).map_err(|error| fault(&error, 0))?;
+    let mut rows = statement.query(params![kind, before, limit]).map_err(|error| fault(&error, 0))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| fault(&error, 0))? {
+        entries.push(entry_of(row, 0)?);
+    }
+    Ok(entries)
+}
+
+/// Sequences of the oldest entries up to `through`, and their incidents with the digests of the records that came in them.
+pub(super) fn oldest(
+    connection: &Connection,
+    through: u64,
+    limit: usize,
+) -> Result<(Vec<u64>, BTreeMap<IncidentId, Vec<String>>), JournalError> {
+    #[derive(Deserialize)]
+    struct Received {
+        identity: Identity,
+    }
+    #[derive(Deserialize)]
+    struct Identity {
+        content_sha256: String,
+    }
+    let failed = |error: rusqlite::Error| fault(&error, 0);
+    let mut select = connection
+        .prepare_cached(
+            "SELECT sequence, incident, CASE kind WHEN 'record-received' THEN payload END FROM entry
+             WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2",
+        )
+        .map_err(failed)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![whole(through)?, limit]).map_err(failed)?;
+    let (mut sequences, mut incidents) = (Vec::new(), BTreeMap::<_, Vec<String>>::new());
+    while let Some(row) = rows.next().map_err(failed)? {
+        sequences.push(u64::try_from(row.get::<_, i64>(0).map_err(failed)?).unwrap_or_default());
+        let Some(incident) = row.get::<_, Option<String>>(1).map_err(failed)? else { continue };
+        let digests = incidents.entry(IncidentId::new(incident)).or_default();
+        let payload: Option<Vec<u8>> = row.get(2).map_err(failed)?;
+        let received = payload.and_then(|payload| serde_json::from_slice::<Received>(&payload).ok());
+        digests.extend(received.map(|received| received.identity.content_sha256));
+    }
+    Ok((sequences, incidents))
+}
+
+/// True where an incident has an entry after a sequence.
+pub(super) fn has_after(connection: &Connection, incident: &IncidentId, sequence: u64) -> Result<bool, JournalError> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM entry WHERE incident = ?1 AND sequence > ?2)")
+        .and_then(|mut select| {
+            select.query_row(params![incident.as_str(), whole(sequence).unwrap_or(i64::MAX)], |row| row.get(0))
+        })
+        .map_err(|error| fault(&error, sequence))
+}
+
+/// When the last entry happened, `None` where there is none or it does not say.
+pub(super) fn last_instant(connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
+    let at: Option<String> = connection
+        .query_row("SELECT at FROM entry ORDER BY sequence DESC LIMIT 1", [], |row| row.get(0))
+        .optional()
+        .map_err(|error| fault(&error, 0))?;
+    Ok(at.and_then(|at| at.parse().ok()))
+}
+
 /// Entries of one incident, in order.
 pub(super) fn entries_of(connection: &Connection, incident: &IncidentId) -> Result<Vec<Entry>, JournalError> {
     let mut statement = connection.prepare_cached(SELECT_INCIDENT).map_err(|error| fault(&error, 0))?;
@@ -194,27 +245,22 @@ pub(super) fn entries_of(connection: &Connection, incident: &IncidentId) -> Resu
     let mut entries: Vec<Entry> = Vec::new();
     while let Some(row) = rows.next().map_err(|error| fault(&error, 0))? {
         let entry = entry_of(row, 0)?;
+        if entries.is_empty() && entry.version > 1 && seals::beginning(connection)?.sequence() > 0 {
+            // Its story began in a period that was dropped: what is left of it is no story.
+            return Ok(Vec::new());
+        }
         if entry.version != (entries.len() as u64).saturating_add(1) {
             let why = format!("the incident is at version {} here, {} is due", entry.version, entries.len() + 1);
             return Err(JournalError::Corrupt { sequence: entry.sequence, why });
         }
         entries.push(entry);
     }
-    Ok(entries)
-}
-
-/// The bytes of a record, where they are still kept and still what their digest says.
-pub(super) fn content(connection: &Connection, sha256: &str) -> Result<Option<Bytes>, JournalError> {
-    let bytes: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT bytes FROM content WHERE sha256 = ?1")
-        .and_then(|mut statement| statement.query_row([sha256], |row| row.get(0)).optional())
-        .map_err(|error| fault(&error, 0))?;
-    match bytes {
-        Some(bytes) if hex::encode(Sha256::digest(&bytes)) != sha256 => {
-            Err(JournalError::Corrupt { sequence: 0, why: format!("content `{sha256}` is not what its digest says") })
-        }
-        bytes => Ok(bytes.map(Bytes::from)),
+    let found = entries.last().map_or(0, |entry| entry.version);
+    if let Some(known) = standing::version_known(connection, incident)?.filter(|known| *known > found) {
+        let why = format!("the index of incidents has {found} of the {known} entries of `{incident}`: it is damaged");
+        return Err(corrupt(0, why));
     }
+    Ok(entries)
 }
 
 /// Where the chain stands at one entry, by that entry's stored value.
@@ -263,10 +309,6 @@ struct Borrowed<'a> {
     before: Option<&'a [u8]>,
 }
 
-fn corrupt(sequence: u64, why: impl Into<String>) -> JournalError {
-    JournalError::Corrupt { sequence, why: why.into() }
-}
-
 fn borrowed<'a>(row: &'a Row<'_>, due: u64) -> Result<Borrowed<'a>, JournalError> {
     let sequence = row
         .get::<_, i64>(0)
@@ -302,30 +344,5 @@ fn borrowed<'a>(row: &'a Row<'_>, due: u64) -> Result<Borrowed<'a>, JournalError
 
 fn entry_of(row: &Row<'_>, due: u64) -> Result<Entry, JournalError> {
     let Borrowed { link, about_incident, hash, before } = borrowed(row, due)?;
-    let sequence = link.sequence;
-    let before = match (sequence, before.map(<[u8; 32]>::try_from)) {
-        (1, None) => GENESIS,
-        (2.., Some(Ok(before))) => before,
-        _ => return Err(corrupt(sequence.saturating_sub(1), "the entry is missing")),
-    };
-    if link.hash(&before).as_slice() != hash {
-        return Err(corrupt(sequence, "its content, or that of the entry before, is not what the chain committed to"));
-    }
-    if link.event_version != EVENT_VERSION {
-        let version = link.event_version;
-        return Err(corrupt(sequence, format!("events of version {version} are not known, only {EVENT_VERSION}")));
-    }
-    // The parser's own words could quote content; the column is enough to find the place.
-    let unreadable = |error: serde_json::Error| {
-        corrupt(sequence, format!("event `{}` is not known as it stands, at column {}", link.kind, error.column()))
-    };
-    let (subject, stored) = if about_incident {
-        let event: Event = serde_json::from_slice(link.payload).map_err(unreadable)?;
-        (Subject::Incident(IncidentId::new(link.incident)), Stored::Incident(event))
-    } else {
-        let event: AdapterEvent = serde_json::from_slice(link.payload).map_err(unreadable)?;
-        (Subject::Adapter, Stored::Adapter(event))
-    };
-    let at = link.at.parse().map_err(|_| corrupt(sequence, "column `at` is no instant"))?;
-    Ok(Entry { sequence, subject, version: link.version, at, stored, hash: hex::encode(hash) })
+    stored::entry_of(&link, about_incident, hash, before)
 }
