@@ -197,7 +197,8 @@ impl Search<'_> {
         }
     }
 
-    /// An exclusion that bars whoever takes the call now needs no other answer: a set of two is smallest where neither does it alone.
+    /// An exclusion that bars whoever takes the call now needs no other answer: a set of two is smallest where neither answer
+    /// does it alone.
     fn look_at_exclusions(&mut self, exclusions: &RowSet) {
         for row in exclusions.iter() {
             let needs = |fact: &&OpenFact| !self.policy.accepts_code(fact.place, 0, row);
