@@ -94,6 +94,7 @@ impl Application {
             desk.note_policy(None);
             telemetry::policy_loaded(clock.now().as_second());
         }
+        desk.watch(configuration.answers);
         match &configuration.repeat_contact {
             Some(settings) => desk.recognise_by(repeat_key(&settings.key)?),
             None => {

@@ -1,6 +1,7 @@
 //! One file gathering each room's Settings, and the reading of policy folders. The only room that reads the environment.
 
 use crate::handoff::Secret;
+use crate::incident::Bounds;
 use crate::input::BadInput;
 use crate::policy::PolicyFiles;
 use crate::record::CodeSystem;
@@ -39,6 +40,9 @@ pub struct Configuration {
     /// The outbox: channels to teams, write-back to the CAD.
     #[serde(default)]
     pub handoff: handoff::Settings,
+    /// How soon people must answer.
+    #[serde(default)]
+    pub answers: Bounds,
     /// The pages.
     #[serde(default)]
     pub pages: pages::Settings,

@@ -52,6 +52,7 @@ const RECORD_HEARD_AT: &str = "fourth_record_heard_at_seconds";
 const CAD_SILENT: &str = "fourth_cad_silent";
 const INCIDENTS_OPEN: &str = "fourth_incidents_open";
 const LEGS: &str = "fourth_legs_total";
+const DUTIES: &str = "fourth_duties_total";
 const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const DESTINATION_DOWN: &str = "fourth_destination_down";
@@ -99,6 +100,11 @@ pub const METRICS: &[Metric] = &[
     level(CAD_SILENT, &[], "1 where no record has been heard for longer than `http.silence_alarm_s`"),
     level(INCIDENTS_OPEN, &[], "Incidents not yet closed"),
     counts(LEGS, &["outcome"], "Legs, by what came of them"),
+    counts(
+        DUTIES,
+        &["kind", "outcome"],
+        "Things owed (acknowledgements, call-backs, follow-ups), by what became of them",
+    ),
     counts(EFFECTS, &["outcome"], "Attempts to carry out an effect, by outcome"),
     level(OUTBOX_DEPTH, &[], "Effects not yet delivered or given up"),
     level(
@@ -263,6 +269,11 @@ pub fn incidents_open(count: usize) {
 /// Something came of a leg (`offered`, `accepted`, `declined`, `timed-out`, …).
 pub fn leg_counted(outcome: &'static str) {
     counter!(LEGS, "outcome" => outcome).increment(1);
+}
+
+/// Something came of what somebody owes (`opened`, `overdue`, or how it ended). `overdue` is an alarm.
+pub fn duty_counted(kind: &'static str, outcome: &'static str) {
+    counter!(DUTIES, "kind" => kind, "outcome" => outcome).increment(1);
 }
 
 /// An effect was tried (`delivered`, `retried`, `undeliverable`).

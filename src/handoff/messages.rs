@@ -5,7 +5,7 @@ use super::health::Urgency;
 use super::retry::Effort;
 use super::settings::{Address, CadSettings, Secret, Settings, To};
 use super::{cad_writeback, notice, webhook};
-use crate::incident::{Act, CadNotice, Outgoing};
+use crate::incident::{Act, CadNotice, DutyKind, Outgoing};
 use crate::record::{IncidentId, LegId};
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -200,6 +200,10 @@ fn urgency(act: &Act) -> Urgency {
         Act::Offer { .. } => Urgency::Soon,
         Act::TellCad(notice) => match notice {
             CadNotice::Backup { .. } => Urgency::AtOnce,
+            // A team may be going where it must not.
+            CadNotice::Overdue { duty: DutyKind::Recall, .. } => Urgency::AtOnce,
+            CadNotice::Overdue { duty: DutyKind::Return | DutyKind::EnRoute, .. } => Urgency::Soon,
+            CadNotice::Overdue { duty: DutyKind::CallBack | DutyKind::FollowUp, .. } => Urgency::Routine,
             CadNotice::OrdinaryRoute { .. } => Urgency::Soon,
             CadNotice::TeamAccepted { .. }
             | CadNotice::TeamMoved { .. }

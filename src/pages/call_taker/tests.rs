@@ -13,7 +13,7 @@ fn page(language: Language, calls: &[IncidentView], selected: usize) -> String {
     let visitor = samples::visitor(language, &[Role::CallTaker]);
     let entries = samples::life(calls[selected].incident.id.as_str());
     let (selected, mode) = (Some(&calls[selected]), Some(Mode::Advise));
-    let shown = Shown { visitor: &visitor, calls, selected, entries: &entries, mode, now: samples::now() };
+    let shown = Shown { visitor: &visitor, calls, selected, entries: &entries, owed: &[], mode, now: samples::now() };
     shown.page(None, 1.0).into_string()
 }
 
