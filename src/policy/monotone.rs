@@ -80,13 +80,19 @@ impl Compiled {
     /// Every stretch of dates with everybody on duty; twice where the crew of the day before may still be out.
     fn scenes<'a>(&'a self, stretches: &'a [Stretch]) -> impl Iterator<Item = Scene> + 'a {
         stretches.iter().flat_map(|stretch| {
-            let mixed = (0..self.programs.len()).any(|program| stretch.can(program, true) && stretch.can(program, false));
+            let mixed =
+                (0..self.programs.len()).any(|program| stretch.can(program, true) && stretch.can(program, false));
             let crews: &[bool] = if mixed { &[false, true] } else { &[false] };
             crews.iter().map(|officers_first| self.all_on_duty(stretch, *officers_first))
         })
     }
 
-    fn rise_that_opens(&self, risk: &Risk<'_>, entries: &[Entry], scene: &Scene) -> Result<Option<ExampleCall>, TooHard> {
+    fn rise_that_opens(
+        &self,
+        risk: &Risk<'_>,
+        entries: &[Entry],
+        scene: &Scene,
+    ) -> Result<Option<ExampleCall>, TooHard> {
         let Some(fact) = risk.rises.first().map(|rise| rise.fact) else {
             return Ok(None);
         };
@@ -148,7 +154,8 @@ impl Compiled {
             .collect();
         let unaccompanied = |program: usize| scene.duties.get(program).is_some_and(|duty| !duty.accompanied);
         for (place, ((entry, own), (was, _))) in both().filter(|(_, (_, (_, high)))| **high) {
-            let (Some(program), Some(row)) = (entry.program.filter(|program| unaccompanied(*program)), entry.row) else {
+            let (Some(program), Some(row)) = (entry.program.filter(|program| unaccompanied(*program)), entry.row)
+            else {
                 continue;
             };
             if meant.contains(self.table.id(row)) {

@@ -69,7 +69,9 @@ impl Assessment<'_> {
         let nature = |column: &Column| column.name == "nature" && named.is_empty();
         let columns = self.policy.table.columns.iter().enumerate();
         columns
-            .filter(|(_, column)| named.contains(&column.name.as_str()) || nature(column) || self.is_raised_doubt(column))
+            .filter(|(_, column)| {
+                named.contains(&column.name.as_str()) || nature(column) || self.is_raised_doubt(column)
+            })
             .map(|(place, column)| self.tried(place, column).question)
             .collect()
     }

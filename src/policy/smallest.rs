@@ -204,7 +204,8 @@ impl Search<'_> {
             let needs = |fact: &&OpenFact| !self.policy.accepts_code(fact.place, 0, row);
             let bits = self.open.iter().filter(needs).fold(0_u64, |bits, fact| bits | 1 << fact.place);
             if bits.count_ones() == 2 {
-                let meets = |fact: &OpenFact| fact.idle.iter().any(|code| self.policy.accepts_code(fact.place, *code, row));
+                let meets =
+                    |fact: &OpenFact| fact.idle.iter().any(|code| self.policy.accepts_code(fact.place, *code, row));
                 if self.open.iter().filter(needs).all(meets) {
                     self.found |= bits;
                 }

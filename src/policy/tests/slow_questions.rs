@@ -31,13 +31,23 @@ fn some_open(compiled: &Compiled, choices: &[usize]) -> (Facts, Vec<Open>) {
     let mut sets = 1;
     for (place, (column, choice)) in compiled.table.columns.iter().zip(choices.iter().cycle()).enumerate() {
         let codes = codes(compiled, place);
-        if column.askable && !codes.is_empty() && column.name != "doubt" && column.name != "nature" && choice % 4 != 0 && sets * (codes.len() + 1) <= SETS_MAX {
+        if column.askable
+            && !codes.is_empty()
+            && column.name != "doubt"
+            && column.name != "nature"
+            && choice % 4 != 0
+            && sets * (codes.len() + 1) <= SETS_MAX
+        {
             sets *= codes.len() + 1;
             open.push(Open { place, codes });
             continue;
         }
         // Known, and mostly harmless: what bars everything leaves nothing to ask.
-        let code = if choice % 7 == 0 || column.name == "nature" { codes.get(choice / 4 % codes.len().max(1)) } else { codes.first() };
+        let code = if choice % 7 == 0 || column.name == "nature" {
+            codes.get(choice / 4 % codes.len().max(1))
+        } else {
+            codes.first()
+        };
         let value = column.example(*code.unwrap(), None);
         let value = value.replace("another code", "9").replace('*', "");
         let value = compiled.sources.vocabulary.canonical(&column.name, &value).unwrap_or(value);
@@ -47,7 +57,12 @@ fn some_open(compiled: &Compiled, choices: &[usize]) -> (Facts, Vec<Open>) {
 }
 
 /// Where each set of answers takes a call, by the set's number in mixed radix: of each open fact no answer, or one of its codes.
-fn every_set(open: &[Open], call: &Coded, goes: &mut dyn FnMut(&Coded) -> Option<usize>, compiled: &Compiled) -> Vec<Option<usize>> {
+fn every_set(
+    open: &[Open],
+    call: &Coded,
+    goes: &mut dyn FnMut(&Coded) -> Option<usize>,
+    compiled: &Compiled,
+) -> Vec<Option<usize>> {
     let sets = open.iter().map(|fact| fact.codes.len() + 1).product();
     let mut all = Vec::with_capacity(sets);
     for number in 0..sets {
@@ -125,12 +140,23 @@ fn asked_is_what_matters(text: &str, choices: &[usize], time: usize, seen: &Seen
         decision.questions.iter().map(|question| question.fact.as_str()).filter(|fact| *fact != "doubt").collect();
     let is_asked: BTreeSet<String> = asked.iter().map(|fact| (*fact).to_owned()).collect();
     let changes_alone = |place: usize| {
-        codes(&compiled, place).into_iter().any(|code| {
-            compiled.verdict(&compiled.table.changed(&call, place, code), &moment).program() != goes[0]
-        })
+        codes(&compiled, place)
+            .into_iter()
+            .any(|code| compiled.verdict(&compiled.table.changed(&call, place, code), &moment).program() != goes[0])
     };
-    let reachable = if compiled.may_need_answers(&verdict) { compiled.reachable(&call, &moment) } else { crate::policy::row_set::RowSet::EMPTY };
-    let assessment = Assessment { policy: &compiled, facts: &facts, call, moment: compiled.moment(at, &availability).with_duties(), verdict, reachable };
+    let reachable = if compiled.may_need_answers(&verdict) {
+        compiled.reachable(&call, &moment)
+    } else {
+        crate::policy::row_set::RowSet::EMPTY
+    };
+    let assessment = Assessment {
+        policy: &compiled,
+        facts: &facts,
+        call,
+        moment: compiled.moment(at, &availability).with_duties(),
+        verdict,
+        reachable,
+    };
     let waiting = assessment.needed();
     let weight = |fact: &str| {
         let place = compiled.table.columns.iter().position(|column| column.name == fact).unwrap();
