@@ -12,10 +12,12 @@
 )]
 
 mod commands;
+mod conveyance;
 mod demo;
 mod history;
 mod kill;
 mod line;
+mod outbox;
 mod browser;
 mod pages;
 mod shared_journal;

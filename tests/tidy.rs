@@ -85,6 +85,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("deadpool", &["journal"]),
     ("tokio_rustls", &["http", "handoff", "journal"]),
     ("lettre", &["handoff"]),
+    ("tokio_tungstenite", &["http", "handoff"]),
+    ("futures_util", &["http", "handoff"]),
     ("axum", &["http", "pages", "app"]),
     ("maud", &["pages"]),
     ("quick_xml", &["wire"]),
