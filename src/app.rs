@@ -14,7 +14,9 @@ use crate::handoff::{self, Carriers, DestinationState, Outbox, Outcomes, PeerAns
 use crate::http::{self, Door, DoorName};
 use crate::incident::{Actor, Command};
 use crate::input::BadInput;
-use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, UnavailableJournal};
+use crate::journal::{
+    AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings, UnavailableJournal,
+};
 use crate::policy::PolicyFiles;
 use crate::record::{IncidentId, LegId};
 use crate::{pages, telemetry};
@@ -81,7 +83,7 @@ impl Application {
         let (stop, stopping) = watch::channel(false);
         let mut background = JoinSet::new();
 
-        let journal = opened(EmbeddedJournal::open(&configuration.journal));
+        let journal = opened(journal_of(&configuration.journal).await);
         let reading = reload::Reading::of(policy);
         let senders = configuration.sender_profiles()?;
         let desk = match Desk::open(clock.clone(), journal, reading.loaded(), senders.clone()).await {
@@ -114,6 +116,8 @@ impl Application {
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
         let deadlines = Arc::clone(&desk);
         background.spawn(async move { deadlines.run_deadlines().await });
+        let sharing = Arc::clone(&desk);
+        background.spawn(async move { sharing.run_sharing().await });
         if let Some(days) = configuration.journal.retention_days {
             background.spawn(retain(Arc::clone(&desk), days));
         }
@@ -270,13 +274,17 @@ impl Outcomes for ToDesk {
 }
 
 /// The journal, or one that takes nothing: records still pass through to the CAD.
-fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
-    match journal {
-        Ok(journal) => Arc::new(journal),
-        Err(error) => {
-            tracing::error!(%error, "no journal: records pass through to the CAD and none is taken");
-            Arc::new(UnavailableJournal::because(error))
-        }
+fn opened(journal: Result<Arc<dyn Journal>, JournalError>) -> Arc<dyn Journal> {
+    journal.unwrap_or_else(|error| {
+        tracing::error!(%error, "no journal: records pass through to the CAD and none is taken");
+        Arc::new(UnavailableJournal::because(error))
+    })
+}
+
+async fn journal_of(settings: &Settings) -> Result<Arc<dyn Journal>, JournalError> {
+    match &settings.postgres {
+        Some(shared) => PostgresJournal::open(shared).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>),
+        None => EmbeddedJournal::open(settings).map(|journal| Arc::new(journal) as Arc<dyn Journal>),
     }
 }
 
