@@ -13,10 +13,10 @@ use std::time::Duration;
 
 const KILLS: usize = 20;
 /// Legs that are on offer when the adapter is killed for the first time.
-const OFFERED: usize = 5;
+pub const OFFERED: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn entries(place: &Place) -> Vec<Entry> {
+pub fn entries(place: &Place) -> Vec<Entry> {
     let journal = EmbeddedJournal::open_read_only(&place.journal()).unwrap();
     let verification = journal.verify(&mut |_, _| {}).unwrap();
     assert_eq!(verification.fault, None, "the chain is whole");

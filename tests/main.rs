@@ -12,12 +12,16 @@
 )]
 
 mod commands;
+mod conveyance;
 mod demo;
+mod faults;
 mod history;
 mod kill;
 mod line;
+mod outbox;
 mod browser;
 mod pages;
+mod shared_journal;
 mod storms;
 mod support;
 mod tidy;
