@@ -12,13 +12,17 @@
 )]
 
 mod commands;
+mod conveyance;
 mod demo;
 mod fault_table;
+mod faults;
 mod history;
 mod kill;
 mod line;
+mod outbox;
 mod browser;
 mod pages;
+mod shared_journal;
 mod storms;
 mod support;
 mod tidy;

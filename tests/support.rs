@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub mod postgres;
+
 /// The token of the test's one identity, which may do everything.
 pub const TOKEN: &str = "a-token-for-the-test-only";
 
@@ -103,6 +105,15 @@ token_sha256 = "{token}"
         place
     }
 
+    /// The journal in a shared database in place of a file of its own.
+    pub fn sharing(self, url: &str, adapter: &str) -> Self {
+        let before = fs::read_to_string(self.configuration()).unwrap();
+        let shared =
+            format!("[journal.postgres]\nurl = \"{url}\"\nagency = \"kamloops.example\"\nadapter = \"{adapter}\"");
+        fs::write(self.configuration(), before.replace("path = \"journal.db\"", &shared)).unwrap();
+        self
+    }
+
     /// The configuration file.
     pub fn configuration(&self) -> PathBuf {
         self.folder.path().join("fourth.toml")
@@ -129,9 +140,15 @@ pub struct Served(Child);
 impl Served {
     /// Starts `fourth serve` and waits until it says that it is ready.
     pub fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// As [`Served::start`], with more in its environment.
+    pub fn start_with(place: &Place, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fourth"))
             .args(["serve", "--config"])
             .arg(place.configuration())
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
