@@ -1,6 +1,7 @@
 //! THE STORY: bytes → record → facts → decision → journal → hand-off, as one function on one screen.
 
 mod live;
+mod catching_up;
 mod finding;
 mod counting;
 mod policy_in_force;

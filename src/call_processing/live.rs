@@ -69,14 +69,16 @@ pub(super) struct Live {
 
 /// An incident in memory. Commands take the lock one at a time; readers take the last published view.
 pub(super) struct Slot {
-    id: IncidentId,
+    pub(super) id: IncidentId,
     state: AsyncMutex<State>,
     view: Mutex<IncidentView>,
 }
 
-struct State {
-    incident: Arc<Incident>,
-    record: Option<Arc<CallRecord>>,
+pub(super) struct State {
+    pub(super) incident: Arc<Incident>,
+    pub(super) record: Option<Arc<CallRecord>>,
+    /// Events of an append that may be durable although it was not answered so: the journal is read before anything else.
+    pub(super) in_doubt: Option<Vec<Event>>,
 }
 
 /// What a command is built from, under the incident's lock.
@@ -102,6 +104,12 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// What a reader sees before any work: an answer made of it promises nothing.
+    fn before_work(slot: &Slot) -> Self {
+        let IncidentView { incident, record } = lock(&slot.view).clone();
+        Self { incident, record, repeat: false, decide_ns: 0 }
+    }
+
     pub(super) fn view(self) -> IncidentView {
         IncidentView { incident: self.incident, record: self.record }
     }
@@ -266,7 +274,7 @@ impl Desk {
             match live.by_call.get(&key) {
                 Some(found) if !is_reused(found, record, self.inner.clock.now()) => found.incident.clone(),
                 Some(_) | None => {
-                    let id = new_incident_id()?;
+                    let id = new_incident_id(&self.inner.clock)?;
                     let began = stated_begin(record);
                     live.by_call.insert(key, Found { incident: id.clone(), began, closed_at: None });
                     let slot = Slot::new(Incident::new(id.clone()));
@@ -318,6 +326,7 @@ impl Desk {
         F: Fn(&Incident, &Situation<'_>) -> Result<Prepared, CallProblem> + Send + 'static,
     {
         let desk = self.clone();
+        let early = canary!(AckBeforeAppend).then(|| Done::before_work(&slot));
         let task = tokio::spawn(async move {
             let closed = desk.inner.closed.read().await;
             if *closed {
@@ -325,9 +334,12 @@ impl Desk {
             }
             let mut state = slot.state.lock().await;
             let done = desk.work_locked(&slot, &mut state, record, build).await;
-            desk.settle(&slot, &state.incident);
+            desk.settle(&slot, &state);
             done
         });
+        if let Some(early) = early {
+            return Ok(early);
+        }
         task.await.unwrap_or_else(|failure| {
             tracing::error!(%failure, "a command failed; the call stays where it is");
             Err(JournalError::Unavailable("the command failed inside the adapter".to_owned()).into())
@@ -347,6 +359,9 @@ impl Desk {
         let policy = self.policy();
         let mut attempt = 0;
         loop {
+            if state.in_doubt.is_some() {
+                self.catch_up(slot, state).await?;
+            }
             let now = self.inner.clock.now();
             let availability = self.availability_beside(&state.incident);
             let situation = Situation { policy: policy.as_deref(), now, availability: &availability };
@@ -372,14 +387,20 @@ impl Desk {
                             started.elapsed(),
                         );
                         count(&events, prepared.decide_ns);
-                        self.apply(slot, state, record.as_ref(), &events, entries).await;
+                        self.apply(slot, state, record.as_ref(), &events, entries, true).await;
                     }
+                    Err(JournalError::Unavailable(_)) if canary!(UnavailableIsSuccess) => {}
+                    Err(JournalError::Conflict { .. }) if canary!(ConflictIsSuccess) => {}
+                    Err(JournalError::Poisoned) if canary!(PoisonedIsSuccess) => {}
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;
-                        state.incident = Arc::new(self.fold(&slot.id).await?);
+                        state.in_doubt = Some(Vec::new());
                         continue;
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => {
+                        self.doubt(slot, state, events, &error);
+                        return Err(error.into());
+                    }
                 }
             }
             let (incident, record) = (Arc::clone(&state.incident), state.record.clone());
@@ -389,14 +410,15 @@ impl Desk {
         }
     }
 
-    /// Applies durable events, publishes the view, moves the deadline, and hands the effects on.
-    async fn apply(
+    /// Applies durable events, publishes the view, moves the deadline, and hands the effects on where they are ours.
+    pub(super) async fn apply(
         &self,
         slot: &Slot,
         state: &mut State,
         record: Option<&Arc<CallRecord>>,
         events: &[Event],
         entries: Vec<Entry>,
+        ours: bool,
     ) {
         let before = (state.incident.next_deadline(), held_by(&state.incident));
         let mut effects = Vec::new();
@@ -420,7 +442,7 @@ impl Desk {
             self.note_closed(&state.incident);
         }
         let decision = state.incident.decision.clone().map(Arc::new);
-        for effect in effects {
+        for effect in effects.into_iter().filter(|_| ours) {
             self.emit(Outgoing {
                 incident: slot.id.clone(),
                 effect,
@@ -449,15 +471,19 @@ impl Desk {
         let slots: Vec<_> = lock(&self.inner.live).slots.values().cloned().collect();
         for slot in slots {
             let mut state = slot.state.lock().await;
-            if state.incident.outstanding.is_empty() {
+            if state.incident.outstanding.is_empty() || canary!(UndeliveredForgottenAtRestart) {
                 continue;
             }
             self.fetch_record(&mut state).await;
             let decision = state.incident.decision.clone().map(Arc::new);
             for effect in state.incident.outstanding.values() {
+                let mut effect = effect.clone();
+                if canary!(NewKeyAtResume) {
+                    effect.key = format!("{}9", effect.key);
+                }
                 self.emit(Outgoing {
                     incident: slot.id.clone(),
-                    effect: effect.clone(),
+                    effect,
                     record: state.record.clone(),
                     facts: state.incident.facts.clone(),
                     decision: decision.clone(),
@@ -534,8 +560,12 @@ impl Desk {
 
     /// After work: an incident whose first append failed never was; one that lives is to be found, even where a
     /// record that waited for the same slot was the first to succeed.
-    fn settle(&self, slot: &Arc<Slot>, incident: &Incident) {
+    fn settle(&self, slot: &Arc<Slot>, state: &State) {
+        let incident = &state.incident;
         let mut live = lock(&self.inner.live);
+        if incident.version == 0 && state.in_doubt.is_some() {
+            return;
+        }
         if incident.version == 0 {
             live.slots.remove(&slot.id);
             live.by_call.retain(|_, found| found.incident != slot.id);
@@ -560,7 +590,14 @@ impl Desk {
             return self.note_closed(&incident);
         }
         self.note_load(&[], &held_by(&incident));
-        self.move_deadline(&incident.id, None, incident.next_deadline());
+        let now = self.inner.clock.now();
+        let set_back = incident.open_legs().any(|leg| leg.is_due(now));
+        let mut deadline = incident.next_deadline().map(|at| if set_back { at.min(now) } else { at });
+        deadline = deadline.filter(|_| !canary!(TimerLostAtRestart));
+        if canary!(DeadlineLengthenedByRestart) {
+            deadline = deadline.map(|at| at.max(now + jiff::SignedDuration::from_secs(60)));
+        }
+        self.move_deadline(&incident.id, None, deadline);
         lock(&self.inner.live).slots.insert(incident.id.clone(), Slot::new(incident));
     }
 }
@@ -570,7 +607,7 @@ impl Slot {
         let incident = Arc::new(incident);
         Arc::new(Self {
             id: incident.id.clone(),
-            state: AsyncMutex::new(State { incident: Arc::clone(&incident), record: None }),
+            state: AsyncMutex::new(State { incident: Arc::clone(&incident), record: None, in_doubt: None }),
             view: Mutex::new(IncidentView { incident, record: None }),
         })
     }

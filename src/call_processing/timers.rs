@@ -25,6 +25,7 @@ impl Desk {
             };
             if at > self.inner().clock.now() {
                 tokio::select! {
+                    biased;
                     () = self.inner().clock.sleep_until(at) => {}
                     () = self.inner().deadline_moved.notified() => {}
                 }
@@ -65,7 +66,7 @@ impl Desk {
                 Err(_) => {}
             }
         }
-        if !failed.is_empty() {
+        if !failed.is_empty() && !canary!(TimerLostOnFailure) {
             tokio::time::sleep(RETRY_AFTER).await;
             lock(&self.inner().deadlines).extend(failed);
         }

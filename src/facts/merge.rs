@@ -100,7 +100,9 @@ impl Facts {
         };
         let is_nature = fact.name == "nature";
         let raises = danger(fact, &value) > danger(fact, &before.known.value);
-        let may = if before.known.source == Source::Answer {
+        let may = if canary!(DangerUnlearnt) {
+            true
+        } else if before.known.source == Source::Answer {
             let beyond = match &before.overruled {
                 None => true,
                 // A nature that differs from the one set aside is news; a lesser risk than the one set aside is not.

@@ -137,6 +137,15 @@ pub struct Incident {
     pub undelivered: BTreeMap<String, String>,
 }
 
+impl Leg {
+    /// True where the accept deadline has passed. A civil clock that stands before the offer has been set back while nothing
+    /// ran: how much of the term is over nobody can tell, so all of it is.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.deadline <= now || (now < self.offered_at && !canary!(ClockSetBackTrusted))
+    }
+}
+
 impl Incident {
     /// An incident nothing is known of yet.
     #[must_use]
