@@ -4,6 +4,7 @@ mod live;
 mod catching_up;
 mod finding;
 mod counting;
+mod dead_letters;
 mod policy_in_force;
 mod recovery;
 mod remembering;
@@ -14,6 +15,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use dead_letters::{DeadLetter, DeadLetters};
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
 pub use roster::{Roster, RosterFault};

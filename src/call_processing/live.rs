@@ -1,6 +1,7 @@
 //! The live incidents of one adapter: found, locked, appended to, applied, and their effects handed on.
 
 use super::counting::count;
+use super::dead_letters::DeadLetters;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
@@ -52,6 +53,7 @@ pub(super) struct Inner {
     pub(super) deadline_moved: Notify,
     pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
+    pub(super) dead_letters: Mutex<DeadLetters>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
@@ -156,6 +158,7 @@ impl Desk {
             deadline_moved: Notify::new(),
             roster: Mutex::default(),
             unmapped: Mutex::default(),
+            dead_letters: Mutex::default(),
             repeat_key: OnceLock::new(),
             contacts: Mutex::default(),
             recent: Mutex::default(),

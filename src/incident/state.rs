@@ -70,6 +70,15 @@ pub enum LegState {
     Cleared,
 }
 
+/// An effect that was given up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// What was to be carried out.
+    pub effect: Effect,
+    /// Kebab-case reason.
+    pub why: String,
+}
+
 /// One leg.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Leg {
@@ -134,7 +143,7 @@ pub struct Incident {
     pub moved: BTreeSet<(LegId, TimePoint)>,
     /// Effects given up and why, by key: what somebody has to be told by other means. Failed offers are not
     /// listed, for their leg is `unreachable`.
-    pub undelivered: BTreeMap<String, String>,
+    pub undelivered: BTreeMap<String, GivenUp>,
 }
 
 impl Leg {

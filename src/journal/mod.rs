@@ -2,6 +2,7 @@
 
 mod chain;
 mod embedded;
+mod stored;
 mod unavailable;
 
 #[cfg(test)]

@@ -282,7 +282,7 @@ impl Figures {
             | Event::HandedOn { .. }
             | Event::Cleared { .. }
             | Event::ReturnedToOrdinary { .. } => self.count_leg(event, course),
-            Event::Delivered { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
+            Event::Delivered { .. } | Event::Redriven { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
         }
     }
 
@@ -337,6 +337,7 @@ impl Figures {
             | Event::OrdinaryChosen { .. }
             | Event::Delivered { .. }
             | Event::Undeliverable { .. }
+            | Event::Redriven { .. }
             | Event::AnsweredLate { .. }
             | Event::TeamMoved { .. }
             | Event::BackupRequested { .. }
