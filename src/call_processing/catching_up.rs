@@ -26,8 +26,7 @@ impl Desk {
     /// of another adapter's are its own to carry out.
     pub(super) async fn catch_up(&self, slot: &Slot, state: &mut State) -> Result<(), CallProblem> {
         let entries = self.journal().read_incident(&slot.id).await?;
-        let mut new: Vec<Entry> =
-            entries.into_iter().filter(|entry| entry.version > state.incident.version).collect();
+        let mut new: Vec<Entry> = entries.into_iter().filter(|entry| entry.version > state.incident.version).collect();
         let tried = state.in_doubt.take().unwrap_or_default();
         let event = |entry: &Entry| match &entry.stored {
             Stored::Incident(event) => Some(event.clone()),

@@ -52,6 +52,7 @@ pub(super) fn is_reused(found: &Found, record: &CallRecord, now: Timestamp) -> b
 
 /// A random name: opaque, and long enough that nobody can guess another's.
 pub(super) fn new_incident_id(clock: &Clock) -> Result<IncidentId, CallProblem> {
-    let bytes = clock.random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
+    let bytes =
+        clock.random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
     Ok(IncidentId::new(format!("i-{}", hex::encode(bytes))))
 }

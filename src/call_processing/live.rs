@@ -3,6 +3,7 @@
 use super::counting::count;
 use super::dead_letters::DeadLetters;
 use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
+use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
@@ -25,7 +26,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, broadcast};
 
 /// Entries a slow subscriber may lag behind before it must read the journal instead.
-const SUBSCRIBER_LAG_MAX: usize = 4_096;
+/// The simulator opens desks by the million, and nobody there subscribes.
+const SUBSCRIBER_LAG_MAX: usize = if cfg!(feature = "canaries") { 1 } else { 4_096 };
 /// How often a command is tried again after somebody else appended first.
 const CONFLICT_RETRIES_MAX: u32 = 4;
 /// A closed incident is forgotten (its journal entries are not) this long after its end.
@@ -66,7 +68,7 @@ pub(super) struct Inner {
 pub(super) struct Live {
     slots: BTreeMap<IncidentId, Arc<Slot>>,
     by_call: HashMap<CallKey, Found>,
-    load: BTreeMap<ProgramId, u32>,
+    pub(super) load: BTreeMap<ProgramId, u32>,
 }
 
 /// An incident in memory. Commands take the lock one at a time; readers take the last published view.
@@ -513,25 +515,6 @@ impl Desk {
         state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
     }
 
-    fn availability_beside(&self, incident: &Incident) -> Availability {
-        let mut load = lock(&self.inner.live).load.clone();
-        for program in held_by(incident) {
-            load.entry(program).and_modify(|count| *count = count.saturating_sub(1));
-        }
-        let Roster { surge, unstaffed, deciders_away } = self.roster();
-        Availability { load, unstaffed, deciders_away, surge }
-    }
-
-    pub(super) fn note_load(&self, before: &[ProgramId], after: &[ProgramId]) {
-        let mut live = lock(&self.inner.live);
-        for program in after {
-            *live.load.entry(program.clone()).or_default() += 1;
-        }
-        for program in before {
-            live.load.entry(program.clone()).and_modify(|count| *count = count.saturating_sub(1));
-        }
-    }
-
     pub(super) fn move_deadline(&self, id: &IncidentId, before: Option<Timestamp>, after: Option<Timestamp>) {
         let mut deadlines = lock(&self.inner.deadlines);
         if let Some(before) = before {
@@ -614,9 +597,4 @@ impl Slot {
             view: Mutex::new(IncidentView { incident, record: None }),
         })
     }
-}
-
-/// The programs that hold or have been offered this incident.
-fn held_by(incident: &Incident) -> Vec<ProgramId> {
-    incident.legs.iter().filter(|leg| leg.state.holds()).map(|leg| leg.plan.program.clone()).collect()
 }

@@ -304,7 +304,8 @@ impl Draft {
             return Ok(());
         }
         let late = canary!(LateAcceptanceHonoured) && leg.state == LegState::TimedOut;
-        let second = canary!(SecondAcceptanceWins) && self.state.recalled.get(id).is_some_and(|why| why == "taken-by-other");
+        let second =
+            canary!(SecondAcceptanceWins) && self.state.recalled.get(id).is_some_and(|why| why == "taken-by-other");
         if leg.state != LegState::Offered && !late && !second {
             return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
         }

@@ -141,8 +141,12 @@ impl Draft {
     pub(super) fn offer_automatically(&mut self) {
         let state = &self.state;
         let Some(decision) = &state.decision else { return };
-        let free = matches!(state.phase, Phase::Assessed | Phase::Ordinary) && !state.settled && (!state.test || canary!(TestCallOffered));
-        let allowed = (state.mode == Mode::Automatic || canary!(ShadowOffers)) && decision.automatic && decision.status == Status::Eligible;
+        let free = matches!(state.phase, Phase::Assessed | Phase::Ordinary)
+            && !state.settled
+            && (!state.test || canary!(TestCallOffered));
+        let allowed = (state.mode == Mode::Automatic || canary!(ShadowOffers))
+            && decision.automatic
+            && decision.status == Status::Eligible;
         if free && allowed && self.first_offerable(&decision.steps).is_some() {
             let steps = decision.steps.clone();
             self.choose(steps, Actor::Policy, None);

@@ -170,7 +170,10 @@ impl Account {
             Event::StoodBack { leg, .. } => self.ends(leg, "stood-back")?,
             Event::HandedOn { leg, .. } => self.ends(leg, "handed-on")?,
             Event::TeamMoved { leg, status, .. } => {
-                let arrived = matches!(status, fourth_option::record::TimePoint::OnScene | fourth_option::record::TimePoint::WithPerson);
+                let arrived = matches!(
+                    status,
+                    fourth_option::record::TimePoint::OnScene | fourth_option::record::TimePoint::WithPerson
+                );
                 let seen = self.leg(leg)?;
                 seen.arrived |= arrived;
                 if !matches!(seen.stands, Stands::Owns | Stands::Beside) {
@@ -216,14 +219,21 @@ impl Account {
         self.legs.get_mut(leg).ok_or_else(|| Violation::new("I6", "an event of a leg that was never offered"))
     }
 
-    fn received(&mut self, received: &fourth_option::incident::RecordReceived, world: &Told<'_>) -> Result<(), Violation> {
+    fn received(
+        &mut self,
+        received: &fourth_option::incident::RecordReceived,
+        world: &Told<'_>,
+    ) -> Result<(), Violation> {
         let identity = &received.identity;
         if !self.received.insert(identity.content_sha256.clone()) {
             return Err(Violation::new("I7", "one record is received twice"));
         }
         let stale = matches!((identity.updated_at, self.newest), (Some(at), Some(newest)) if at < newest);
         if received.applied == (stale || self.closed) {
-            return Err(Violation::new("I8", format!("a record that is {} was applied: {}", if stale { "stale" } else { "new" }, received.applied)));
+            return Err(Violation::new(
+                "I8",
+                format!("a record that is {} was applied: {}", if stale { "stale" } else { "new" }, received.applied),
+            ));
         }
         if received.applied {
             self.newest = self.newest.max(identity.updated_at);
@@ -253,7 +263,10 @@ impl Account {
             let exposed = self.legs.values().find(|leg| leg.stands != Stands::Ended && leg.plan.kind.unaccompanied());
             if let Some(leg) = exposed {
                 let (program, stands) = (&leg.plan.program, leg.stands);
-                return Err(Violation::new("I5", format!("{program} is {stands:?} although {:?} is known", self.dangers)));
+                return Err(Violation::new(
+                    "I5",
+                    format!("{program} is {stands:?} although {:?} is known", self.dangers),
+                ));
             }
         }
         let hangs = self.chosen_now && owners == 0 && self.open().next().is_none();
@@ -268,6 +281,11 @@ impl Account {
                 return Err(Violation::new("I4", "offered without a person's word where one is needed"));
             }
         }
+        if self.mode == Mode::Shadow {
+            return Err(Violation::new("I4", "chosen under a policy in shadow"));
+        }
+        // A person may overrule what a team judged, with a reason.
+        self.unsafe_said &= *by == Actor::Policy;
         if steps == 0 || self.closed || self.open().next().is_some() || self.owner().is_some() {
             return Err(Violation::new("I2", "chosen while the call is closed, on offer or with a team"));
         }
@@ -291,8 +309,8 @@ impl Account {
         if !self.chosen_now {
             return Err(Violation::new("I4", "offered again after the call came back, without a person's word"));
         }
-        if self.test || self.mode == Mode::Shadow {
-            return Err(Violation::new("I4", "a test call, or one under a policy in shadow, is offered"));
+        if self.test {
+            return Err(Violation::new("I4", "a test call is offered"));
         }
         if self.closed || self.owner().is_some() {
             return Err(Violation::new("I2", "offered while closed or with a team"));
@@ -301,7 +319,10 @@ impl Account {
             return Err(Violation::new("I5", "offered on after a team judged it unsafe"));
         }
         if !self.dangers.is_empty() && plan.kind.unaccompanied() {
-            return Err(Violation::new("I5", format!("offered to {} although {:?} is known", plan.program, self.dangers)));
+            return Err(Violation::new(
+                "I5",
+                format!("offered to {} although {:?} is known", plan.program, self.dangers),
+            ));
         }
         self.offered_at.insert(self.version, leg.clone());
         let seen = LegSeen {
@@ -326,7 +347,10 @@ impl Account {
         }
         let seen = self.leg(leg)?;
         if seen.stands != Stands::Offered {
-            return Err(Violation::new("I6", format!("an acceptance counts that came after the leg was {}", seen.why_ended)));
+            return Err(Violation::new(
+                "I6",
+                format!("an acceptance counts that came after the leg was {}", seen.why_ended),
+            ));
         }
         if at >= seen.deadline {
             return Err(Violation::new("I3", "an acceptance counts that came at or after the deadline"));
@@ -338,8 +362,11 @@ impl Account {
             return Ok(());
         }
         seen.stands = Stands::Agreed;
-        let mut agreed: Vec<&mut LegSeen> =
-            self.legs.values_mut().filter(|other| other.stands == Stands::Agreed && other.plan.together == together).collect();
+        let mut agreed: Vec<&mut LegSeen> = self
+            .legs
+            .values_mut()
+            .filter(|other| other.stands == Stands::Agreed && other.plan.together == together)
+            .collect();
         if agreed.len() == 2 {
             for half in &mut agreed {
                 let leads = together.first() == Some(&half.plan.program);
@@ -366,7 +393,11 @@ impl Account {
 
     /// An offer that could not be sent ends its leg; the key of an offer names the version at which it was made.
     fn undeliverable(&mut self, key: &str) {
-        let Some(version) = key.strip_suffix(".offer").and_then(|key| key.rsplit_once('.')).and_then(|(_, version)| version.parse::<u64>().ok()) else {
+        let Some(version) = key
+            .strip_suffix(".offer")
+            .and_then(|key| key.rsplit_once('.'))
+            .and_then(|(_, version)| version.parse::<u64>().ok())
+        else {
             return;
         };
         if let Some(leg) = self.offered_at.get(&version).cloned()

@@ -63,8 +63,9 @@ fn main() -> ExitCode {
     };
     let policies = policies();
     let seed = word_after("seed").map(|seed| seed.parse().unwrap());
-    let without: Vec<usize> =
-        word_after("without").map(|list| list.split(',').map(|place| place.parse().unwrap()).collect()).unwrap_or_default();
+    let without: Vec<usize> = word_after("without")
+        .map(|list| list.split(',').map(|place| place.parse().unwrap()).collect())
+        .unwrap_or_default();
     let canary = word_after("canary").map(|name| {
         let named = |canary: &&Canary| format!("{canary:?}") == name;
         *Canary::ALL.iter().find(named).unwrap_or_else(|| panic!("no canary is named {name}"))

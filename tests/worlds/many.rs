@@ -158,7 +158,14 @@ fn tell(failed: &Failed, policies: &Policies, keep: bool) {
     }
     if keep {
         let mut text = fs::read_to_string(regressions_file()).unwrap();
-        let _ = writeln!(text, "{} {} # {}: {}", failed.seed, list(&without), failed.violation.invariant, failed.violation.what);
+        let _ = writeln!(
+            text,
+            "{} {} # {}: {}",
+            failed.seed,
+            list(&without),
+            failed.violation.invariant,
+            failed.violation.what
+        );
         fs::write(regressions_file(), text).unwrap();
         println!("kept in tests/worlds/regressions.txt: commit it with the mend");
     }
@@ -173,7 +180,12 @@ fn report(tally: &Tally, took: Duration) {
         cores(),
         tally.twice,
     );
-    println!("journal entries {}, invariants checked {} times, violations {}", tally.entries, tally.checks, tally.failed.len());
+    println!(
+        "journal entries {}, invariants checked {} times, violations {}",
+        tally.entries,
+        tally.checks,
+        tally.failed.len()
+    );
     println!("faults injected:");
     for (kind, times) in &tally.injected {
         println!("  {times:>9}  {kind}");
@@ -254,7 +266,12 @@ pub fn canaries(policies: &Policies) -> bool {
     for (place, canary) in Canary::ALL.iter().enumerate() {
         match found.get(&place) {
             Some((worlds, violation)) => {
-                println!("  {:<30} found in world {worlds:>5} by {:<4} {}", format!("{canary:?}"), violation.invariant, violation.what);
+                println!(
+                    "  {:<30} found in world {worlds:>5} by {:<4} {}",
+                    format!("{canary:?}"),
+                    violation.invariant,
+                    violation.what
+                );
             }
             None => println!("  {:<30} ESCAPED {CANARY_WORLDS_MAX} worlds:{}", format!("{canary:?}"), canary.what()),
         }
@@ -266,7 +283,10 @@ pub fn canaries(policies: &Policies) -> bool {
 /// One world, told step by step, and run again to see that it is the same.
 pub fn one(seed: u64, without: &[usize], policies: &Policies) -> bool {
     let plan = Plan::of(seed).without(without);
-    println!("start {}, policy {:?}, loss {} %, twice {} %, delay up to {} ms", plan.start, plan.policy, plan.loss, plan.twice, plan.delay_ms);
+    println!(
+        "start {}, policy {:?}, loss {} %, twice {} %, delay up to {} ms",
+        plan.start, plan.policy, plan.loss, plan.twice, plan.delay_ms
+    );
     for (place, item) in Plan::of(seed).items.iter().enumerate().filter(|(place, _)| !without.contains(place)) {
         match crate::world::record_of(item) {
             Some(record) => println!("  {place}: record {} of {} {:?}", record.updated_at, record.name, record.dangers),

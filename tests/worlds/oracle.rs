@@ -139,7 +139,14 @@ impl Oracle {
         self.in_time(now)
     }
 
-    fn entry(&mut self, id: &IncidentId, event: &Event, version: u64, at: Timestamp, now_ms: u64) -> Result<(), Violation> {
+    fn entry(
+        &mut self,
+        id: &IncidentId,
+        event: &Event,
+        version: u64,
+        at: Timestamp,
+        now_ms: u64,
+    ) -> Result<(), Violation> {
         let account = self.accounts.entry(id.clone()).or_insert_with(Account::new);
         let told = Told { dangers: &self.dangers, digests: &self.digests, now_ms };
         account.take(event, version, at, &told)?;
@@ -212,7 +219,10 @@ impl Oracle {
     pub fn handed_on(&mut self, out: &Outgoing, life: Life) -> Result<(), Violation> {
         self.checks += 1;
         let Some(owed) = self.owed.get_mut(&out.effect.key) else {
-            return Err(Violation::new("I7", format!("an effect under a key that no event made: `{}`", last_word(&out.effect.key))));
+            return Err(Violation::new(
+                "I7",
+                format!("an effect under a key that no event made: `{}`", last_word(&out.effect.key)),
+            ));
         };
         if owed.act.as_ref().is_some_and(|act| *act != out.effect.act) {
             return Err(Violation::new("I7", "two effects under one key"));
@@ -232,7 +242,8 @@ impl Oracle {
     pub fn record_answered(&mut self, record: &Record, answer: &Result<Answer, CallProblem>) -> Result<(), Violation> {
         self.checks += 1;
         let Ok(answer) = answer else { return Ok(()) };
-        let durable = self.accounts.get(&answer.incident).is_some_and(|account| account.received.contains(&record.sha256));
+        let durable =
+            self.accounts.get(&answer.incident).is_some_and(|account| account.received.contains(&record.sha256));
         if !durable {
             return Err(Violation::new("I1", "acknowledged and not in the journal"));
         }
@@ -246,13 +257,20 @@ impl Oracle {
     }
 
     /// Any other command was answered.
-    pub fn answered(&mut self, command: Option<&Command>, answer: &Result<IncidentView, CallProblem>) -> Result<(), Violation> {
+    pub fn answered(
+        &mut self,
+        command: Option<&Command>,
+        answer: &Result<IncidentView, CallProblem>,
+    ) -> Result<(), Violation> {
         self.checks += 1;
         match (command, answer) {
             (Some(Command::AcceptLeg { leg, .. }), Ok(view)) => {
                 let account = self.accounts.get(&view.incident.id);
                 if !account.and_then(|account| account.legs.get(leg)).is_some_and(|leg| leg.accepted_once) {
-                    return Err(Violation::new("I6", "a team is told that it has the call, and the journal knows nothing of it"));
+                    return Err(Violation::new(
+                        "I6",
+                        "a team is told that it has the call, and the journal knows nothing of it",
+                    ));
                 }
             }
             (Some(Command::AcceptLeg { leg, .. }), Err(CallProblem::Refused(Refusal::NoLongerYours { why }))) => {
@@ -275,7 +293,8 @@ impl Oracle {
     /// A view, judged where the journal has nothing that is newer.
     pub fn seen(&mut self, view: &IncidentView) -> Result<(), Violation> {
         let incident = &view.incident;
-        let Some(account) = self.accounts.get(&incident.id).filter(|account| account.version == incident.version) else {
+        let Some(account) = self.accounts.get(&incident.id).filter(|account| account.version == incident.version)
+        else {
             return Ok(());
         };
         self.checks += 2;
@@ -284,10 +303,18 @@ impl Oracle {
             Owner::Team(leg) => Some(leg),
         };
         if owner != account.owner() {
-            return Err(Violation::new("I2", format!("the adapter says that {owner:?} has the call, the journal {:?}", account.owner())));
+            return Err(Violation::new(
+                "I2",
+                format!("the adapter says that {owner:?} has the call, the journal {:?}", account.owner()),
+            ));
         }
-        if let Some((leg, seen)) = account.open().find(|(leg, seen)| incident.leg(leg).is_none_or(|held| held.deadline != seen.deadline)) {
-            return Err(Violation::new("I3", format!("the adapter holds another deadline of {leg} than {}", seen.deadline)));
+        if let Some((leg, seen)) =
+            account.open().find(|(leg, seen)| incident.leg(leg).is_none_or(|held| held.deadline != seen.deadline))
+        {
+            return Err(Violation::new(
+                "I3",
+                format!("the adapter holds another deadline of {leg} than {}", seen.deadline),
+            ));
         }
         if incident.is_open() == account.closed {
             return Err(Violation::new("I10", "open in memory and closed in the journal, or the other way round"));

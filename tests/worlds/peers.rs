@@ -1,14 +1,14 @@
 //! Who stands outside the adapter: teams and what they do with an offer. They know only what reaches them.
 
 use crate::chance::Chance;
-use fourth_option::incident::{Act, Actor, Command, DeclineCause, Disposition, LegState, Refusal};
 use fourth_option::call_processing::{CallProblem, IncidentView};
+use fourth_option::incident::{Act, Actor, Command, DeclineCause, Disposition, LegState, Refusal};
 use fourth_option::record::{LegId, TimePoint};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The CAD and the programs of the policy.
-pub const NAMES: [&str; PEERS] = ["cad", "team", "east", "west", "line", "worker", "night", "officer"];
-pub const PEERS: usize = 8;
+pub const NAMES: [&str; PEERS] = ["cad", "team", "east", "line", "worker", "officer"];
+pub const PEERS: usize = 6;
 pub const CAD: usize = 0;
 
 pub fn peer_of(program: &str) -> usize {
@@ -101,7 +101,7 @@ impl Team {
         if NAMES[peer] != "line" {
             for status in [TimePoint::EnRoute, TimePoint::OnScene, TimePoint::WithPerson] {
                 at_ms += chance.between(500, 25_000);
-                if chance.percent(80) {
+                if chance.percent(35) {
                     then(at_ms, moved(status));
                 }
             }
@@ -153,7 +153,8 @@ fn answers(chance: &mut Chance, peer: usize, leg: &LegId, now_ms: u64, left_ms: 
         14 => vec![then(now_ms + left_ms + chance.below(60_000), accept())],
         15..=17 => {
             let causes = [DeclineCause::Busy, DeclineCause::Unsafe, DeclineCause::TooFar];
-            let decline = Ask::Command(Command::DeclineLeg { leg: leg.clone(), cause: *chance.pick(&causes), by: by() });
+            let decline =
+                Ask::Command(Command::DeclineLeg { leg: leg.clone(), cause: *chance.pick(&causes), by: by() });
             let mut plan = vec![then(soon, decline)];
             if chance.percent(20) {
                 plan.push(then(soon + chance.below(5_000), accept()));

@@ -60,7 +60,11 @@ pub enum Item {
 pub enum When {
     At(u64),
     /// So many milliseconds after the journal has taken the n-th event of this kind.
-    After { kind: &'static str, nth: u64, by_ms: u64 },
+    After {
+        kind: &'static str,
+        nth: u64,
+        by_ms: u64,
+    },
 }
 
 /// One version of one call.
@@ -166,13 +170,13 @@ impl Plan {
             start: chance.pick(STARTS).parse().unwrap(),
             policy,
             items: Vec::new(),
-            loss: *chance.pick(&[0, 0, 5, 30]),
-            twice: *chance.pick(&[0, 0, 10, 40]),
+            loss: *chance.pick(&[0, 0, 0, 5, 30]),
+            twice: *chance.pick(&[0, 0, 0, 10, 40]),
             delay_ms: *chance.pick(&[20, 20, 200, 3_000, 20_000]),
             slow_appends: *chance.pick(&[0, 20, 60]),
         };
         let storm = chance.percent(1);
-        let calls = if storm { chance.between(6, 10) } else { *chance.pick(&[1, 1, 1, 1, 2, 2, 3]) };
+        let calls = if storm { chance.between(6, 10) } else { *chance.pick(&[1, 1, 1, 1, 1, 1, 1, 2]) };
         for call in 0..calls {
             let begins = if storm { chance.below(500) } else { call * chance.below(40_000) };
             plan.draw_call(call, begins, storm);
@@ -193,7 +197,7 @@ impl Plan {
 
     fn draw_call(&mut self, call: u64, begins: u64, storm: bool) {
         let mut chance = Chance::of(self.seed, &[2, call]);
-        let tier = chance.between(1, 7);
+        let tier = chance.between(1, 6);
         let unasked = chance.percent(15);
         let test = chance.percent(3);
         let mut draw = |chance: &mut Chance, version: u64, when: When, dangerous: bool, status: &'static str| {
@@ -208,7 +212,7 @@ impl Plan {
             // Four of five records of a storm are repeats of what was sent.
             return;
         }
-        let versions = *chance.pick(&[0, 1, 1, 2, 3]);
+        let versions = *chance.pick(&[0, 0, 1, 1, 2]);
         for version in 1..=versions {
             let when = if chance.percent(40) {
                 let kind = *chance.pick(KINDS);
@@ -224,7 +228,7 @@ impl Plan {
             let at_ms = begins + chance.between(500, 15_000);
             self.items.push(Item::Press { call, at_ms, press: Press::NoWeapon });
         }
-        let presses = if self.policy == Some(ADVISE) || tier == 7 { 80 } else { 15 };
+        let presses = if self.policy == Some(ADVISE) || tier == 6 { 80 } else { 15 };
         if chance.percent(presses) {
             let kinds = [
                 Press::Accept,

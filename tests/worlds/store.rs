@@ -129,7 +129,9 @@ impl Store {
     /// From here nothing goes wrong any more, so that a world can come to its end.
     pub fn heal(&mut self) {
         self.faults.clear();
-        self.unavailable_until = self.unavailable_until.filter(|until| *until <= Instant::now());
+        if self.unavailable_until.take().is_some_and(|until| until > Instant::now()) {
+            self.hindered_at = Instant::now();
+        }
     }
 
     /// Since when the store has hindered nobody; `None` while it does.
@@ -361,7 +363,9 @@ impl Journal for SimulatedJournal {
                     let written = store.commit(batch);
                     match then {
                         Then::Answer => Some(written),
-                        Then::LoseAnswer => Some(written.and_then(|_| Err(JournalError::Unavailable("no answer".to_owned())))),
+                        Then::LoseAnswer => {
+                            Some(written.and_then(|_| Err(JournalError::Unavailable("no answer".to_owned()))))
+                        }
                         Then::Poison(died) => {
                             store.poison(died);
                             Some(Err(JournalError::Poisoned))
@@ -390,7 +394,9 @@ impl Journal for SimulatedJournal {
 
     fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
         let subject = Subject::Incident(incident.clone());
-        Box::pin(self.read(move |store| store.entries.iter().filter(|entry| entry.subject == subject).cloned().collect()))
+        Box::pin(
+            self.read(move |store| store.entries.iter().filter(|entry| entry.subject == subject).cloned().collect()),
+        )
     }
 
     fn content(&self, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
