@@ -4,6 +4,7 @@ TOOLS := $(CURDIR)/.tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 BROWSER := /usr/bin/chromium /usr/bin/chromedriver
+MAIL_SERVER := /usr/bin/aiosmtpd
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: test install format lint tests worlds soak documentation dependencies bench bench-peers fuzz
@@ -11,15 +12,20 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 test: install format lint tests worlds documentation dependencies
 	@echo "make test: everything passed"
 
-# Installs: chromium and chromium-driver (Debian) for the browser test, cargo-deny (crates.io) into .tools/,
+# Installs: chromium and chromium-driver (Debian) for the browser test, aiosmtpd (Debian) for the notices by e-mail, cargo-deny (crates.io) into .tools/,
 # and a C compiler (Debian's build-essential) where the machine has none, for SQLite and AWS-LC.
-install: $(BROWSER) $(DENY)
+install: $(BROWSER) $(MAIL_SERVER) $(DENY)
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq build-essential; }
 
 $(BROWSER):
 	@echo "installing from Debian: chromium chromium-driver"
 	$(SUDO) apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null
+
+$(MAIL_SERVER):
+	@echo "installing from Debian: python3-aiosmtpd"
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends python3-aiosmtpd >/dev/null
 
 $(DENY):
 	@echo "installing from crates.io: cargo-deny $(DENY_VERSION)"

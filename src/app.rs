@@ -9,7 +9,7 @@ use crate::call_processing::Desk;
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder as read_policy};
 use crate::facts::RepeatKey;
-use crate::handoff::{DestinationState, HttpClient, Outbox, Outcomes, Secret};
+use crate::handoff::{Carriers, DestinationState, Outbox, Outcomes, Secret};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
@@ -80,8 +80,13 @@ impl Application {
 
         let journal = opened(EmbeddedJournal::open(&configuration.journal));
         let reading = reload::Reading::of(policy);
-        let desk = Desk::open(clock.clone(), journal, reading.loaded(), configuration.sender_profiles()?).await;
+        let senders = configuration.sender_profiles()?;
+        let desk = match Desk::open(clock.clone(), journal, reading.loaded(), senders.clone()).await {
+            Ok(desk) => Ok(desk),
+            Err(unreadable) => Desk::open(clock.clone(), opened(Err(unreadable)), reading.loaded(), senders).await,
+        };
         let desk = Arc::new(desk.map_err(|fault| bad("the journal", &fault))?);
+        let clock = desk.clock().clone();
         if reading.policy(&desk).is_some() {
             desk.note_policy(None);
             telemetry::policy_loaded(clock.now().as_second());
@@ -94,11 +99,9 @@ impl Application {
         }
         note_start(&desk).await;
 
-        let handoff = &configuration.handoff;
-        let client = HttpClient::new(handoff.ca_file.as_deref(), &handoff.fallback_addresses);
-        let client = client.map_err(|fault| bad("handoff", &fault))?;
+        let carriers = Carriers::new(&configuration.handoff).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
-        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), client, reporter);
+        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), carriers, reporter);
         let asked = outbox.clone();
         let destinations: http::Destinations = Arc::new(move || asked.destinations().into_iter().map(shown).collect());
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));

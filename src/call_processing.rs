@@ -14,6 +14,8 @@ mod timers;
 mod unmapped;
 mod views;
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;
 
 pub use dead_letters::{DeadLetter, DeadLetters};

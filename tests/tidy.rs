@@ -70,6 +70,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("tower_http", &["http", "pages"]),
     ("rustls", &["http", "handoff"]),
     ("tokio_rustls", &["http", "handoff"]),
+    ("lettre", &["handoff"]),
     ("axum", &["http", "pages", "app"]),
     ("maud", &["pages"]),
     ("quick_xml", &["wire"]),

@@ -2,7 +2,7 @@
 
 use super::live::{Desk, Slot, State};
 use super::views::CallProblem;
-use crate::incident::Event;
+use crate::incident::{Effect, Event, Incident};
 use crate::journal::{Entry, JournalError, Stored};
 
 impl Desk {
@@ -26,26 +26,30 @@ impl Desk {
     /// of another adapter's are its own to carry out.
     pub(super) async fn catch_up(&self, slot: &Slot, state: &mut State) -> Result<(), CallProblem> {
         let entries = self.journal().read_incident(&slot.id).await?;
-        let mut new: Vec<Entry> = entries.into_iter().filter(|entry| entry.version > state.incident.version).collect();
+        let mut ours: Vec<Entry> = entries.into_iter().filter(|entry| entry.version > state.incident.version).collect();
         let tried = state.in_doubt.take().unwrap_or_default();
-        let event = |entry: &Entry| match &entry.stored {
-            Stored::Incident(event) => Some(event.clone()),
-            Stored::Adapter(_) => None,
-        };
-        let mut events: Vec<Event> = new.iter().filter_map(event).collect();
-        if events.is_empty() {
-            return Ok(());
-        }
-        state.record = None;
-        if !tried.is_empty() && events.starts_with(&tried) {
-            let theirs = events.split_off(tried.len());
-            let later = new.split_off(tried.len());
-            self.apply(slot, state, None, &events, new, true).await;
-            (events, new) = (theirs, later);
-        }
-        if !events.is_empty() {
-            self.apply(slot, state, None, &events, new, false).await;
+        let written =
+            |(entry, event): (&Entry, &Event)| matches!(&entry.stored, Stored::Incident(stored) if stored == event);
+        let is_ours = ours.len() >= tried.len() && ours.iter().zip(&tried).all(written);
+        let theirs = ours.split_off(if is_ours { tried.len() } else { 0 });
+        for (entries, ours) in [(ours, true), (theirs, false)] {
+            if !entries.is_empty() {
+                state.record = None;
+                let made = folded(&state.incident, &entries);
+                self.apply(slot, state, None, made, entries, ours).await;
+            }
         }
         Ok(())
     }
+}
+
+/// What entries make of an incident, by the live transition function.
+fn folded(incident: &Incident, entries: &[Entry]) -> (Incident, Vec<Effect>) {
+    let (mut after, mut effects) = (incident.clone(), Vec::new());
+    for entry in entries {
+        if let Stored::Incident(event) = &entry.stored {
+            effects.extend(after.on(event, entry.at));
+        }
+    }
+    (after, effects)
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::collections::VecDeque;
 
 /// Letters held, at most: the newest. The journal has them all (`fourth journal undelivered`).
-const LETTERS_MAX: usize = 1_000;
+pub(super) const LETTERS_MAX: usize = 1_000;
 /// Ends that are no loss: the offer was taken back, or no CAD is configured that could be told.
 const NO_LOSS: [&str; 2] = ["superseded", "no-cad"];
 

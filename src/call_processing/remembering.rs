@@ -8,7 +8,7 @@ use crate::record::{CallRecord, IncidentId};
 use jiff::Timestamp;
 
 /// Calls by which a new policy is weighed against the one in force, at most.
-const RECENT_MAX: usize = 1_000;
+pub(super) const RECENT_MAX: usize = 1_000;
 
 /// The last decision on one call: what it was made on.
 pub(super) struct RecentCall {

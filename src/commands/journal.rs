@@ -283,9 +283,7 @@ mod tests {
 
     fn fourth(words: &[&str]) -> (Ending, String) {
         let line = Line::try_parse_from([&["journal"], words].concat()).unwrap();
-        let mut out = Vec::new();
-        let ending = run(&line.args, &mut out);
-        (ending, String::from_utf8(out).unwrap())
+        crate::commands::trial::ran(|out| run(&line.args, out))
     }
 
     async fn filled(folder: &tempfile::TempDir) -> String {
@@ -306,7 +304,7 @@ mod tests {
             let subject = Subject::Incident(incident.clone());
             let events = vec![Stored::Incident(event)];
             let expected_version = version as u64;
-            let batch = Batch { subject, expected_version, at: instant(at), events, content: None };
+            let batch = Batch { subject, expected_version, at: instant(at), events, content: None, standing: None };
             journal.append(batch).await.unwrap();
         }
         journal.append(batch("inc-2", 0, 2)).await.unwrap();
@@ -369,7 +367,8 @@ mod tests {
         for (version, event, count) in [(3, given_up, 1), (4, again, 0)] {
             let journal = EmbeddedJournal::open(&Settings::new(&path)).unwrap();
             let (subject, events) = (Subject::Incident(IncidentId::new("inc-1")), vec![Stored::Incident(event)]);
-            let batch = Batch { subject, expected_version: version, at: instant(80), events, content: None };
+            let batch =
+                Batch { subject, expected_version: version, at: instant(80), events, content: None, standing: None };
             journal.append(batch).await.unwrap();
             drop(journal);
             let (ending, said) = listed(&["--json"]);

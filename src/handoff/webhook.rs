@@ -87,7 +87,8 @@ pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Ve
         title: &plan.title,
         channel: match settings.channel.get(&plan.channel).map(|channel| channel.kind) {
             Some(ChannelKind::WarmTransfer) => "warm-transfer",
-            _ => "webhook",
+            // Notices say nothing of this; who has no channel is sent nothing.
+            Some(ChannelKind::Webhook | ChannelKind::Email | ChannelKind::Sms) | None => "webhook",
         },
         deadline,
         call_back_within_min: plan.call_back_within_min.filter(|_| offer),

@@ -7,7 +7,7 @@ use super::layers::json;
 use super::problem::{self, Problem};
 use super::teams::Nothing;
 use crate::access::Identity;
-use crate::call_processing::{DeadLetter, DeadLetters, RefusedPolicy, Roster};
+use crate::call_processing::{CallProblem, DeadLetter, DeadLetters, RefusedPolicy, Roster, RosterFault};
 use crate::incident::Actor;
 use crate::policy::PolicyIdentity;
 use crate::telemetry;
@@ -112,12 +112,16 @@ pub(super) async fn roster(state: Shared) -> Response {
 /// `PUT /v1/roster`: the whole roster in place of the one before.
 pub(super) async fn set_roster(state: Shared, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let given: Roster = read_command(&headers, body).await?;
-    if let Err(fault) = state.desk.set_roster(given) {
-        let problem = Problem::new(problem::INVALID_BODY, fault.to_string());
-        return Err(match &fault.nearest {
-            Some(near) => problem.next(format!("did you mean `{near}`?")),
-            None => problem,
-        });
+    match state.desk.set_roster(given).await {
+        Ok(()) => {}
+        Err(RosterFault::Journal(error)) => return Err(CallProblem::Journal(error).into()),
+        Err(fault @ RosterFault::Unknown { .. }) => {
+            let problem = Problem::new(problem::INVALID_BODY, fault.to_string());
+            return Err(match &fault {
+                RosterFault::Unknown { nearest: Some(near), .. } => problem.next(format!("did you mean `{near}`?")),
+                RosterFault::Unknown { nearest: None, .. } | RosterFault::Journal(_) => problem,
+            });
+        }
     }
     Ok(roster(state).await)
 }

@@ -108,7 +108,7 @@ impl Draft {
     }
 
     fn time_out(&mut self) {
-        let due = |leg: &&Leg| leg.state == LegState::Offered && leg.is_due(self.now);
+        let due = |leg: &&Leg| leg.state == LegState::Offered && leg.deadline <= self.now;
         let due: Vec<LegId> = self.state.open_legs().filter(due).map(|leg| leg.id.clone()).collect();
         for leg in due {
             self.push(Event::TimedOut { leg });

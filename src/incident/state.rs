@@ -146,15 +146,6 @@ pub struct Incident {
     pub undelivered: BTreeMap<String, GivenUp>,
 }
 
-impl Leg {
-    /// True where the accept deadline has passed. A civil clock that stands before the offer has been set back while nothing
-    /// ran: how much of the term is over nobody can tell, so all of it is.
-    #[must_use]
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        self.deadline <= now || (now < self.offered_at && !canary!(ClockSetBackTrusted))
-    }
-}
-
 impl Incident {
     /// An incident nothing is known of yet.
     #[must_use]
@@ -189,6 +180,20 @@ impl Incident {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.phase != Phase::Closed
+    }
+
+    /// True where nothing is left to do: closed, every effect carried out or given up, no deadline. A restart passes over
+    /// such an incident; whatever may still happen to it by itself must keep this false.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.phase == Phase::Closed && self.outstanding.is_empty() && self.next_deadline().is_none()
+    }
+
+    /// The first instant known of it.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let at = |point| self.times.get(&point).copied();
+        at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
     }
 
     /// The leg of this name.

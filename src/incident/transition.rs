@@ -27,6 +27,14 @@ impl Incident {
         act.into_iter().chain(further).map(|act| self.issue(act)).chain(again).collect()
     }
 
+    /// What events of one instant make of it, with their effects: worked out before they are appended, so once they are durable.
+    #[must_use]
+    pub fn after(&self, events: &[Event], at: Timestamp) -> (Self, Vec<Effect>) {
+        let mut after = self.clone();
+        let effects = events.iter().flat_map(|event| after.on(event, at)).collect();
+        (after, effects)
+    }
+
     fn apply(&mut self, event: &Event, at: Timestamp) -> Option<Act> {
         match event {
             Event::RecordReceived(received) => self.on_record(received),

@@ -179,7 +179,11 @@ impl Figures {
             AdapterEvent::Started { waived, .. } | AdapterEvent::PolicyLoaded { waived, .. } => {
                 self.waived.extend(waived.iter().cloned());
             }
-            AdapterEvent::Stopped => {}
+            AdapterEvent::Stopped
+            | AdapterEvent::RosterSet { .. }
+            | AdapterEvent::PersonForgotten { .. }
+            | AdapterEvent::PeriodSealed(_)
+            | AdapterEvent::PeriodDropped { .. } => {}
         }
     }
 

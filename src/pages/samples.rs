@@ -237,6 +237,7 @@ pub fn to_answer() -> IncidentView {
         cite: Some("pilot protocol 3.2".to_owned()),
         for_want_of: vec!["weapon".to_owned()],
         send: None,
+        bars: None,
     });
     let known = &[
         ("nature", "person-in-crisis", "call-type"),

@@ -49,7 +49,7 @@ impl Assessment<'_> {
     fn may_flip(&self, column: &Column, essence: bool) -> bool {
         match column.name.as_str() {
             "doubt" => self.facts.value("doubt") == Some("yes"),
-            "nature" | "call_type" | "priority" => essence,
+            "nature" | "call_type" | "first_call_type" | "priority" => essence,
             _ => true,
         }
     }
@@ -164,8 +164,7 @@ impl Assessment<'_> {
         let policy = self.policy;
         let near = exactly.iter().take(3).fold(RowSet::EMPTY, |near, rules| near.or(rules));
         let table = &policy.table;
-        let mut naming =
-            table.bars_all.or(&table.bars_all_but).or(&table.bars_unaccompanied).and(self.moment.effective);
+        let mut naming = table.bars_all.or(&table.bars_all_but).or(&table.bars_some).and(self.moment.effective);
         let mut needed: Vec<usize> = Vec::new();
         for row in near.iter() {
             if let Some(RowKind::Rule { ask, .. }) = policy.table.rows.get(row).map(|row| &row.kind) {

@@ -38,7 +38,7 @@ impl Relief {
             torn: vec![0; rules],
             shut: vec![0; rules],
         };
-        let bars = table.bars_all.or(&table.bars_unaccompanied);
+        let bars = table.bars_all.or(&table.bars_some);
         for (place, column) in table.columns.iter().enumerate().filter(|(_, column)| column.askable) {
             let at_stake = column.asked_by.and(&bars);
             // By class of codes: the rows that accept it, and the exclusions that it frees from.
@@ -153,16 +153,24 @@ impl Compiled {
     }
 
     fn can_reach(&self, call: &Coded, moment: &Moment<'_>, possible: &RowSet, open: u64, row: usize) -> bool {
-        let table = &self.table;
-        let accompanied = self.sends_to(row).any(|program| moment.duty(program).is_some_and(|duty| duty.accompanied));
-        let bars = |word: usize| {
-            let unaccompanied = if accompanied { 0 } else { table.bars_unaccompanied.word(word) };
-            table.bars_all.word(word) | unaccompanied
-        };
-        let exclusions = RowSet::of_words(table.exclusion_words, |word| possible.word(word) & bars(word));
-        self.relief.settles(row, open, &exclusions).unwrap_or_else(|| {
-            self.reaches_by_cuts(call, row, &RowSet::of_words(table.exclusion_words, bars).and(moment.effective))
+        let mut last: Option<RowSet> = None;
+        self.sends_to(row).any(|program| {
+            let bars = self.bars_at(moment, program);
+            // What bars one program of a chain mostly bars the next too.
+            if last.replace(bars) == Some(bars) {
+                return false;
+            }
+            let barring = |word: usize| possible.word(word) & bars.word(word);
+            let exclusions = RowSet::of_words(self.table.exclusion_words, barring);
+            let settled = self.relief.settles(row, open, &exclusions);
+            settled.unwrap_or_else(|| self.reaches_by_cuts(call, row, &bars.and(moment.effective)))
         })
+    }
+
+    /// Exclusions that leave a program no call that they hold, as it comes at a moment.
+    fn bars_at(&self, moment: &Moment<'_>, program: usize) -> RowSet {
+        let accompanied = moment.duty(program).is_some_and(|duty| duty.accompanied);
+        self.table.bars_all.or(&self.table.bars_of(program, accompanied))
     }
 
     /// The same by exact cuts alone, to compare with.
@@ -172,9 +180,8 @@ impl Compiled {
         let possible = self.possible(call, moment, table.open(call));
         let mut reachable = RowSet::EMPTY;
         for row in self.possible_rules(&possible).iter() {
-            let accompanied = self.sends_to(row).any(|program| moment.duty(program).unwrap().accompanied);
-            let barring = if accompanied { table.bars_all } else { table.bars_all.or(&table.bars_unaccompanied) };
-            if self.reaches_by_cuts(call, row, &barring.and(moment.effective)) {
+            let bars = |program: usize| self.bars_at(moment, program).and(moment.effective);
+            if self.sends_to(row).any(|program| self.reaches_by_cuts(call, row, &bars(program))) {
                 reachable.insert(row);
             }
         }

@@ -19,7 +19,6 @@ pub enum Stands {
 #[derive(Debug)]
 pub struct LegSeen {
     pub plan: LegPlan,
-    pub offered_at: Timestamp,
     pub deadline: Timestamp,
     /// The same deadline by the world's own clock, which nobody steps.
     pub due_ms: u64,
@@ -159,9 +158,7 @@ impl Account {
                 self.ends(leg, "declined")?;
             }
             Event::TimedOut { leg } => {
-                let seen = self.leg(leg)?;
-                // A clock that stands before the offer was set back: then every term is over.
-                if seen.deadline > at && seen.offered_at <= at {
+                if self.leg(leg)?.deadline > at {
                     return Err(Violation::new("I3", "timed out before its deadline"));
                 }
                 self.ends(leg, "timed-out")?;
@@ -327,7 +324,6 @@ impl Account {
         self.offered_at.insert(self.version, leg.clone());
         let seen = LegSeen {
             plan: plan.clone(),
-            offered_at: at,
             deadline,
             due_ms: now_ms + u64::from(plan.accept_deadline_s) * 1_000,
             stands: Stands::Offered,

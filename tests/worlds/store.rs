@@ -5,8 +5,9 @@ use crate::plan::{Aim, Fault, Item, Plan, Point};
 use crate::world::News;
 use bytes::Bytes;
 use fourth_option::incident::Event;
-use fourth_option::journal::{Batch, Entry, Journal, JournalError, Pending, Stored, Subject};
+use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject};
 use fourth_option::record::IncidentId;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub struct Store {
     pub batches: Vec<usize>,
     versions: BTreeMap<IncidentId, u64>,
     contents: BTreeMap<String, Bytes>,
+    standings: BTreeMap<IncidentId, Standing>,
     lives: Vec<u64>,
     poisoned: Vec<bool>,
     faults: Vec<(Aim, Fault)>,
@@ -84,6 +86,7 @@ impl Store {
             batches: Vec::new(),
             versions: BTreeMap::new(),
             contents: BTreeMap::new(),
+            standings: BTreeMap::new(),
             lives: vec![0; nodes],
             poisoned: vec![false; nodes],
             faults: faults.collect(),
@@ -287,6 +290,9 @@ impl Store {
             });
         }
         if let Some(id) = incident {
+            if let Some(standing) = batch.standing {
+                self.standings.insert(id.clone(), standing);
+            }
             self.versions.insert(id, version);
         }
         self.batches.push(self.entries.len());
@@ -399,7 +405,39 @@ impl Journal for SimulatedJournal {
         )
     }
 
-    fn content(&self, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+    fn read_kind_before<'a>(
+        &'a self,
+        wanted: &'a str,
+        before: u64,
+        limit: usize,
+    ) -> Pending<'a, Result<Vec<Entry>, JournalError>> {
+        Box::pin(self.read(move |store| {
+            let found =
+                store.entries.iter().rev().filter(|entry| entry.sequence < before && kind(&entry.stored) == wanted);
+            found.take(limit).cloned().collect()
+        }))
+    }
+
+    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+        Box::pin(self.read(|store| {
+            let open = store.standings.iter().filter(|(_, standing)| !standing.rests);
+            open.map(|(id, standing)| (id.clone(), standing.called.clone())).collect()
+        }))
+    }
+
+    fn called_since(&self, since: Timestamp) -> Pending<'_, Result<Vec<(IncidentId, Called)>, JournalError>> {
+        Box::pin(self.read(move |store| {
+            let resting = store.standings.iter().filter(|(_, standing)| standing.rests);
+            let called = resting.filter_map(|(id, standing)| Some((id.clone(), standing.called.clone()?)));
+            called.filter(|(_, called)| called.closed_at.is_none_or(|at| at >= since)).collect()
+        }))
+    }
+
+    fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
+        Box::pin(self.read(|store| store.entries.last().map(|entry| entry.at)))
+    }
+
+    fn content(&self, _: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
         let sha256 = sha256.to_owned();
         Box::pin(self.read(move |store| store.contents.get(&sha256).cloned()))
     }

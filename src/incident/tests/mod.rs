@@ -11,7 +11,8 @@ mod updates;
 use super::*;
 use crate::facts::Facts;
 use crate::policy::{
-    Decision, ExclusionHit, LegPlan, Mode, PolicyIdentity, ProgramKind, Reason, Route, RouteStep, Status,
+    BarredPrograms, Decision, ExclusionHit, LegPlan, Mode, PolicyIdentity, ProgramKind, Reason, Route, RouteStep,
+    Status,
 };
 use crate::record::{
     AgencyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, ReleasedField, SourceId, TimePoint,
@@ -114,7 +115,14 @@ fn exclusion(id: &str, for_want_of: &[&str], send: Option<&str>) -> ExclusionHit
         cite: None,
         for_want_of: for_want_of.iter().map(|fact| (*fact).to_owned()).collect(),
         send: send.map(ProgramId::new),
+        bars: None,
     }
+}
+
+/// An exclusion that bars this program and leaves the others.
+fn exclusion_of(id: &str, program: &str) -> ExclusionHit {
+    let bars = BarredPrograms { programs: vec![ProgramId::new(program)], unaccompanied: false };
+    ExclusionHit { bars: Some(bars), ..exclusion(id, &[], None) }
 }
 
 /// An exclusion on known facts: the ordinary route.

@@ -303,3 +303,23 @@ fn a_record_of_a_closed_call_is_stored_and_opens_nothing() {
     assert!(!received.applied);
     assert_eq!(world.stands(), (Phase::Closed, Owner::Psap));
 }
+
+#[test]
+fn an_exclusion_that_names_whom_it_bars_recalls_that_team_and_no_other() {
+    let barring =
+        |program: &str| Decision { exclusions: vec![exclusion_of("suicidal", program)], ..eligible(&[&["a"], &["b"]]) };
+    // The team that has the call is not named: it keeps it.
+    let mut world = World::with_team();
+    world.good(30, record("d1", 20).with(barring("b")));
+    assert_eq!(world.incident.phase, Phase::WithTeam);
+    // It is named: it is told to stand back, and the call is the PSAP's.
+    let events = world.good(40, record("d2", 30).with(barring("a")));
+    assert!(names(&events).contains(&"stood-back".to_owned()), "{events:?}");
+    assert_eq!((world.incident.phase, &world.incident.owner), (Phase::Ordinary, &Owner::Psap));
+    // Of a new chain only whoever is not named is asked.
+    let mut fresh = World::new();
+    fresh.good(0, record("d0", 0).with(barring("a")));
+    fresh.good(10, Command::AcceptRecommendation { by: taker() });
+    let asked: Vec<&str> = fresh.incident.legs.iter().map(|leg| leg.plan.program.as_str()).collect();
+    assert_eq!(asked, ["b"]);
+}

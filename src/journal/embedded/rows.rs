@@ -1,18 +1,23 @@
 //! Rows of the journal's tables to entries and back. Every reading checks each row against the one before.
 
 use super::file::fault;
+use super::standing::{self, Sum};
 use crate::incident::EVENT_VERSION;
 use crate::journal::stored::{self, ADAPTER, INCIDENT, StoredEvent, corrupt, stored_events, whole};
-use crate::journal::{Batch, Chain, ChainFault, Content, Entry, JournalError, Link, Subject};
+use crate::journal::{
+    Batch, Chain, ChainFault, Content, Entry, JournalError, KINDS_READ_AT_OPEN, Link, Standing, Subject,
+};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/embedded/select_entries_after.sql");
 const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_incident.sql");
+const SELECT_KIND: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_kind_before.sql");
 const INSERT_ENTRY: &str = include_str!("../../../schemas/journal/embedded/insert_entry.sql");
 const INSERT_CONTENT: &str = include_str!("../../../schemas/journal/embedded/insert_content.sql");
 
@@ -21,10 +26,11 @@ const INSERT_CONTENT: &str = include_str!("../../../schemas/journal/embedded/ins
 pub(super) struct Prepared {
     pub(super) subject: Subject,
     pub(super) expected_version: u64,
-    at: Timestamp,
+    pub(super) at: Timestamp,
     at_text: String,
     events: Vec<StoredEvent>,
     content: Option<Content>,
+    standing: Option<Standing>,
 }
 
 impl Prepared {
@@ -38,6 +44,7 @@ impl Prepared {
             at_text: batch.at.to_string(),
             events,
             content: batch.content,
+            standing: batch.standing,
         })
     }
 
@@ -48,7 +55,12 @@ impl Prepared {
     }
 
     /// Writes the batch at the end of the chain, within the open transaction.
-    pub(super) fn write(self, connection: &Connection, chain: &mut Chain) -> Result<Vec<Entry>, JournalError> {
+    pub(super) fn write(
+        self,
+        connection: &Connection,
+        chain: &mut Chain,
+        sum: &mut Sum,
+    ) -> Result<Vec<Entry>, JournalError> {
         let found = match &self.subject {
             Subject::Incident(incident) => version_of(connection, incident)?,
             Subject::Adapter => 0,
@@ -102,6 +114,9 @@ impl Prepared {
                 hash: chain.hash_hex(),
             });
         }
+        if let Subject::Incident(incident) = &self.subject {
+            standing::write(connection, incident, version, self.standing.as_ref(), sum)?;
+        }
         if let Some(Content { sha256, bytes }) = &self.content {
             connection
                 .prepare_cached(INSERT_CONTENT)
@@ -147,6 +162,36 @@ pub(super) fn entries_after(connection: &Connection, after: u64, limit: usize) -
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// Entries of one kind before a sequence, newest first.
+pub(super) fn entries_of_kind_before(
+    connection: &Connection,
+    kind: &str,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, JournalError> {
+    let (before, limit) = (i64::try_from(before).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+    let everything = SELECT_KIND.lines().filter(|line| !line.contains("so that the index serves"));
+    let slow = || everything.collect::<Vec<_>>().join("\n");
+    let at_hand = KINDS_READ_AT_OPEN.contains(&kind);
+    let sql = if at_hand { Cow::Borrowed(SELECT_KIND) } else { Cow::Owned(slow()) };
+    let mut statement = connection.prepare_cached(&sql).map_err(|error| fault(&error, 0))?;
+    let mut rows = statement.query(params![kind, before, limit]).map_err(|error| fault(&error, 0))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| fault(&error, 0))? {
+        entries.push(entry_of(row, 0)?);
+    }
+    Ok(entries)
+}
+
+/// When the last entry happened, `None` where there is none or it does not say.
+pub(super) fn last_instant(connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
+    let at: Option<String> = connection
+        .query_row("SELECT at FROM entry ORDER BY sequence DESC LIMIT 1", [], |row| row.get(0))
+        .optional()
+        .map_err(|error| fault(&error, 0))?;
+    Ok(at.and_then(|at| at.parse().ok()))
 }
 
 /// Entries of one incident, in order.

@@ -32,7 +32,8 @@ pub const RETURN_REASONS: [&str; 6] =
     ["needs-police", "needs-ems", "person-refuses-team", "outside-mandate", "end-of-shift", "other"];
 
 /// Facts that another line of the card says, or that only say that the record has a field.
-const SAID_OTHERWISE: [&str; 7] = ["nature", "call_type", "priority", "age", "address", "callback", "caller_name"];
+const SAID_OTHERWISE: [&str; 8] =
+    ["nature", "call_type", "first_call_type", "priority", "age", "address", "callback", "caller_name"];
 
 /// One leg as a card.
 #[must_use]
