@@ -10,6 +10,7 @@ mod policy_in_force;
 mod recovery;
 mod remembering;
 mod roster;
+mod silence;
 mod timers;
 mod unmapped;
 mod views;
@@ -50,6 +51,7 @@ impl Desk {
     pub async fn receive(&self, bytes: Bytes, format: Option<Format>, sender: &str) -> Result<Answer, CallProblem> {
         let started = monotonic_now();
         let profile = self.sender(sender)?;
+        self.note_heard();
         let record = match decode(bytes.clone(), format, profile).await {
             Ok(record) => Arc::new(record),
             Err(error) => return Err(self.refuse(error, &bytes).await),

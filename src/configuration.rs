@@ -140,6 +140,8 @@ impl Configuration {
         let from_base = |path: &mut PathBuf| *path = base.join(&*path);
         from_base(&mut configuration.policy.folder);
         from_base(&mut configuration.journal.path);
+        let beside = [&mut configuration.journal.key_file, &mut configuration.journal.checkpoint_file];
+        beside.into_iter().flatten().for_each(from_base);
         for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
             from_base(layout);
         }

@@ -78,6 +78,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("aho_corasick", &["facts"]),
     ("csv", &["wire", "facts"]),
     ("rusqlite", &["journal", "history"]),
+    ("aws_lc_rs", &["journal"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("getrandom", &["clock"]),

@@ -7,6 +7,7 @@ use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
+use super::silence::Silence;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
@@ -55,6 +56,7 @@ pub(super) struct Inner {
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    pub(super) silence: Silence,
     pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
     pub(super) dead_letters: Mutex<DeadLetters>,
@@ -150,6 +152,7 @@ impl Desk {
         senders: BTreeMap<String, Arc<SenderProfile>>,
     ) -> Self {
         let inner = Inner {
+            silence: Silence::since(clock.now()),
             clock,
             journal,
             policy: ArcSwapOption::from(policy),

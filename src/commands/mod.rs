@@ -8,6 +8,7 @@ pub mod demo;
 pub mod diff;
 pub mod import;
 pub mod journal;
+mod journal_keeping;
 pub mod replay;
 pub mod report;
 pub mod serve;

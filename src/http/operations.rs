@@ -47,6 +47,7 @@ pub(super) async fn ready(state: Shared) -> Response {
 /// `GET /metrics`: the Prometheus text exposition, version 0.0.4.
 pub(super) async fn metrics(state: Shared) -> Response {
     telemetry::incidents_open(state.desk.open_incidents().len());
+    telemetry::record_heard(state.desk.last_heard().as_second(), state.desk.silent_since().is_some());
     telemetry::outbox_depth(state.desk.undelivered().len());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, state.metrics.render()).into_response()

@@ -49,6 +49,7 @@ pub fn visitor(language: Language, roles: &[Role]) -> Visitor {
         form_token: "f0".repeat(32),
         session: Some([7; 32]),
         waived: Vec::new(),
+        silent_since: None,
     }
 }
 
