@@ -66,8 +66,6 @@ mod planted {
         LostAnswerForgotten,
         /// a clock that was set back lengthens the deadlines that run
         ClockSetBackTrusted,
-        /// an append that lost against another is taken for one that won
-        ConflictIsSuccess,
         /// a failed sync is taken for a good one
         PoisonedIsSuccess,
         /// deadlines are not rebuilt at a restart

@@ -391,7 +391,6 @@ impl Desk {
                         self.apply(slot, state, record.as_ref(), (after, effects), entries, true).await;
                     }
                     Err(JournalError::Unavailable(_)) if canary!(UnavailableIsSuccess) => {}
-                    Err(JournalError::Conflict { .. }) if canary!(ConflictIsSuccess) => {}
                     Err(JournalError::Poisoned) if canary!(PoisonedIsSuccess) => {}
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;

@@ -85,6 +85,15 @@ impl Oracle {
         self.digests.insert(digest.to_owned());
     }
 
+    /// An adapter starts with a civil clock that stands before the journal's last entry. How long nothing ran cannot be
+    /// known then: terms go on from that entry, and no further.
+    pub fn clock_was_set_back(&mut self, last: Timestamp, now_ms: u64) {
+        for leg in self.accounts.values_mut().flat_map(|account| account.legs.values_mut()) {
+            let left_ms = leg.deadline.duration_since(last).as_millis().max(0);
+            leg.due_ms = leg.due_ms.max(now_ms + u64::try_from(left_ms).unwrap());
+        }
+    }
+
     /// A record is on its way: what it says is the truth by which the adapter is judged.
     pub fn will_send(&mut self, record: &Record) {
         self.dangers.entry(record.sha256.clone()).or_insert_with(|| record.dangers.clone());

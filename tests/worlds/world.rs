@@ -264,6 +264,10 @@ impl<'p> World<'p> {
     /// A process starts: the desk is opened on what the store has.
     async fn begin_life(&mut self) {
         let life = self.node.life;
+        let last = held(&self.store).entries.last().map(|entry| entry.at);
+        if let Some(last) = last.filter(|last| *last > self.civil()) {
+            self.oracle.clock_was_set_back(last, self.now_ms());
+        }
         let desk = self.open(life).await;
         if let Some(place) = self.in_force {
             self.oracle.started_with(&self.policies.0[place].identity().digest);
