@@ -52,9 +52,11 @@ const RECORD_HEARD_AT: &str = "fourth_record_heard_at_seconds";
 const CAD_SILENT: &str = "fourth_cad_silent";
 const INCIDENTS_OPEN: &str = "fourth_incidents_open";
 const LEGS: &str = "fourth_legs_total";
+const DUTIES: &str = "fourth_duties_total";
 const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const DESTINATION_DOWN: &str = "fourth_destination_down";
+const PEER_CONNECTED: &str = "fourth_peer_connected";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
 const JOURNAL_ENTRIES: &str = "fourth_journal_entries_total";
 const POLICY_LOADS: &str = "fourth_policy_loads_total";
@@ -99,12 +101,22 @@ pub const METRICS: &[Metric] = &[
     level(CAD_SILENT, &[], "1 where no record has been heard for longer than `http.silence_alarm_s`"),
     level(INCIDENTS_OPEN, &[], "Incidents not yet closed"),
     counts(LEGS, &["outcome"], "Legs, by what came of them"),
+    counts(
+        DUTIES,
+        &["kind", "outcome"],
+        "Things owed (acknowledgements, call-backs, follow-ups), by what became of them",
+    ),
     counts(EFFECTS, &["outcome"], "Attempts to carry out an effect, by outcome"),
     level(OUTBOX_DEPTH, &[], "Effects not yet delivered or given up"),
     level(
         DESTINATION_DOWN,
         &["destination"],
         "1 where a destination of the configuration is down, so that offers pass it by",
+    ),
+    level(
+        PEER_CONNECTED,
+        &["destination"],
+        "1 while a connection for EIDO conveyance stands, by destination of the configuration",
     ),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
     counts(JOURNAL_ENTRIES, &[], "Entries appended to the journal"),
@@ -265,6 +277,11 @@ pub fn leg_counted(outcome: &'static str) {
     counter!(LEGS, "outcome" => outcome).increment(1);
 }
 
+/// Something came of what somebody owes (`opened`, `overdue`, or how it ended). `overdue` is an alarm.
+pub fn duty_counted(kind: &'static str, outcome: &'static str) {
+    counter!(DUTIES, "kind" => kind, "outcome" => outcome).increment(1);
+}
+
 /// An effect was tried (`delivered`, `retried`, `undeliverable`).
 pub fn effect_counted(outcome: &'static str) {
     counter!(EFFECTS, "outcome" => outcome).increment(1);
@@ -278,6 +295,11 @@ pub fn outbox_depth(count: usize) {
 /// A destination went down or came back. Its name stands in the configuration, never in what somebody sent.
 pub fn destination_down(destination: &str, down: bool) {
     gauge!(DESTINATION_DOWN, "destination" => destination.to_owned()).set(f64::from(u8::from(down)));
+}
+
+/// A connection for EIDO conveyance was made or lost; named as [`destination_down`] is.
+pub fn peer_connected(destination: &str, connected: bool) {
+    gauge!(PEER_CONNECTED, "destination" => destination.to_owned()).set(f64::from(u8::from(connected)));
 }
 
 /// An append of so many entries became durable.

@@ -32,12 +32,13 @@ impl Desk {
             |(entry, event): (&Entry, &Event)| matches!(&entry.stored, Stored::Incident(stored) if stored == event);
         let is_ours = ours.len() >= tried.len() && ours.iter().zip(&tried).all(written);
         let theirs = ours.split_off(if is_ours { tried.len() } else { 0 });
-        for (entries, ours) in [(ours, true), (theirs, false)] {
-            if !entries.is_empty() {
-                state.record = None;
-                let made = folded(&state.incident, &entries);
-                self.apply(slot, state, None, made, entries, ours).await;
-            }
+        if !ours.is_empty() {
+            let made = folded(&state.incident, &ours);
+            self.apply(slot, state, None, &tried, made, ours).await;
+        }
+        if !theirs.is_empty() {
+            let (incident, _) = folded(&state.incident, &theirs);
+            self.becomes(slot, state, incident, false);
         }
         Ok(())
     }

@@ -17,9 +17,13 @@ mod operations;
 mod openapi;
 mod shapes;
 mod settings;
+mod conveyance;
+mod session;
+mod told_incident;
 #[cfg(test)]
 mod hostile_tests;
 
+pub use conveyance::{ConveyanceDoor, ConveyanceDoorFault, ConveyanceSettings, PeerSettings};
 pub use layers::guard;
 pub use limits::{LimitFault, Limits};
 pub use listener::{Door, DoorName, Drained, serve};
@@ -173,6 +177,9 @@ fn handler(handler: Handler) -> MethodRouter<State> {
         Handler::Answer => post(calls::answer),
         Handler::Choose => post(calls::choose),
         Handler::Update => post(calls::update),
+        Handler::AcknowledgeReturn => post(calls::acknowledge),
+        Handler::CloseDuty => post(calls::close_duty),
+        Handler::Owed => get(calls::owed),
         Handler::Events => get(events::stream),
         Handler::ShowLeg => get(teams::show),
         Handler::AcceptLeg => post(teams::accept),
@@ -180,6 +187,10 @@ fn handler(handler: Handler) -> MethodRouter<State> {
         Handler::MoveLeg => post(teams::status),
         Handler::Backup => post(teams::backup),
         Handler::Hazard => post(teams::hazard),
+        Handler::AnswerOnLeg => post(teams::answer),
+        Handler::AcknowledgeRecall => post(teams::acknowledge),
+        Handler::OwnDuties => get(teams::duties),
+        Handler::CloseOwnDuty => post(teams::close_duty),
         Handler::PassThrough => any(proxy::pass_through),
         Handler::Alive => get(operations::alive),
         Handler::Ready => get(operations::ready),

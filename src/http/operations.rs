@@ -2,10 +2,9 @@
 
 use super::State;
 use super::bodies::read_command;
-use super::calls::leg_id;
+use super::calls::{Nothing, leg_id};
 use super::layers::json;
 use super::problem::{self, Problem};
-use super::teams::Nothing;
 use crate::access::Identity;
 use crate::call_processing::{CallProblem, DeadLetter, DeadLetters, RefusedPolicy, Roster, RosterFault};
 use crate::incident::Actor;

@@ -156,6 +156,7 @@ const BAD_NEWS: &[&str] = &[
     "excluded",
     "no-longer-yours",
     "out-of-order",
+    "not-owed",
     "nothing-to-choose",
     "reason-required",
     "no-leg",

@@ -3,7 +3,7 @@
 mod identifiers;
 mod times;
 
-pub use identifiers::{AgencyId, IncidentId, LegId, ProgramId, RecordIdentity, SourceId};
+pub use identifiers::{AgencyId, DutyId, IncidentId, LegId, ProgramId, RecordIdentity, SourceId};
 pub use times::{TimePoint, TimePoints};
 
 use jiff::Timestamp;

@@ -4,7 +4,9 @@ mod choices;
 mod golden;
 mod forms;
 mod handover;
+mod ledger;
 mod sequences;
+mod owed;
 mod team;
 mod updates;
 
@@ -15,8 +17,8 @@ use crate::policy::{
     Status,
 };
 use crate::record::{
-    AgencyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, ReleasedField, SourceId, TimePoint,
-    TimePoints, UnitStatus,
+    AgencyId, DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, ReleasedField, SourceId,
+    TimePoint, TimePoints, UnitStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -149,6 +151,7 @@ struct Record {
     mode: Mode,
     units: Vec<UnitStatus>,
     times: TimePoints,
+    bounds: Option<Bounds>,
 }
 
 fn record(digest: &str, updated_s: i64) -> Record {
@@ -161,6 +164,7 @@ fn record(digest: &str, updated_s: i64) -> Record {
         mode: Mode::Advise,
         units: Vec::new(),
         times: TimePoints::default(),
+        bounds: None,
     }
 }
 
@@ -182,6 +186,7 @@ impl Record {
             mode: self.mode,
             applied: true,
             contact: None,
+            bounds: self.bounds,
         }
     }
 
@@ -310,7 +315,7 @@ fn moved(number: u32, status: TimePoint) -> Command {
 }
 
 fn clear(number: u32) -> Command {
-    Command::ClearLeg { leg: leg(number), disposition: Disposition::Supported, by: team() }
+    Command::ClearLeg { leg: leg(number), disposition: Disposition::Supported, party: None, by: team() }
 }
 
 fn answer(decision: Decision) -> Command {

@@ -13,7 +13,7 @@ fn page(language: Language, calls: &[IncidentView], selected: usize) -> String {
     let visitor = samples::visitor(language, &[Role::CallTaker]);
     let entries = samples::life(calls[selected].incident.id.as_str());
     let (selected, mode) = (Some(&calls[selected]), Some(Mode::Advise));
-    let shown = Shown { visitor: &visitor, calls, selected, entries: &entries, mode, now: samples::now() };
+    let shown = Shown { visitor: &visitor, calls, selected, entries: &entries, owed: &[], mode, now: samples::now() };
     shown.page(None, 1.0).into_string()
 }
 
@@ -100,7 +100,8 @@ fn silence_from_the_cad_is_an_alert_on_the_page_in_both_languages() {
     for (language, words) in [(Language::English, "No record has come"), (Language::French, "Aucun dossier")] {
         let mut visitor = samples::visitor(language, &[Role::CallTaker]);
         let shown = |visitor: &Visitor| {
-            let shown = Shown { visitor, calls: &[], selected: None, entries: &[], mode: None, now: samples::now() };
+            let shown =
+                Shown { visitor, calls: &[], selected: None, entries: &[], owed: &[], mode: None, now: samples::now() };
             shown.page(None, 1.0).into_string()
         };
         assert!(!shown(&visitor).contains(words));
