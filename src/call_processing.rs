@@ -2,6 +2,7 @@
 
 mod live;
 mod catching_up;
+mod load;
 mod finding;
 mod counting;
 mod owed;

@@ -3,6 +3,7 @@
 use super::counting::count;
 use super::dead_letters::DeadLetters;
 use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
+use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
@@ -73,7 +74,7 @@ pub(super) struct Inner {
 pub(super) struct Live {
     pub(super) slots: BTreeMap<IncidentId, Arc<Slot>>,
     pub(super) by_call: HashMap<CallKey, Found>,
-    load: BTreeMap<ProgramId, u32>,
+    pub(super) load: BTreeMap<ProgramId, u32>,
 }
 
 /// An incident in memory. Commands take the lock one at a time; readers take the last published view.
@@ -487,25 +488,6 @@ impl Desk {
         state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
     }
 
-    fn availability_beside(&self, incident: &Incident) -> Availability {
-        let mut load = lock(&self.inner.live).load.clone();
-        for program in held_by(incident) {
-            load.entry(program).and_modify(|count| *count = count.saturating_sub(1));
-        }
-        let Roster { surge, unstaffed, deciders_away } = self.roster();
-        Availability { load, unstaffed, deciders_away, surge }
-    }
-
-    pub(super) fn note_load(&self, before: &[ProgramId], after: &[ProgramId]) {
-        let mut live = lock(&self.inner.live);
-        for program in after {
-            *live.load.entry(program.clone()).or_default() += 1;
-        }
-        for program in before {
-            live.load.entry(program.clone()).and_modify(|count| *count = count.saturating_sub(1));
-        }
-    }
-
     pub(super) fn move_deadline(&self, id: &IncidentId, before: Option<Timestamp>, after: Option<Timestamp>) {
         let mut deadlines = lock(&self.inner.deadlines);
         if let Some(before) = before {
@@ -603,9 +585,4 @@ impl Slot {
     pub(super) fn is_held_elsewhere(&self) -> bool {
         self.elsewhere.load(Ordering::Acquire)
     }
-}
-
-/// The programs that hold or have been offered this incident.
-fn held_by(incident: &Incident) -> Vec<ProgramId> {
-    incident.legs.iter().filter(|leg| leg.state.holds()).map(|leg| leg.plan.program.clone()).collect()
 }

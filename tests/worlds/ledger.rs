@@ -3,7 +3,7 @@
 use crate::oracle::Violation;
 use fourth_option::incident::{Actor, Event};
 use fourth_option::policy::{LegPlan, Mode, Status};
-use fourth_option::record::{LegId, RecordIdentity};
+use fourth_option::record::{DutyId, LegId, RecordIdentity};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,6 +54,8 @@ pub struct Account {
     /// The newest version that was applied.
     pub applied: Option<String>,
     pub unsafe_said: bool,
+    /// What is owed and not yet overdue, by when on the world's own clock.
+    pub duties: BTreeMap<DutyId, u64>,
     /// The leg offered at each version: the key of its offer names it.
     pub offered_at: BTreeMap<u64, LegId>,
 }
@@ -76,7 +78,8 @@ pub fn owed_for(account: &Account, event: &Event) -> Vec<&'static str> {
         Event::ReturnedToOrdinary { .. }
         | Event::HandedOn { .. }
         | Event::BackupRequested { .. }
-        | Event::Cleared { .. } => vec!["cad"],
+        | Event::Cleared { .. }
+        | Event::DutyOverdue { .. } => vec!["cad"],
         // A team that was not reached may be on its way into danger: the PSAP must hear of it.
         Event::Undeliverable { key, .. } if key.ends_with(".stand-back") => vec!["cad"],
         _ => Vec::new(),
@@ -103,6 +106,7 @@ impl Account {
             hangs_since: None,
             applied: None,
             unsafe_said: false,
+            duties: BTreeMap::new(),
             offered_at: BTreeMap::new(),
         }
     }
@@ -207,6 +211,13 @@ impl Account {
                 self.chosen_now = false;
             }
             Event::Undeliverable { key, .. } => self.undeliverable(key),
+            Event::DutyOpened { duty, due, .. } => {
+                let left_ms = u64::try_from(due.duration_since(at).as_millis().max(0)).unwrap();
+                self.duties.insert(duty.clone(), world.now_ms + left_ms);
+            }
+            Event::DutyOverdue { duty, .. } | Event::DutyClosed { duty, .. } => {
+                self.duties.remove(duty);
+            }
             _ => {}
         }
         Ok(())

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after its instant something may be done, while nothing hinders it (a deadline fires within D + 1 s).
 const BOUND_MS: u64 = 1_000;
+/// The longest term of a duty in the worlds: from an acceptance to a team's being on its way.
+const DUTY_TERM_MAX_MS: u64 = 300_000;
 /// Entries of one world, at most, for each message that reached the adapter.
 const ENTRIES_EACH_MAX: u64 = 40;
 
@@ -92,6 +94,10 @@ impl Oracle {
             let left_ms = leg.deadline.duration_since(last).as_millis().max(0);
             leg.due_ms = leg.due_ms.max(now_ms + u64::try_from(left_ms).unwrap());
         }
+        // A duty names no instant by which to tell what is left of it: a whole term of any, and no more.
+        for due_ms in self.accounts.values_mut().flat_map(|account| account.duties.values_mut()) {
+            *due_ms = (*due_ms).max(now_ms + DUTY_TERM_MAX_MS);
+        }
     }
 
     /// A record is on its way: what it says is the truth by which the adapter is judged.
@@ -110,12 +116,15 @@ impl Oracle {
 
     /// The latest deadline of any leg on offer.
     pub fn last_deadline_ms(&self) -> Option<u64> {
-        self.accounts.values().flat_map(|account| account.open().map(|(_, leg)| leg.due_ms)).max()
+        let legs = self.accounts.values().flat_map(|account| account.open().map(|(_, leg)| leg.due_ms));
+        legs.chain(self.accounts.values().flat_map(|account| account.duties.values().copied())).max()
     }
 
     /// True once nothing more is to be expected of the adapter.
     pub fn is_settled(&self) -> bool {
-        self.accounts.values().all(|account| account.open().next().is_none() && account.hangs_since.is_none())
+        self.accounts.values().all(|account| {
+            account.open().next().is_none() && account.hangs_since.is_none() && account.duties.is_empty()
+        })
     }
 
     /// New entries, whole batches at a time, and then whatever must hold at this instant.
@@ -206,6 +215,11 @@ impl Oracle {
             }
             if account.hangs_since.is_some_and(|since| now.ms - since > BOUND_MS) {
                 return Err(Violation::new("I3", "a call whose last leg has ended is neither offered on nor returned"));
+            }
+        }
+        for (duty, due_ms) in self.accounts.values().flat_map(|account| &account.duties) {
+            if now.ms > due_ms + BOUND_MS {
+                return Err(Violation::new("I3", format!("{duty} is overdue and nobody was told")));
             }
         }
         self.checks += 1;
