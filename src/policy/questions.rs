@@ -46,12 +46,12 @@ impl Assessment<'_> {
     /// The question for a fact, and the share (per thousand) of its known values that would change the route.
     fn question(&self, place: usize, column: &Column) -> (Question, usize) {
         let now = self.verdict.program();
-        let mut varied = self.policy.varied(&self.call, &self.moment, place);
+        let mut varied = self.varied(place);
         let mut routes: Vec<Option<usize>> = Vec::with_capacity(column.same_as.len());
         for (code, class) in (0..).zip(&column.same_as).skip(1) {
             // Of values that no row tells apart the first has been asked about already.
             let known = if *class < code { routes.get(usize::from(*class).saturating_sub(1)).copied() } else { None };
-            routes.push(known.unwrap_or_else(|| varied.verdict(code).program()));
+            routes.push(known.unwrap_or_else(|| varied.program(code)));
         }
         let changing = routes.iter().filter(|route| **route != now).count() * 1000 / routes.len().max(1);
         let values = Arc::clone(&column.names);
