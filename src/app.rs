@@ -9,7 +9,7 @@ use crate::call_processing::Desk;
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder as read_policy};
 use crate::facts::RepeatKey;
-use crate::handoff::{HttpClient, Outbox, Outcomes, Secret};
+use crate::handoff::{DestinationState, HttpClient, Outbox, Outcomes, Secret};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
@@ -74,8 +74,13 @@ impl Application {
 
         let journal = opened(EmbeddedJournal::open(&configuration.journal));
         let reading = reload::Reading::of(policy);
-        let desk = Desk::open(clock.clone(), journal, reading.loaded(), configuration.sender_profiles()?).await;
+        let senders = configuration.sender_profiles()?;
+        let desk = match Desk::open(clock.clone(), journal, reading.loaded(), senders.clone()).await {
+            Ok(desk) => Ok(desk),
+            Err(unreadable) => Desk::open(clock.clone(), opened(Err(unreadable)), reading.loaded(), senders).await,
+        };
         let desk = Arc::new(desk.map_err(|fault| bad("the journal", &fault))?);
+        let clock = desk.clock().clone();
         if reading.policy(&desk).is_some() {
             desk.note_policy(None);
             telemetry::policy_loaded(clock.now().as_second());
@@ -88,17 +93,21 @@ impl Application {
         }
         note_start(&desk).await;
 
-        let client =
-            HttpClient::new(configuration.handoff.ca_file.as_deref()).map_err(|fault| bad("handoff", &fault))?;
+        let handoff = &configuration.handoff;
+        let client = HttpClient::new(handoff.ca_file.as_deref(), &handoff.fallback_addresses);
+        let client = client.map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
         let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), client, reporter);
+        let asked = outbox.clone();
+        let destinations: http::Destinations = Arc::new(move || asked.destinations().into_iter().map(shown).collect());
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
         let deadlines = Arc::clone(&desk);
         background.spawn(async move { deadlines.run_deadlines().await });
         let resumed = Arc::clone(&desk);
         background.spawn(async move { resumed.resume().await });
 
-        let mut state = http::State::new(Arc::clone(&desk), Arc::clone(&access), metrics, stopping.clone());
+        let mut state = http::State::new(Arc::clone(&desk), Arc::clone(&access), metrics, stopping.clone())
+            .with_destinations(destinations);
         if let Some(settings) = &configuration.http.pass_through {
             let proxy = http::Proxy::new(settings.clone());
             let (proxy, copies) = proxy.map_err(|fault| bad("http.pass_through", &fault))?;
@@ -218,6 +227,11 @@ fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
             Arc::new(UnavailableJournal::because(error))
         }
     }
+}
+
+fn shown(destination: DestinationState) -> http::Destination {
+    let DestinationState { name, waiting, breaker, down_since } = destination;
+    http::Destination { name, waiting, breaker: breaker.name(), down_since }
 }
 
 fn repeat_key(secret: &Secret) -> Result<RepeatKey, BadInput> {

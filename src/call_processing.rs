@@ -3,6 +3,7 @@
 mod live;
 mod finding;
 mod counting;
+mod dead_letters;
 mod policy_in_force;
 mod recovery;
 mod remembering;
@@ -11,8 +12,11 @@ mod timers;
 mod unmapped;
 mod views;
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;
 
+pub use dead_letters::{DeadLetter, DeadLetters};
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
 pub use roster::{Roster, RosterFault};

@@ -38,6 +38,12 @@ impl Clock {
             .unwrap_or(Timestamp::MAX)
     }
 
+    /// This clock, or one that shows `at` now where this one still stands before it.
+    #[must_use]
+    pub fn not_before(self, at: Timestamp) -> Self {
+        if self.now() >= at { self } else { Self::starting_at(at, self.speed) }
+    }
+
     /// How many times as fast as the machine's clock this one runs.
     #[must_use]
     pub fn speed(&self) -> f64 {

@@ -52,6 +52,7 @@ const INCIDENTS_OPEN: &str = "fourth_incidents_open";
 const LEGS: &str = "fourth_legs_total";
 const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
+const DESTINATION_DOWN: &str = "fourth_destination_down";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
 const JOURNAL_ENTRIES: &str = "fourth_journal_entries_total";
 const POLICY_LOADS: &str = "fourth_policy_loads_total";
@@ -93,6 +94,11 @@ pub const METRICS: &[Metric] = &[
     counts(LEGS, &["outcome"], "Legs, by what came of them"),
     counts(EFFECTS, &["outcome"], "Attempts to carry out an effect, by outcome"),
     level(OUTBOX_DEPTH, &[], "Effects not yet delivered or given up"),
+    level(
+        DESTINATION_DOWN,
+        &["destination"],
+        "1 where a destination of the configuration is down, so that offers pass it by",
+    ),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
     counts(JOURNAL_ENTRIES, &[], "Entries appended to the journal"),
     counts(POLICY_LOADS, &["outcome"], "Policies found in the folder, by what became of them"),
@@ -254,6 +260,11 @@ pub fn effect_counted(outcome: &'static str) {
 /// So many effects are outstanding.
 pub fn outbox_depth(count: usize) {
     gauge!(OUTBOX_DEPTH).set(measure(count));
+}
+
+/// A destination went down or came back. Its name stands in the configuration, never in what somebody sent.
+pub fn destination_down(destination: &str, down: bool) {
+    gauge!(DESTINATION_DOWN, "destination" => destination.to_owned()).set(f64::from(u8::from(down)));
 }
 
 /// An append of so many entries became durable.

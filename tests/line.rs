@@ -271,7 +271,10 @@ async fn a_policy_is_changed_while_the_adapter_runs_and_a_faulty_one_leaves_the_
 
 /// Show 7 of the first issue.
 #[tokio::test]
-#[cfg_attr(debug_assertions, ignore = "an unoptimised program is itself larger than that; `make test` judges an optimised one")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "an unoptimised program is itself larger than that; `make test` judges an optimised one"
+)]
 async fn an_idle_adapter_stays_below_forty_mebibytes() {
     let place = Place::new(|policy| policy, "");
     let served = Served::start(&place);

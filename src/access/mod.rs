@@ -63,6 +63,8 @@ pub enum Action {
     SetRoster,
     /// See metrics, undelivered effects and other signs of health.
     SeeOperations,
+    /// Have a message that was given up sent again.
+    Redrive,
     /// Make and restore back-ups of the journal.
     BackUpJournal,
 }
@@ -79,8 +81,14 @@ const CALL_TAKER_MAY: &[Action] = &[
 ];
 const TEAM_MAY: &[Action] = &[Action::ActAsTeam];
 const EVALUATOR_MAY: &[Action] = &[Action::SeeFigures, Action::SeePolicy];
-const OPERATOR_MAY: &[Action] =
-    &[Action::ReadState, Action::SeePolicy, Action::SeeOperations, Action::SetRoster, Action::BackUpJournal];
+const OPERATOR_MAY: &[Action] = &[
+    Action::ReadState,
+    Action::SeePolicy,
+    Action::SeeOperations,
+    Action::SetRoster,
+    Action::Redrive,
+    Action::BackUpJournal,
+];
 
 impl Role {
     fn may(&self) -> &'static [Action] {
@@ -116,7 +124,7 @@ impl Identity {
 mod tests {
     use super::*;
 
-    const ACTIONS: [Action; 13] = [
+    const ACTIONS: [Action; 14] = [
         Action::SendRecord,
         Action::PassThrough,
         Action::ReadState,
@@ -130,6 +138,7 @@ mod tests {
         Action::SeeOperations,
         Action::BackUpJournal,
         Action::SetRoster,
+        Action::Redrive,
     ];
 
     fn with(roles: &[Role]) -> Identity {
@@ -141,12 +150,12 @@ mod tests {
     fn the_whole_matrix_of_roles_and_actions() {
         let psr = || Role::Team(ProgramId::new("psr"));
         for (role, allowed) in [
-            (Role::Cad, "xxx.........."),
-            (Role::CallTaker, "..xxxxx..x..."),
-            (psr(), ".......x....."),
-            (Role::EveryTeam, ".......x....."),
-            (Role::Evaluator, "........xx..."),
-            (Role::Operator, "..x......xxxx"),
+            (Role::Cad, "xxx..........."),
+            (Role::CallTaker, "..xxxxx..x...."),
+            (psr(), ".......x......"),
+            (Role::EveryTeam, ".......x......"),
+            (Role::Evaluator, "........xx...."),
+            (Role::Operator, "..x......xxxxx"),
         ] {
             let identity = with(std::slice::from_ref(&role));
             for (action, mark) in ACTIONS.iter().zip(allowed.chars()) {

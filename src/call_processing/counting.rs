@@ -26,6 +26,7 @@ pub(super) fn count(events: &[Event], decide_ns: u64) {
             | Event::OrdinaryChosen { .. }
             | Event::Delivered { .. }
             | Event::Undeliverable { .. }
+            | Event::Redriven { .. }
             | Event::AnsweredLate { .. }
             | Event::TeamMoved { .. }
             | Event::BackupRequested { .. }

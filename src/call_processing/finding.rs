@@ -2,9 +2,8 @@
 
 use super::views::CallProblem;
 use crate::clock::random_bytes;
-use crate::incident::Incident;
 use crate::journal::JournalError;
-use crate::record::{CallRecord, IncidentId, RecordIdentity, TimePoint};
+use crate::record::{AgencyId, CallRecord, IncidentId, RecordIdentity, TimePoint};
 use jiff::Timestamp;
 
 #[derive(Clone)]
@@ -24,16 +23,14 @@ pub(super) struct CallKey {
 
 impl CallKey {
     pub(super) fn of(identity: &RecordIdentity) -> Self {
-        let global = identity.incident.starts_with("urn:emergency:uid:incidentid:");
-        let agency = if global { String::new() } else { identity.agency.as_str().to_owned() };
-        Self { agency, incident: identity.incident.clone() }
+        Self::named(&identity.agency, &identity.incident)
     }
-}
 
-/// The first instant known of an incident.
-pub(super) fn began(incident: &Incident) -> Option<Timestamp> {
-    let at = |point| incident.times.get(&point).copied();
-    at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
+    pub(super) fn named(agency: &AgencyId, incident: &str) -> Self {
+        let global = incident.starts_with("urn:emergency:uid:incidentid:");
+        let agency = if global { String::new() } else { agency.as_str().to_owned() };
+        Self { agency, incident: incident.to_owned() }
+    }
 }
 
 pub(super) fn stated_begin(record: &CallRecord) -> Option<Timestamp> {

@@ -1,7 +1,8 @@
 //! The live incidents of one adapter: found, locked, appended to, applied, and their effects handed on.
 
 use super::counting::count;
-use super::finding::{CallKey, Found, began, is_reused, new_incident_id, stated_begin};
+use super::dead_letters::DeadLetters;
+use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
@@ -9,10 +10,12 @@ use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Command, Event, Incident, Outgoing, Phase};
-use crate::journal::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Stored, Subject};
+use crate::incident::{Command, Effect, Event, Incident, Outgoing, Phase};
+use crate::journal::{
+    self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
+};
 use crate::policy::{Availability, Policy};
-use crate::record::{CallRecord, IncidentId, ProgramId, TimePoint};
+use crate::record::{CallRecord, IncidentId, ProgramId};
 use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
@@ -28,7 +31,7 @@ const SUBSCRIBER_LAG_MAX: usize = 4_096;
 /// How often a command is tried again after somebody else appended first.
 const CONFLICT_RETRIES_MAX: u32 = 4;
 /// A closed incident is forgotten (its journal entries are not) this long after its end.
-const CLOSED_KEPT_H: i64 = 48;
+pub(super) const CLOSED_KEPT_H: i64 = 48;
 
 /// Carries an effect out: the outbox, given by the composition root.
 pub type Sink = Box<dyn Fn(Outgoing) + Send + Sync>;
@@ -52,6 +55,7 @@ pub(super) struct Inner {
     pub(super) deadline_moved: Notify,
     pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
+    pub(super) dead_letters: Mutex<DeadLetters>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
@@ -148,6 +152,7 @@ impl Desk {
             deadline_moved: Notify::new(),
             roster: Mutex::default(),
             unmapped: Mutex::default(),
+            dead_letters: Mutex::default(),
             repeat_key: OnceLock::new(),
             contacts: Mutex::default(),
             recent: Mutex::default(),
@@ -187,7 +192,7 @@ impl Desk {
             .map(|slot| lock(&slot.view).clone())
             .filter(|view| view.incident.version > 0 && view.incident.phase != Phase::Closed)
             .collect();
-        views.sort_by_key(|view| (began(&view.incident), view.incident.id.clone()));
+        views.sort_by_key(|view| (view.incident.began(), view.incident.id.clone()));
         views
     }
 
@@ -245,13 +250,7 @@ impl Desk {
     /// # Errors
     /// The journal's.
     pub async fn record_of_adapter(&self, event: AdapterEvent) -> Result<(), JournalError> {
-        let batch = Batch {
-            subject: Subject::Adapter,
-            expected_version: 0,
-            at: self.inner.clock.now(),
-            events: vec![Stored::Adapter(event)],
-            content: None,
-        };
+        let batch = Batch::new(Subject::Adapter, 0, self.inner.clock.now(), vec![Stored::Adapter(event)]);
         for entry in self.inner.journal.append(batch).await? {
             let _ = self.inner.entries.send(Arc::new(entry));
         }
@@ -296,13 +295,7 @@ impl Desk {
         if entries.is_empty() {
             return Err(CallProblem::NoSuchIncident);
         }
-        let mut incident = Incident::new(id.clone());
-        for entry in &entries {
-            if let Stored::Incident(event) = &entry.stored {
-                let _ = incident.on(event, entry.at);
-            }
-        }
-        Ok(incident)
+        Ok(journal::fold(id, &entries))
     }
 
     /// Handles one command under the incident's lock: build, handle, append, apply, hand on.
@@ -357,12 +350,15 @@ impl Desk {
             };
             let repeat = events.is_empty();
             if !repeat {
+                // What the events will make of it is told to the journal beside them, and is so once they are durable.
+                let (after, effects) = state.incident.after(&events, now);
                 let batch = Batch {
                     subject: Subject::Incident(slot.id.clone()),
                     expected_version: state.incident.version,
                     at: now,
                     events: events.iter().cloned().map(Stored::Incident).collect(),
                     content: prepared.content,
+                    standing: Some(Standing::of(&after)),
                 };
                 let started = monotonic_now();
                 match self.inner.journal.append(batch).await {
@@ -372,7 +368,7 @@ impl Desk {
                             started.elapsed(),
                         );
                         count(&events, prepared.decide_ns);
-                        self.apply(slot, state, record.as_ref(), &events, entries).await;
+                        self.apply(slot, state, record.as_ref(), &events, (after, effects), entries).await;
                     }
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;
@@ -396,17 +392,16 @@ impl Desk {
         state: &mut State,
         record: Option<&Arc<CallRecord>>,
         events: &[Event],
+        (incident, effects): (Incident, Vec<Effect>),
         entries: Vec<Entry>,
     ) {
         let before = (state.incident.next_deadline(), held_by(&state.incident));
-        let mut effects = Vec::new();
-        let incident = Arc::make_mut(&mut state.incident);
+        state.incident = Arc::new(incident);
         for (event, entry) in events.iter().zip(&entries) {
-            effects.extend(incident.on(event, entry.at));
             self.remember(&slot.id, event, entry.at);
         }
         if let Some(record) = record
-            && incident.identity.as_ref() == Some(&record.identity)
+            && state.incident.identity.as_ref() == Some(&record.identity)
         {
             state.record = Some(Arc::clone(record));
         }
@@ -478,7 +473,9 @@ impl Desk {
             return;
         }
         let Some(identity) = state.incident.identity.clone() else { return };
-        let Ok(Some(bytes)) = self.inner.journal.content(&identity.content_sha256).await else { return };
+        let Ok(Some(bytes)) = self.inner.journal.content(&state.incident.id, &identity.content_sha256).await else {
+            return;
+        };
         let profiles = self.inner.senders.values();
         let decoded = profiles.filter_map(|profile| wire::decode(&bytes, None, profile).ok());
         state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
@@ -523,9 +520,9 @@ impl Desk {
             && let Some(found) = live.by_call.get_mut(&CallKey::of(identity))
             && found.incident == incident.id
         {
-            found.closed_at = incident.times.get(&TimePoint::Closed).copied().or(Some(now));
+            found.closed_at = Standing::of(incident).called.and_then(|called| called.closed_at).or(Some(now));
         }
-        if incident.outstanding.is_empty() {
+        if incident.rests() {
             live.slots.remove(&incident.id);
         }
         let kept = |found: &Found| found.closed_at.is_none_or(|at| now.duration_since(at).as_hours() < CLOSED_KEPT_H);
@@ -542,22 +539,33 @@ impl Desk {
         } else if incident.phase != Phase::Closed {
             live.slots.entry(slot.id.clone()).or_insert_with(|| Arc::clone(slot));
             if let Some(identity) = &incident.identity {
-                let found = Found { incident: slot.id.clone(), began: began(incident), closed_at: None };
+                let found = Found { incident: slot.id.clone(), began: incident.began(), closed_at: None };
                 live.by_call.entry(CallKey::of(identity)).or_insert(found);
+            }
+        }
+    }
+
+    /// Where a later record finds a recovered incident. Of two that were called the same, the one that began later.
+    pub(super) fn call_it(&self, incident: &IncidentId, called: Called) {
+        let key = CallKey::named(&called.agency, &called.name);
+        let found = Found { incident: incident.clone(), began: called.began, closed_at: called.closed_at };
+        let mut live = lock(&self.inner.live);
+        let order = |found: &Found| (found.closed_at.is_none(), found.began, found.closed_at);
+        match live.by_call.get(&key) {
+            Some(before) if order(before) > order(&found) => {}
+            Some(_) | None => {
+                live.by_call.insert(key, found);
             }
         }
     }
 
     /// Puts a recovered incident in its place.
     pub(super) fn adopt(&self, incident: Incident) {
-        if let Some(identity) = &incident.identity {
-            let closed_at = incident.times.get(&TimePoint::Closed).copied();
-            let found = Found { incident: incident.id.clone(), began: began(&incident), closed_at };
-            lock(&self.inner.live).by_call.insert(CallKey::of(identity), found);
+        if let Some(called) = Standing::of(&incident).called {
+            self.call_it(&incident.id, called);
         }
-        let closed = incident.phase == Phase::Closed;
-        if closed && incident.outstanding.is_empty() {
-            return self.note_closed(&incident);
+        if incident.rests() {
+            return;
         }
         self.note_load(&[], &held_by(&incident));
         self.move_deadline(&incident.id, None, incident.next_deadline());

@@ -8,7 +8,7 @@ use crate::record::{CallRecord, IncidentId};
 use jiff::Timestamp;
 
 /// Calls by which a new policy is weighed against the one in force, at most.
-const RECENT_MAX: usize = 1_000;
+pub(super) const RECENT_MAX: usize = 1_000;
 
 /// The last decision on one call: what it was made on.
 pub(super) struct RecentCall {
@@ -56,8 +56,9 @@ impl Desk {
         (recent.iter().filter(sent).count(), recent.len())
     }
 
-    /// Remembers what a durable event tells of places, numbers and decisions, now or while the journal is read again.
+    /// Remembers what a durable event tells of places, numbers, decisions and messages that were given up, now or while the journal is read again.
     pub(super) fn remember(&self, incident: &IncidentId, event: &Event, at: Timestamp) {
+        lock(&self.inner().dead_letters).note(incident, event, at);
         match event {
             Event::RecordReceived(received) => {
                 if let Some(traces) = &received.contact {

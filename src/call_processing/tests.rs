@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-const EVENING: &str = "2026-05-15T20:00:00-07:00";
+pub(super) const EVENING: &str = "2026-05-15T20:00:00-07:00";
 
 fn profile() -> SenderProfile {
     SenderProfile {
@@ -33,7 +33,7 @@ fn journal(folder: &Path) -> Arc<dyn Journal> {
     Arc::new(EmbeddedJournal::open(&Settings::new(folder.join("journal.db"))).unwrap())
 }
 
-async fn desk_on(journal: Arc<dyn Journal>, speed: f64) -> Desk {
+pub(super) async fn desk_on(journal: Arc<dyn Journal>, speed: f64) -> Desk {
     let senders = BTreeMap::from([("default".to_owned(), profile())]);
     let clock = Clock::starting_at(EVENING.parse().unwrap(), speed);
     Desk::open(clock, journal, Some(policy()), senders).await.unwrap()
@@ -47,7 +47,7 @@ fn outgoing(desk: &Desk) -> Arc<Mutex<Vec<(String, Act)>>> {
     kept
 }
 
-fn record(incident: &str, started: &str, weapon: &str) -> Bytes {
+pub(super) fn record(incident: &str, started: &str, weapon: &str) -> Bytes {
     let component = |id: &str, more: &str| {
         format!(
             r#"{{"$id":"{id}","lastUpdateTimeStamp":"{started}","updatedByAgencyReference":{{"$ref":"kamloops.example"}}{more}}}"#
@@ -85,7 +85,7 @@ fn record(incident: &str, started: &str, weapon: &str) -> Bytes {
     Bytes::from(whole)
 }
 
-fn by() -> Actor {
+pub(super) fn by() -> Actor {
     Actor::CallTaker("position-1".into())
 }
 
@@ -352,15 +352,25 @@ async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_r
     let folder = tempfile::tempdir().unwrap();
     let desk = desk_on(journal(folder.path()), 1.0).await;
     let program = eligible(&desk, "before").await.decision.steps[0].legs[0].program.clone();
-    let fault =
-        desk.set_roster(Roster { unstaffed: vec![ProgramId::new("cso-nroth")], ..Roster::default() }).unwrap_err();
-    assert_eq!(fault.nearest.as_deref(), Some("cso-north"));
-    assert!(desk.set_roster(Roster { deciders_away: ["nobody".to_owned()].into(), ..Roster::default() }).is_err());
+    let misspelt = Roster { unstaffed: vec![ProgramId::new("cso-nroth")], ..Roster::default() };
+    let fault = desk.set_roster(misspelt).await.unwrap_err();
+    let RosterFault::Unknown { nearest, .. } = fault else { panic!("{fault}") };
+    assert_eq!(nearest.as_deref(), Some("cso-north"));
+    let unknown = Roster { deciders_away: ["nobody".to_owned()].into(), ..Roster::default() };
+    assert!(desk.set_roster(unknown).await.is_err());
     assert_eq!(desk.roster(), Roster::default(), "nothing of a roster that is not understood is taken");
-    desk.set_roster(Roster { unstaffed: vec![program.clone()], ..Roster::default() }).unwrap();
+    let away = Roster { unstaffed: vec![program.clone()], surge: true, ..Roster::default() };
+    desk.set_roster(away.clone()).await.unwrap();
     let answer = desk.receive(record("after", EVENING, "none"), None, "default").await.unwrap();
     let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
     assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
+    drop(desk);
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    assert_eq!(desk.roster(), away, "a restart brings nobody back on duty");
+    desk.set_roster(Roster::default()).await.unwrap();
+    drop(desk);
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    assert_eq!(desk.roster(), Roster::default());
 }
 
 #[tokio::test]

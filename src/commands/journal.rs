@@ -1,7 +1,8 @@
-//! `fourth journal`: whether the chain is whole, and one incident's life as a table.
+//! `fourth journal`: whether the chain is whole, one incident's life as a table, and what could not be delivered.
 
 use super::{BadInput, Ending, Verdict};
-use crate::journal::{EmbeddedJournal, Entry, JournalError, Stored, Verification};
+use crate::call_processing::{DeadLetter, DeadLetters};
+use crate::journal::{EmbeddedJournal, Entry, JournalError, Stored, Subject, Verification};
 use crate::record::IncidentId;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -43,7 +44,19 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Lists the messages that were given up and not sent again; exit status 1 where there are any
+    Undelivered {
+        /// The journal's file; an adapter may be running on it
+        #[arg(long, value_name = "PATH")]
+        journal: PathBuf,
+        /// One JSON object a line instead of a table
+        #[arg(long)]
+        json: bool,
+    },
 }
+
+/// Entries read from the journal at a time.
+const PAGE_ENTRIES: usize = 10_000;
 
 /// Runs the command.
 ///
@@ -53,6 +66,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     match &args.action {
         Action::Verify { journal, json } => verify(journal, *json, out),
         Action::Show { journal, incident, json } => show(journal, incident, *json, out),
+        Action::Undelivered { journal, json } => undelivered(journal, *json, out),
     }
 }
 
@@ -122,6 +136,40 @@ fn show(path: &Path, incident: &str, as_json: bool, out: &mut dyn Write) -> Endi
         }
     }
     Ok(Verdict::Good)
+}
+
+fn undelivered(path: &Path, as_json: bool, out: &mut dyn Write) -> Ending {
+    let journal = open(path)?;
+    let mut held = DeadLetters::of_at_most(usize::MAX);
+    let mut after = 0;
+    loop {
+        let entries = journal.entries_after(after, PAGE_ENTRIES).map_err(|error| unreadable(path, &error))?;
+        let Some(last) = entries.last() else { break };
+        after = last.sequence;
+        for entry in &entries {
+            if let (Subject::Incident(incident), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
+                held.note(incident, event, entry.at);
+            }
+        }
+    }
+    if as_json {
+        for letter in &held.letters {
+            serde_json::to_writer(&mut *out, letter).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        }
+    } else if held.letters.is_empty() {
+        writeln!(out, "everything was delivered, or sent again since")?;
+    } else {
+        let row = |letter: &DeadLetter| {
+            let at = letter.at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+            [at, letter.what.clone(), letter.why.clone(), letter.key.clone()]
+        };
+        let rows: Vec<_> = held.letters.iter().map(|letter| row(letter).to_vec()).collect();
+        let headers = ["time (UTC)", "what", "why", "key"].map(str::to_owned);
+        writeln!(out, "{}", super::table(&headers, &rows))?;
+        writeln!(out, "\na running adapter sends one again: POST /v1/undelivered/KEY/redrive on its operations door")?;
+    }
+    Ok(if held.letters.is_empty() { Verdict::Good } else { Verdict::NotSo })
 }
 
 fn table(entries: &[Entry]) -> String {
@@ -223,7 +271,7 @@ mod tests {
     use super::*;
     use crate::incident::{Actor, DeclineCause, Event};
     use crate::journal::conformance::{batch, instant};
-    use crate::journal::{Batch, Journal, Settings, Subject};
+    use crate::journal::{Batch, Journal, Settings};
     use crate::record::LegId;
     use clap::Parser;
 
@@ -258,7 +306,7 @@ mod tests {
             let subject = Subject::Incident(incident.clone());
             let events = vec![Stored::Incident(event)];
             let expected_version = version as u64;
-            let batch = Batch { subject, expected_version, at: instant(at), events, content: None };
+            let batch = Batch { subject, expected_version, at: instant(at), events, content: None, standing: None };
             journal.append(batch).await.unwrap();
         }
         journal.append(batch("inc-2", 0, 2)).await.unwrap();
@@ -306,6 +354,30 @@ mod tests {
         assert_eq!(said.lines().map(|line| serde_json::from_str::<Entry>(line).unwrap().version).sum::<u64>(), 3);
         let (_, said) = fourth(&["show", "--json", "--journal", &path, "inc-1"]);
         assert!(said.contains(r#""override_reason":"given""#) && !said.contains("Jane"));
+    }
+
+    #[tokio::test]
+    async fn what_was_given_up_is_listed_until_it_is_sent_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = filled(&folder).await;
+        let listed = |words: &[&str]| fourth(&[&["undelivered", "--journal", &path], words].concat());
+        assert_eq!(listed(&[]), (Ok(Verdict::Good), "everything was delivered, or sent again since\n".to_owned()));
+        let key = "inc-1.9.stand-back".to_owned();
+        let why = "retry-time-exhausted".to_owned();
+        let given_up = Event::Undeliverable { key: key.clone(), why };
+        let again = Event::Redriven { key, by: Actor::Operator("duty".to_owned()) };
+        for (version, event, count) in [(3, given_up, 1), (4, again, 0)] {
+            let journal = EmbeddedJournal::open(&Settings::new(&path)).unwrap();
+            let (subject, events) = (Subject::Incident(IncidentId::new("inc-1")), vec![Stored::Incident(event)]);
+            let batch =
+                Batch { subject, expected_version: version, at: instant(80), events, content: None, standing: None };
+            journal.append(batch).await.unwrap();
+            drop(journal);
+            let (ending, said) = listed(&["--json"]);
+            assert_eq!((ending, said.lines().count()), (Ok([Verdict::Good, Verdict::NotSo][count]), count));
+            let shown = listed(&[]).1;
+            assert_eq!(shown.contains("stand-back") && shown.contains("retry-time-exhausted"), count == 1, "{shown}");
+        }
     }
 
     #[tokio::test]

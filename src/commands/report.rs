@@ -92,6 +92,7 @@ mod tests {
                 at: Timestamp::UNIX_EPOCH,
                 events: vec![closed(); PAGE],
                 content: None,
+                standing: None,
             };
             runtime.block_on(journal.append(batch)).unwrap();
         }

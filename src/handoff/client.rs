@@ -1,5 +1,6 @@
 //! The HTTP client of the outbox: POST, bounded, TLS by the configured authorities, redirects never followed.
 
+use super::names::Names;
 use super::settings::Address;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -10,6 +11,8 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,15 +38,19 @@ pub(super) struct Answered {
 /// A client for http and https. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>,
 }
 
 impl HttpClient {
-    /// A client that trusts the authorities of a PEM file, or Mozilla's list without one.
+    /// A client that trusts the authorities of a PEM file, or Mozilla's list without one. `fallback_addresses` are
+    /// used for hosts whose names nobody resolves.
     ///
     /// # Errors
     /// Where the file cannot be read or holds no certificate.
-    pub fn new(ca_file: Option<&Path>) -> Result<Self, ClientFault> {
+    pub fn new(
+        ca_file: Option<&Path>,
+        fallback_addresses: &BTreeMap<String, Vec<IpAddr>>,
+    ) -> Result<Self, ClientFault> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -52,7 +59,7 @@ impl HttpClient {
             Some(path) => config.with_root_certificates(roots(path)?).with_no_client_auth(),
             None => config.with_webpki_roots().with_no_client_auth(),
         };
-        let mut http = HttpConnector::new();
+        let mut http = HttpConnector::new_with_resolver(Names::new(fallback_addresses));
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_TIMEOUT));
         http.set_nodelay(true);

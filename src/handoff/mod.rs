@@ -5,6 +5,9 @@
 
 mod cad_writeback;
 mod client;
+mod health;
+mod messages;
+mod names;
 mod outbox;
 mod retry;
 mod settings;
@@ -14,7 +17,8 @@ mod webhook;
 mod tests;
 
 pub use client::{ClientFault, HttpClient};
-pub use outbox::{Outbox, OutboxHandle};
+pub use health::BreakerState;
+pub use outbox::{DestinationState, Outbox, OutboxHandle};
 pub use settings::{Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, Secret, Settings};
 pub use webhook::{SignatureFault, sign, verify};
 
@@ -27,6 +31,6 @@ pub trait Outcomes: Send + Sync {
     fn delivered(&self, incident: &IncidentId, key: &str) -> Pending<'_, ()>;
 
     /// The message was given up. `why` is kebab-case: `no-such-channel`, `refused-422`, `attempts-exhausted`,
-    /// `deadline-passed`, `retry-time-exhausted`, `superseded`, `queue-full`, `no-cad`, `no-record`, `too-large`.
+    /// `deadline-passed`, `retry-time-exhausted`, `superseded`, `queue-full`, `destination-down`, `no-cad`, `no-record`, `too-large`.
     fn undeliverable(&self, incident: &IncidentId, key: &str, why: &str) -> Pending<'_, ()>;
 }

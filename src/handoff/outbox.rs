@@ -4,28 +4,33 @@
 //! withdrawal or stand-back ends an offer of its leg that is still being tried. Nothing is kept here across a restart:
 //! the desk submits again whatever has not been reported, under the same key.
 
-use super::client::HttpClient;
-use super::retry::{Effort, Next};
-use super::settings::{Address, Secret, Settings};
-use super::{Outcomes, cad_writeback, webhook};
+use super::Outcomes;
+use super::client::{Answered, HttpClient};
+use super::health::{BreakerState, Change, Health, Thresholds, Urgency};
+use super::messages::{Carrier, Job, Kind, Post};
+use super::retry::Next;
+use super::settings::{Address, Settings};
 use crate::clock::{self, Clock};
-use crate::incident::{Act, Outgoing};
-use crate::record::{IncidentId, LegId};
-use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use jiff::{SignedDuration, Timestamp};
+use crate::incident::Outgoing;
+use crate::record::IncidentId;
+use crate::telemetry;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 
-/// Name of the CAD's queue.
-const CAD: &str = "cad";
 /// Recalls and notices may wait beyond the bound for offers by this factor: an offer that is refused falls to the
 /// ordinary route, a recall that is refused leaves a team in danger.
 const URGENT_QUEUE_FACTOR: usize = 4;
 /// The machine's time that a try has at least, however fast the demo's clock runs.
 const TRY_REAL_MIN: Duration = Duration::from_millis(250);
+/// How long the first of two addresses is waited for before the second is asked too: with the connecting, under the
+/// two seconds of fault 32.
+const SECOND_AFTER: Duration = Duration::from_millis(1_500);
+
+/// What came of one try.
+type Answer = Result<Answered, &'static str>;
 
 /// Starts the outbox.
 #[derive(Debug)]
@@ -51,11 +56,24 @@ impl std::fmt::Debug for OutboxHandle {
     }
 }
 
+/// How one destination is, for operators. Its name comes from the configuration; it holds no address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationState {
+    /// Its name: the CAD, a channel, or a channel and a program.
+    pub name: String,
+    /// Messages waiting or being tried.
+    pub waiting: usize,
+    /// Where its breaker stands.
+    pub breaker: BreakerState,
+    /// Since when it has been down, where it is.
+    pub down_since: Option<Timestamp>,
+}
+
 impl OutboxHandle {
     /// Takes a message and returns at once; how it ends is told to the reporter. A key that is already waiting or
     /// being tried is not taken twice.
     pub fn submit(&self, outgoing: Outgoing) {
-        match self.0.job(&outgoing) {
+        match Job::of(&outgoing, &self.0.settings, self.0.clock.now()) {
             Ok(job) => self.0.enqueue(job),
             Err(why) => self.0.report(None, outgoing.incident, outgoing.effect.key, Some(why.to_owned())),
         }
@@ -64,8 +82,20 @@ impl OutboxHandle {
     /// Messages waiting or being tried, by destination name.
     #[must_use]
     pub fn waiting(&self) -> BTreeMap<String, usize> {
-        let queues = held(&self.0.queues);
-        queues.iter().map(|(name, queue)| (name.clone(), held(&queue.lanes).waiting)).collect()
+        self.destinations().into_iter().map(|destination| (destination.name, destination.waiting)).collect()
+    }
+
+    /// Every destination that something was sent to since the start.
+    #[must_use]
+    pub fn destinations(&self) -> Vec<DestinationState> {
+        let queues: Vec<_> = held(&self.0.queues).values().cloned().collect();
+        let state = |queue: &Arc<Queue>| {
+            let waiting = held(&queue.lanes).waiting;
+            let health = held(&queue.health);
+            let (breaker, down_since) = (health.breaker(), health.down_since());
+            DestinationState { name: queue.name.clone(), waiting, breaker, down_since }
+        };
+        queues.iter().map(state).collect()
     }
 }
 
@@ -82,7 +112,21 @@ struct Inner {
 struct Queue {
     name: String,
     slots: Semaphore,
+    /// Recalls and back-up do not stand behind offers that are slow to be taken.
+    urgent_slots: Semaphore,
+    health: Mutex<Health>,
+    /// Told when the destination comes back, so that what waits for its next try goes now.
+    back: Notify,
     lanes: Mutex<Lanes>,
+}
+
+impl Queue {
+    fn slots(&self, urgency: Urgency) -> &Semaphore {
+        match urgency {
+            Urgency::AtOnce => &self.urgent_slots,
+            Urgency::Soon | Urgency::Routine => &self.slots,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -98,117 +142,30 @@ struct Lane {
     running: Option<Arc<Job>>,
 }
 
-/// One message, ready to send: what may leave has been taken out of the record already.
-struct Job {
-    incident: IncidentId,
-    key: String,
-    destination: String,
-    kind: Kind,
-    url: Address,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    secret: Option<Secret>,
-    body: Bytes,
-    effort: Effort,
-    superseded: Notify,
-}
-
-#[derive(PartialEq, Eq)]
-enum Kind {
-    Offer(LegId),
-    Recall(LegId),
-    Notice,
-}
-
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// True where the destination showed that it lives, whatever it thinks of the message.
+fn alive(answer: &Answer) -> bool {
+    answer.is_ok_and(|answer| answer.status < 500)
+}
+
+/// The better of two answers to one message: taken, then worth another try, then refused.
+fn better(one: Answer, other: Answer) -> Answer {
+    let rank = |answer: &Answer| match answer {
+        Ok(Answered { status: 200..300, .. }) => 0,
+        Err(_) | Ok(Answered { status: 408 | 425 | 429 | 500.., .. }) => 1,
+        Ok(_) => 2,
+    };
+    if rank(&other) < rank(&one) { other } else { one }
+}
+
+fn taken(answer: &Answer) -> bool {
+    matches!(answer, Ok(Answered { status: 200..300, .. }))
+}
+
 impl Inner {
-    /// The message of an effect, or why there is none to send.
-    fn job(&self, outgoing: &Outgoing) -> Result<Job, &'static str> {
-        let now = self.clock.now();
-        let key = HeaderValue::from_str(&outgoing.effect.key).map_err(|_| "key-not-sendable")?;
-        let mut headers = vec![(HeaderName::from_static(webhook::KEY_HEADER), key)];
-        let (kind, destination, url, secret, body) = match &outgoing.effect.act {
-            Act::Offer { leg, plan, .. }
-            | Act::Withdraw { leg, plan, .. }
-            | Act::StandBack { leg, plan, .. }
-            | Act::Proceed { leg, plan } => {
-                let to = self.settings.destination(&plan.channel, &plan.program).ok_or("no-such-channel")?;
-                headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-                let body = match webhook::body(outgoing, &self.settings) {
-                    Some(Ok(body)) => body,
-                    Some(Err(_)) | None => return Err("no-message"),
-                };
-                let offer = matches!(outgoing.effect.act, Act::Offer { .. });
-                let kind = if offer { Kind::Offer(leg.clone()) } else { Kind::Recall(leg.clone()) };
-                (kind, to.name, to.url, Some(to.secret), body)
-            }
-            Act::TellCad(notice) => {
-                let cad = self.settings.cad.as_ref().ok_or("no-cad")?;
-                let record = outgoing.record.as_deref().ok_or("no-record")?;
-                headers.push((CONTENT_TYPE, HeaderValue::from_static(cad_writeback::CONTENT_TYPE)));
-                let name = HeaderValue::from_static(cad_writeback::name(notice));
-                headers.push((HeaderName::from_static(cad_writeback::NOTICE_HEADER), name));
-                if let Some(bearer) = &cad.bearer {
-                    let value = HeaderValue::from_str(&format!("Bearer {}", bearer.text()));
-                    let mut value = value.map_err(|_| "bearer-not-sendable")?;
-                    value.set_sensitive(true);
-                    headers.push((AUTHORIZATION, value));
-                }
-                // Made once: every try sends the same bytes, and a CAD orders notices by the instant they carry.
-                let body = cad_writeback::body(record, notice, cad, now);
-                (Kind::Notice, CAD.to_owned(), cad.url.clone(), cad.secret.clone(), body)
-            }
-        };
-        Ok(Job {
-            incident: outgoing.incident.clone(),
-            key: outgoing.effect.key.clone(),
-            destination,
-            kind,
-            url,
-            headers,
-            secret,
-            body: Bytes::from(body),
-            effort: self.effort(&outgoing.effect.act, now),
-            superseded: Notify::new(),
-        })
-    }
-
-    fn effort(&self, act: &Act, now: Timestamp) -> Effort {
-        let settings = &self.settings;
-        let for_s = |seconds: u32| now.checked_add(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MAX);
-        let millis = |millis: u32| Duration::from_millis(millis.into());
-        let recall = Effort {
-            attempts_max: u32::MAX,
-            try_timeout: settings.try_timeout(),
-            until: for_s(settings.recall_retry_for_s),
-            until_why: "retry-time-exhausted",
-            backoff_first: millis(settings.backoff_first_ms),
-            backoff_max: millis(settings.backoff_max_ms),
-            retry_after_max: Duration::from_secs(settings.retry_after_max_s.into()),
-        };
-        match act {
-            Act::Offer { plan, deadline, .. } => {
-                // Less than a quarter of the deadline, so that a gateway that always answers late cannot eat it up.
-                let quarter = Duration::from_millis((u64::from(plan.accept_deadline_s) * 250).saturating_sub(1).max(1));
-                Effort {
-                    attempts_max: plan.attempts.clamp(1, settings.attempts_max.max(1)),
-                    try_timeout: recall.try_timeout.min(quarter),
-                    until: *deadline,
-                    until_why: "deadline-passed",
-                    ..recall
-                }
-            }
-            Act::Withdraw { .. } | Act::StandBack { .. } | Act::Proceed { .. } => recall,
-            Act::TellCad(_) => Effort {
-                until: for_s(settings.cad_retry_for_s),
-                backoff_max: millis(settings.cad_backoff_max_ms),
-                ..recall
-            },
-        }
-    }
-
     fn enqueue(self: &Arc<Self>, job: Job) {
         let queue = self.queue(&job.destination);
         let job = Arc::new(job);
@@ -241,6 +198,9 @@ impl Inner {
                     running.superseded.notify_one();
                 }
             }
+            if job.urgency == Urgency::AtOnce {
+                lane.running.iter().chain(&lane.jobs).for_each(|ahead| ahead.hurry.notify_one());
+            }
             lane.jobs.push_back(Arc::clone(&job));
             if idle {
                 let (inner, queue) = (Arc::clone(self), Arc::clone(&queue));
@@ -255,8 +215,16 @@ impl Inner {
     fn queue(&self, name: &str) -> Arc<Queue> {
         let mut queues = held(&self.queues);
         let make = || {
-            let slots = Semaphore::new(self.settings.concurrency_max.max(1));
-            Arc::new(Queue { name: name.to_owned(), slots, lanes: Mutex::default() })
+            let slots = || Semaphore::new(self.settings.concurrency_max.max(1));
+            let health = Health::new(self.thresholds(), self.clock.now());
+            Arc::new(Queue {
+                name: name.to_owned(),
+                slots: slots(),
+                urgent_slots: slots(),
+                health: Mutex::new(health),
+                back: Notify::new(),
+                lanes: Mutex::default(),
+            })
         };
         Arc::clone(queues.entry(name.to_owned()).or_insert_with(make))
     }
@@ -295,17 +263,25 @@ impl Inner {
     async fn deliver(&self, queue: &Queue, job: &Job) -> Option<String> {
         let mut attempt = 1_u32;
         loop {
+            let turn = held(&queue.health).turn(job.urgency, attempt == 1, self.clock.now());
+            if !turn.is_zero() {
+                self.clock.sleep(turn).await;
+            }
             // The slot is held for a try only, not for the pause after it.
             let answer = {
-                let Ok(_slot) = queue.slots.acquire().await else { return Some("internal-fault".to_owned()) };
+                let slot = queue.slots(job.urgency).acquire().await;
+                let Ok(_slot) = slot else { return Some("internal-fault".to_owned()) };
                 let Some(limit) = job.effort.time_for_try(self.clock.now()) else {
                     return Some(job.effort.until_why.to_owned());
                 };
-                let real = limit.div_f64(self.clock.speed()).max(TRY_REAL_MIN.min(limit));
-                let headers = self.signed_headers(job);
-                let sent = self.client.post(&job.url, headers, job.body.clone());
-                tokio::time::timeout(real, sent).await.unwrap_or(Err("no-answer-in-time"))
+                // What has begun keeps its tries: a destination that falters for a second loses no offer by it.
+                let begins = attempt == 1 && matches!(job.kind, Kind::Offer(_));
+                if begins && !held(&queue.health).lets_begin(self.clock.now()) {
+                    return Some("destination-down".to_owned());
+                }
+                self.carry(queue, job, limit).await
             };
+            self.note(queue, alive(&answer));
             match job.effort.next(attempt, answer, self.clock.now(), clock::jitter()) {
                 Next::Delivered => return None,
                 Next::Undeliverable(why) => return Some(why),
@@ -314,25 +290,91 @@ impl Inner {
                     let (destination, key) = (queue.name.as_str(), job.key.as_str());
                     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                     tracing::warn!(destination, key, attempt, status, fault, pause_ms, "a message will be tried again");
-                    self.clock.sleep(pause).await;
+                    tokio::select! {
+                        () = self.clock.sleep(pause) => {}
+                        () = queue.back.notified() => {}
+                        () = job.hurry.notified() => {}
+                    }
                 }
             }
             attempt = attempt.saturating_add(1);
         }
     }
 
-    fn signed_headers(&self, job: &Job) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = job.headers.clone();
-        if let Some(secret) = &job.secret {
-            let timestamp = self.clock.now().as_second().to_string();
-            let signature = webhook::sign(secret, &timestamp, &job.body);
-            // Digits and hex: always a header value.
-            if let (Ok(timestamp), Ok(signature)) = (timestamp.parse(), signature.parse()) {
-                headers.push((HeaderName::from_static(webhook::TIMESTAMP_HEADER), timestamp));
-                headers.push((HeaderName::from_static(webhook::SIGNATURE_HEADER), signature));
+    /// One try.
+    async fn carry(&self, queue: &Queue, job: &Job, limit: Duration) -> Answer {
+        match &job.carrier {
+            Carrier::Post(post) => match &post.second_url {
+                None => self.post(job, post, &post.url, limit).await,
+                Some(second) => self.post_to_either(queue, job, post, second, limit).await,
+            },
+        }
+    }
+
+    async fn post(&self, job: &Job, post: &Post, url: &Address, limit: Duration) -> Answer {
+        let headers = post.signed_headers(&job.body, self.clock.now());
+        let sent = self.client.post(url, headers, job.body.clone());
+        tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Err("no-answer-in-time"))
+    }
+
+    /// The machine's time of one try.
+    fn real(&self, limit: Duration) -> Duration {
+        limit.div_f64(self.clock.speed()).max(TRY_REAL_MIN.min(limit))
+    }
+
+    /// Asks the first address, and the second too as soon as the first fails or is slow, at once where the first was
+    /// found dead before. The key makes one effect of two deliveries.
+    async fn post_to_either(&self, queue: &Queue, job: &Job, post: &Post, second: &Address, limit: Duration) -> Answer {
+        let found_dead = |dead: bool| held(&queue.health).first_is_dead = dead;
+        let head_start = if held(&queue.health).first_is_dead { Duration::ZERO } else { self.real(SECOND_AFTER) };
+        let first = async {
+            let answer = self.post(job, post, &post.url, limit).await;
+            found_dead(!alive(&answer));
+            answer
+        };
+        tokio::pin!(first);
+        match tokio::time::timeout(head_start, &mut first).await {
+            Ok(answer) if taken(&answer) => return answer,
+            Ok(answer) => return better(answer, self.post(job, post, second, limit).await),
+            Err(_) => found_dead(true),
+        }
+        let other = self.post(job, post, second, limit);
+        tokio::pin!(other);
+        tokio::select! {
+            answer = &mut first => if taken(&answer) { answer } else { better(answer, other.await) },
+            answer = &mut other => if taken(&answer) { answer } else { better(answer, first.await) },
+        }
+    }
+
+    /// Notes how the destination showed itself, and wakes what waits for it when it comes back.
+    fn note(&self, queue: &Queue, answered: bool) {
+        let change = held(&queue.health).note(answered, self.clock.now(), clock::jitter());
+        let destination = queue.name.as_str();
+        match change {
+            Change::None => {}
+            Change::WentDown => {
+                telemetry::destination_down(destination, true);
+                tracing::error!(destination, "a destination is down: new offers to it fall to the next leg at once");
+            }
+            Change::CameBack => {
+                telemetry::destination_down(destination, false);
+                tracing::warn!(destination, "a destination is back; what waits for it goes out at a measured pace");
+                queue.back.notify_waiters();
             }
         }
-        headers
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        let settings = &self.settings;
+        let seconds = |seconds: u32| jiff::SignedDuration::from_secs(seconds.into());
+        Thresholds {
+            failures: settings.breaker_failures,
+            left_alone: seconds(settings.breaker_open_s),
+            recovery: seconds(settings.recovery_s),
+            interval: jiff::SignedDuration::from_nanos(
+                1_000_000_000 / i64::from(settings.recovery_rate_max_per_s.max(1)),
+            ),
+        }
     }
 
     fn end(&self, queue: &Arc<Queue>, job: &Job, why: Option<String>) {

@@ -5,6 +5,7 @@ use hyper::Uri;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +41,16 @@ pub struct Settings {
     pub recall_retry_for_s: u32,
     /// How long a notice to the CAD is tried, seconds.
     pub cad_retry_for_s: u32,
+    /// Failed tries in a row after which a destination is down: new offers to it end at once as `destination-down`.
+    pub breaker_failures: u32,
+    /// How long a destination that is down is left alone before one offer probes it, seconds.
+    pub breaker_open_s: u32,
+    /// How long messages go out at a measured pace after a destination came back, or after the start, seconds.
+    pub recovery_s: u32,
+    /// That pace: tries a second of each class of message. Recalls and back-up wait for no turn.
+    pub recovery_rate_max_per_s: u32,
+    /// Addresses for a host's name where no name server answers and none was ever learnt.
+    pub fallback_addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl Default for Settings {
@@ -59,6 +70,11 @@ impl Default for Settings {
             retry_after_max_s: 300,
             recall_retry_for_s: 3_600,
             cad_retry_for_s: 86_400,
+            breaker_failures: 5,
+            breaker_open_s: 30,
+            recovery_s: 30,
+            recovery_rate_max_per_s: 50,
+            fallback_addresses: BTreeMap::new(),
         }
     }
 }
@@ -127,6 +143,9 @@ pub enum ChannelKind {
 pub struct CadSettings {
     /// Where updates are posted.
     pub url: Address,
+    /// Asked too within two seconds where the first address fails or is slow; the same CAD, or the PSAP that stands in.
+    #[serde(default)]
+    pub second_url: Option<Address>,
     /// Sent as `Authorization: Bearer`, where the CAD asks for it.
     #[serde(default)]
     pub bearer: Option<Secret>,

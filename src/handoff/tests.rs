@@ -1,5 +1,7 @@
 //! Tests of the outbox against peers named by how they misbehave.
 
+mod recovery;
+
 use super::{HttpClient, Outbox, OutboxHandle, Outcomes, Secret, Settings, sign, verify};
 use crate::clock::Clock;
 use crate::incident::{Effect, Outgoing};
@@ -13,6 +15,7 @@ use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +27,7 @@ const SECRET: &str = "a-secret-of-this-team";
 /// One request as it came.
 #[derive(Debug, Clone)]
 struct Received {
+    at: std::time::Instant,
     headers: HeaderMap,
     body: Bytes,
 }
@@ -52,7 +56,7 @@ async fn answered(request: Request<Incoming>, log: &Mutex<Vec<Received>>, script
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let number = {
         let mut log = log.lock().unwrap();
-        log.push(Received { headers, body });
+        log.push(Received { at: crate::clock::monotonic_now(), headers, body });
         log.len() - 1
     };
     let (status, retry_after, pause) = script(number);
@@ -124,12 +128,12 @@ impl Outcomes for Told {
 
 fn outbox(settings: Settings) -> (OutboxHandle, mpsc::UnboundedReceiver<End>) {
     let (told, ends) = mpsc::unbounded_channel();
-    let client = HttpClient::new(settings.ca_file.as_deref()).unwrap();
+    let client = HttpClient::new(settings.ca_file.as_deref(), &settings.fallback_addresses).unwrap();
     (Outbox::start(settings, Clock::system(), client, Arc::new(Told(told))), ends)
 }
 
 fn settings(toml: &str) -> Settings {
-    let quick = "backoff_first_ms = 20\nbackoff_max_ms = 40\ncad_backoff_max_ms = 40\ntry_timeout_ms = 400\n";
+    let quick = "recovery_rate_max_per_s = 1000\nbackoff_first_ms = 20\nbackoff_max_ms = 40\ncad_backoff_max_ms = 40\ntry_timeout_ms = 400\n";
     toml::from_str(&format!("{quick}{toml}")).unwrap()
 }
 
@@ -472,5 +476,5 @@ async fn tls_trusts_the_configured_authority_and_no_other() {
     assert_eq!(peer.received().len(), 1);
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
-    assert!(HttpClient::new(Some(&empty)).unwrap_err().to_string().ends_with("holds no certificate"));
+    assert!(HttpClient::new(Some(&empty), &BTreeMap::new()).unwrap_err().to_string().ends_with("holds no certificate"));
 }

@@ -216,9 +216,11 @@ fn more_of(event: &Event) -> Value {
         Event::Closed { why } => json!({ "why": why }),
         Event::Undeliverable { why, .. } => json!({ "why": why }),
         Event::UnitSeen { status, .. } => json!({ "unit_status": status }),
-        Event::RecordReceived(_) | Event::Chosen { .. } | Event::OrdinaryChosen { .. } | Event::Delivered { .. } => {
-            json!({})
-        }
+        Event::RecordReceived(_)
+        | Event::Chosen { .. }
+        | Event::OrdinaryChosen { .. }
+        | Event::Delivered { .. }
+        | Event::Redriven { .. } => json!({}),
     }
 }
 

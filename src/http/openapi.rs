@@ -27,6 +27,8 @@ pub enum Handler {
     Alive,
     Ready,
     Metrics,
+    Undelivered,
+    Redrive,
     Unmapped,
     ShowRoster,
     SetRoster,
@@ -233,6 +235,27 @@ pub const OPERATIONS: &[Operation] = &[
             "/v1/roster",
             "Who is away and whether surge mode is on, whole",
             Gives::Shape("Roster"),
+        )
+    },
+    Operation {
+        action: Some(Action::SeeOperations),
+        ..open(
+            Handler::Undelivered,
+            "/v1/undelivered",
+            "Messages that were given up, and how each destination is",
+            Gives::Shape("Undelivered"),
+        )
+    },
+    Operation {
+        methods: &["post"],
+        action: Some(Action::Redrive),
+        takes: Takes::Shape("Nothing"),
+        problems: &[400, 404, 408, 409, 413, 415, 422, 500],
+        ..open(
+            Handler::Redrive,
+            "/v1/undelivered/{key}/redrive",
+            "A recall or a notice that was given up is sent again under its key; never an offer",
+            Gives::Shape("SentAgain"),
         )
     },
     Operation {

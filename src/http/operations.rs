@@ -2,17 +2,23 @@
 
 use super::State;
 use super::bodies::read_command;
+use super::calls::leg_id;
 use super::layers::json;
 use super::problem::{self, Problem};
-use crate::call_processing::{RefusedPolicy, Roster};
+use super::teams::Nothing;
+use crate::access::Identity;
+use crate::call_processing::{CallProblem, DeadLetter, DeadLetters, RefusedPolicy, Roster, RosterFault};
+use crate::incident::Actor;
 use crate::policy::PolicyIdentity;
 use crate::telemetry;
 use axum::body::Body;
-use axum::extract;
+use axum::extract::{self, Extension, Path};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json as object;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 type Shared = extract::State<State>;
@@ -51,6 +57,53 @@ pub(super) async fn unmapped(state: Shared) -> Response {
     json(StatusCode::OK, &state.desk.unmapped_call_types())
 }
 
+/// `GET /v1/undelivered`: what was given up, what still waits, and how each destination is.
+pub(super) async fn undelivered(state: Shared) -> Response {
+    let DeadLetters { letters, letters_not_listed, .. } = state.desk.dead_letters();
+    let destinations = state.destinations.as_ref().map(|destinations| destinations()).unwrap_or_default();
+    let waiting = state.desk.undelivered().len();
+    let shown = Undelivered { letters, letters_not_listed, waiting, destinations };
+    json(StatusCode::OK, &shown)
+}
+
+/// `POST /v1/undelivered/{key}/redrive`.
+pub(super) async fn redrive(
+    state: Shared,
+    Path(key): Path<String>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    read_command::<Nothing>(&headers, body).await?;
+    // As long as a leg's name and made of the same letters; any other is nobody's.
+    leg_id(&key).map_err(|_| Problem::new(problem::NOT_FOUND, "no message of this name"))?;
+    let desk = Arc::clone(&state.desk);
+    let (sent, by) = (key.clone(), Actor::Operator(identity.name));
+    let view = state.to_the_end(async move { desk.redrive(&sent, by).await }).await?;
+    Ok(json(StatusCode::OK, &object!({ "key": key, "incident": view.incident.id, "sent_again": true })))
+}
+
+/// How a destination is, as the outbox tells it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Destination {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Messages waiting or being tried.
+    pub waiting: usize,
+    /// `closed`, `open` or `half-open`.
+    pub breaker: &'static str,
+    /// Since when it has been down, where it is.
+    pub down_since: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct Undelivered {
+    letters: VecDeque<DeadLetter>,
+    letters_not_listed: u64,
+    waiting: usize,
+    destinations: Vec<Destination>,
+}
+
 /// `GET /v1/roster`.
 pub(super) async fn roster(state: Shared) -> Response {
     json(StatusCode::OK, &state.desk.roster())
@@ -59,12 +112,16 @@ pub(super) async fn roster(state: Shared) -> Response {
 /// `PUT /v1/roster`: the whole roster in place of the one before.
 pub(super) async fn set_roster(state: Shared, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let given: Roster = read_command(&headers, body).await?;
-    if let Err(fault) = state.desk.set_roster(given) {
-        let problem = Problem::new(problem::INVALID_BODY, fault.to_string());
-        return Err(match &fault.nearest {
-            Some(near) => problem.next(format!("did you mean `{near}`?")),
-            None => problem,
-        });
+    match state.desk.set_roster(given).await {
+        Ok(()) => {}
+        Err(RosterFault::Journal(error)) => return Err(CallProblem::Journal(error).into()),
+        Err(fault @ RosterFault::Unknown { .. }) => {
+            let problem = Problem::new(problem::INVALID_BODY, fault.to_string());
+            return Err(match &fault {
+                RosterFault::Unknown { nearest: Some(near), .. } => problem.next(format!("did you mean `{near}`?")),
+                RosterFault::Unknown { nearest: None, .. } | RosterFault::Journal(_) => problem,
+            });
+        }
     }
     Ok(roster(state).await)
 }
@@ -185,6 +242,25 @@ mod tests {
         assert_eq!(sent["policy"]["refused"]["digest"], "cd");
         assert_eq!(sent["policy"]["refused"]["faults"][0], "policy.toml line 7, `rule`: no program is named `cso`");
         crate::http::shapes::tests::assert_fits(&sent, "Readiness");
+    }
+
+    #[test]
+    fn what_is_undelivered_is_of_its_shape() {
+        let mut held = DeadLetters::default();
+        let given_up =
+            crate::incident::Event::Undeliverable { key: "i1.3.cad".to_owned(), why: "refused-422".to_owned() };
+        held.note(&crate::record::IncidentId::new("i1"), &given_up, Timestamp::UNIX_EPOCH);
+        let DeadLetters { letters, letters_not_listed, .. } = held;
+        let down_since = Some(Timestamp::UNIX_EPOCH);
+        let cad = Destination { name: "cad".to_owned(), waiting: 2, breaker: "open", down_since };
+        let destinations = vec![cad.clone(), Destination { breaker: "closed", down_since: None, ..cad }];
+        let sent = Undelivered { letters, letters_not_listed, waiting: 2, destinations };
+        let sent = serde_json::to_value(sent).unwrap();
+        assert_eq!(
+            (&sent["letters"][0]["what"], &sent["letters"][0]["why"]),
+            (&object!("cad"), &object!("refused-422"))
+        );
+        crate::http::shapes::tests::assert_fits(&sent, "Undelivered");
     }
 
     #[tokio::test]

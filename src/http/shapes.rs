@@ -320,6 +320,54 @@ pub const SHAPES: &[Shape] = &[
         ],
     },
     Shape {
+        name: "Undelivered",
+        about: "Messages that were given up, and how each destination is. No personal data.",
+        open: false,
+        members: &[
+            always("letters", Holds::ListOf("DeadLetter"), "Given up and not sent again, the oldest first"),
+            always("letters_not_listed", Holds::Integer, "Older ones, which the journal alone still has"),
+            always("waiting", Holds::Integer, "Messages not yet delivered or given up"),
+            always("destinations", Holds::ListOf("Destination"), "Those that something was sent to since the start"),
+        ],
+    },
+    Shape {
+        name: "DeadLetter",
+        about: "One message that was given up.",
+        open: false,
+        members: &[
+            always("key", Holds::Text, "Its idempotency key"),
+            always("incident", Holds::Text, "The adapter's name of the incident"),
+            always("what", Holds::OneOf(&["offer", "withdraw", "stand-back", "proceed", "cad"]), "What it was"),
+            always("why", Holds::Text, "Why it was given up, kebab-case"),
+            always("at", Holds::Instant, "When"),
+        ],
+    },
+    Shape {
+        name: "Destination",
+        about: "How one destination is.",
+        open: false,
+        members: &[
+            always("name", Holds::Text, "Its name in the configuration"),
+            always("waiting", Holds::Integer, "Messages waiting or being tried"),
+            always(
+                "breaker",
+                Holds::OneOf(&["closed", "open", "half-open"]),
+                "While not closed, new offers pass it by",
+            ),
+            or_null("down_since", Holds::Instant, "Since when it has been down"),
+        ],
+    },
+    Shape {
+        name: "SentAgain",
+        about: "The message is under way again.",
+        open: false,
+        members: &[
+            always("key", Holds::Text, "Its idempotency key"),
+            always("incident", Holds::Text, "The adapter's name of the incident"),
+            always("sent_again", Holds::Boolean, "True"),
+        ],
+    },
+    Shape {
         name: "UnmappedCallTypes",
         about: "Call types that the policy's table said nothing of.",
         open: false,

@@ -155,7 +155,7 @@ fn leg_body(incident: &Incident, leg: &LegId) -> Option<Value> {
 /// A command without members.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -143,6 +143,13 @@ pub enum Command {
         /// Kebab-case reason.
         why: String,
     },
+    /// An operator wants an effect that was given up carried out once more. Offers are refused: their call has moved on.
+    Redrive {
+        /// Its key.
+        key: String,
+        /// Who.
+        by: Actor,
+    },
     /// Time has passed: whatever deadline is due fires.
     Tick,
 }
@@ -184,6 +191,12 @@ pub enum Refusal {
         stands: String,
         /// What was asked.
         asked: String,
+    },
+    /// The effect is not one that may be carried out once more.
+    #[error("not to be sent again: {why}")]
+    NotRedriven {
+        /// Kebab-case reason: `not-given-up`, `offer-over`, `overtaken`.
+        why: &'static str,
     },
     /// The program's kind may not take this call.
     #[error("a {kind:?} program may not take this call")]

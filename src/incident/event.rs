@@ -70,6 +70,13 @@ pub enum Event {
         /// Kebab-case reason (`attempts-exhausted`, `refused-422`, `no-such-channel`, …).
         why: String,
     },
+    /// An operator had an effect that had been given up carried out once more, under its old key.
+    Redriven {
+        /// The effect's idempotency key.
+        key: String,
+        /// Who.
+        by: Actor,
+    },
     /// A team's acceptance: from here it owns the call. Of a tandem the lead owns it from the second acceptance on.
     Accepted {
         /// The leg.

@@ -65,6 +65,7 @@ fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
         | Command::ReportHazard { .. }
         | Command::EffectDelivered { .. }
         | Command::EffectUndeliverable { .. }
+        | Command::Redrive { .. }
         | Command::Tick => None,
     }
 }
@@ -179,6 +180,7 @@ impl Draft {
                     self.not_told_to_proceed(&effect.act);
                 }
             }
+            Command::Redrive { key, by } => self.redrive(key, by)?,
             Command::Tick => {}
         }
         Ok(())

@@ -7,6 +7,7 @@ mod state;
 mod legs;
 mod transition;
 mod handle;
+mod redrive;
 mod reassess;
 mod words;
 
@@ -15,7 +16,7 @@ pub use effect::{Act, CadNotice, Effect, Outgoing};
 pub use event::{
     Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, RecordReceived,
 };
-pub use state::{Incident, Leg, LegState, Owner, Phase};
+pub use state::{GivenUp, Incident, Leg, LegState, Owner, Phase};
 
 #[cfg(test)]
 mod tests;

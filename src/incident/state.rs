@@ -70,6 +70,15 @@ pub enum LegState {
     Cleared,
 }
 
+/// An effect that was given up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// What was to be carried out.
+    pub effect: Effect,
+    /// Kebab-case reason.
+    pub why: String,
+}
+
 /// One leg.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Leg {
@@ -134,7 +143,7 @@ pub struct Incident {
     pub moved: BTreeSet<(LegId, TimePoint)>,
     /// Effects given up and why, by key: what somebody has to be told by other means. Failed offers are not
     /// listed, for their leg is `unreachable`.
-    pub undelivered: BTreeMap<String, String>,
+    pub undelivered: BTreeMap<String, GivenUp>,
 }
 
 impl Incident {
@@ -171,6 +180,20 @@ impl Incident {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.phase != Phase::Closed
+    }
+
+    /// True where nothing is left to do: closed, every effect carried out or given up, no deadline. A restart passes over
+    /// such an incident; whatever may still happen to it by itself must keep this false.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.phase == Phase::Closed && self.outstanding.is_empty() && self.next_deadline().is_none()
+    }
+
+    /// The first instant known of it.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let at = |point| self.times.get(&point).copied();
+        at(TimePoint::Received).or_else(|| at(TimePoint::Entered)).or_else(|| at(TimePoint::Assessed))
     }
 
     /// The leg of this name.

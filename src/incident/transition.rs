@@ -1,7 +1,7 @@
 //! The single transition function: one event changes the state and makes at most one effect of a kind, live and at recovery alike.
 
 use super::event::{BackupService, Disposition, RecordReceived};
-use super::{Act, CadNotice, Effect, Event, Incident, Leg, LegState, Owner, Phase};
+use super::{Act, CadNotice, Effect, Event, GivenUp, Incident, Leg, LegState, Owner, Phase};
 use crate::facts::Facts;
 use crate::policy::{Decision, LegPlan, Mode, ProgramKind, RouteStep, Status};
 use crate::record::{LegId, Lifecycle, ProgramId, TimePoint};
@@ -20,7 +20,19 @@ impl Incident {
             Event::Accepted { leg, by: _ } => self.go_ahead(leg),
             _ => None,
         };
-        act.into_iter().chain(further).map(|act| self.issue(act)).collect()
+        let again = match event {
+            Event::Redriven { key, by: _ } => self.on_redriven(key),
+            _ => None,
+        };
+        act.into_iter().chain(further).map(|act| self.issue(act)).chain(again).collect()
+    }
+
+    /// What events of one instant make of it, with their effects: worked out before they are appended, so once they are durable.
+    #[must_use]
+    pub fn after(&self, events: &[Event], at: Timestamp) -> (Self, Vec<Effect>) {
+        let mut after = self.clone();
+        let effects = events.iter().flat_map(|event| after.on(event, at)).collect();
+        (after, effects)
     }
 
     fn apply(&mut self, event: &Event, at: Timestamp) -> Option<Act> {
@@ -36,6 +48,7 @@ impl Incident {
                 None
             }
             Event::Undeliverable { key, why } => self.on_undeliverable(key, why),
+            Event::Redriven { key: _, by: _ } => None,
             Event::Accepted { leg, by: _ } => self.on_accepted(leg, at),
             Event::Declined { leg, cause: _, by: _ } => self.on_declined(leg),
             Event::HandedOn { leg, by: _ } => self.on_handed_on(leg),
@@ -152,12 +165,19 @@ impl Incident {
                 Some(_) | None => None,
             };
         }
-        self.undelivered.insert(key.to_owned(), why.to_owned());
+        self.undelivered.insert(key.to_owned(), GivenUp { effect: effect.clone(), why: why.to_owned() });
         match effect.act {
             // A team that was not reached may still be on its way into danger: the PSAP must call it.
             Act::StandBack { .. } => Some(ordinary_route("team-not-told-to-stand-back")),
             Act::Offer { .. } | Act::Withdraw { .. } | Act::Proceed { .. } | Act::TellCad(_) => None,
         }
+    }
+
+    /// The effect as it was, under its own key: whoever had it after all takes it once.
+    fn on_redriven(&mut self, key: &str) -> Option<Effect> {
+        let effect = self.undelivered.remove(key)?.effect;
+        self.outstanding.insert(effect.key.clone(), effect.clone());
+        Some(effect)
     }
 
     fn on_accepted(&mut self, leg: &LegId, at: Timestamp) -> Option<Act> {

@@ -1,6 +1,6 @@
 //! What every journal must do, as one suite: each store runs it on its own files.
 
-use super::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Pending, Stored, Subject};
+use super::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Pending, Standing, Stored, Subject, restart};
 use crate::incident::{Actor, Event};
 use crate::record::{IncidentId, LegId};
 use bytes::Bytes;
@@ -23,6 +23,7 @@ pub async fn suite(open: Open<'_>) {
     adapter_events_have_no_version(open).await;
     concurrent_writers_are_each_acknowledged_once(open).await;
     racing_writers_of_one_incident_have_one_winner(open).await;
+    what_a_restart_asks_is_what_the_chain_says(open).await;
 }
 
 /// An instant for tests.
@@ -42,7 +43,66 @@ pub fn batch(incident: &str, expected_version: u64, count: u32) -> Batch {
         })
         .collect();
     let at = instant(i64::try_from(expected_version).unwrap());
-    Batch { subject: Subject::Incident(incident), expected_version, at, events, content: None }
+    Batch { subject: Subject::Incident(incident), expected_version, at, events, content: None, standing: None }
+}
+
+/// How far a life of [`life`] goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Assessed and offered.
+    Offered,
+    /// Closed while the word to the CAD is still to be carried out.
+    ClosedUndelivered,
+    /// Closed, and nothing is left to do.
+    Rest,
+}
+
+/// One incident's life from the frozen samples, in batches as a desk appends them: each says how the incident stands after it.
+#[must_use]
+pub fn life(name: &str, from: Timestamp, until: Until) -> Vec<Batch> {
+    let id = IncidentId::new(name);
+    let sample = |kind: &str| -> Event {
+        let path = format!("{}/schemas/journal/events/v1/{kind}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let mut received = sample("record-received");
+    if let Event::RecordReceived(received) = &mut received {
+        received.identity.incident = format!("cad-{name}");
+        received.identity.content_sha256 = hex::encode(Sha256::digest(name));
+        received.times = crate::record::TimePoints::default();
+    }
+    let mut offered = sample("offered");
+    if let Event::Offered { leg, deadline, .. } = &mut offered {
+        *leg = LegId::of(&id, 1);
+        *deadline = from + SignedDuration::from_secs(120);
+    }
+    let mut steps = vec![vec![received, sample("assessed")], vec![sample("chosen"), offered]];
+    if until != Until::Offered {
+        steps.push(vec![Event::TimedOut { leg: LegId::of(&id, 1) }, sample("returned-to-ordinary"), sample("closed")]);
+    }
+    let mut incident = crate::incident::Incident::new(id.clone());
+    let mut batches = Vec::new();
+    let mut push = |incident: &mut crate::incident::Incident, events: Vec<Event>| {
+        let at = from + SignedDuration::from_secs(i64::try_from(incident.version).unwrap());
+        let expected_version = incident.version;
+        for event in &events {
+            let _ = incident.on(event, at);
+        }
+        let standing = Some(Standing::of(incident));
+        let events = events.into_iter().map(Stored::Incident).collect();
+        let subject = Subject::Incident(id.clone());
+        batches.push(Batch { standing, ..Batch::new(subject, expected_version, at, events) });
+    };
+    for events in steps {
+        push(&mut incident, events);
+    }
+    if until == Until::Rest {
+        let delivered = |key: &String| Event::Delivered { key: key.clone() };
+        let events = incident.outstanding.keys().map(delivered).collect();
+        push(&mut incident, events);
+    }
+    assert_eq!(incident.rests(), until == Until::Rest, "{name}");
+    batches
 }
 
 async fn all(journal: &Arc<dyn Journal>) -> Vec<Entry> {
@@ -53,6 +113,7 @@ async fn empty_at_first(open: Open<'_>) {
     let journal = open().await;
     assert!(journal.ready());
     assert_eq!(all(&journal).await, []);
+    assert_eq!(journal.last_instant().await.unwrap(), None);
     assert_eq!(journal.read_incident(&IncidentId::new("nobody")).await.unwrap(), []);
     assert_eq!(journal.append(batch("empty", 0, 0)).await.unwrap(), []);
     assert_eq!(all(&journal).await, []);
@@ -109,15 +170,19 @@ async fn content_is_kept_once(open: Open<'_>) {
         let content = Some(Content { sha256: sha256.clone(), bytes: bytes.clone() });
         Batch { content, ..batch("content", version, 1) }
     };
-    assert_eq!(journal.content(&sha256).await.unwrap(), None);
+    assert_eq!(journal.content(&IncidentId::new("content"), &sha256).await.unwrap(), None);
     journal.append(with_content(0)).await.unwrap();
     journal.append(with_content(1)).await.unwrap();
     let refused = Batch { content: Some(Content { sha256: "0".repeat(64), bytes }), ..batch("content", 0, 1) };
     assert!(journal.append(refused).await.is_err());
     drop(journal);
     let journal = open().await;
-    assert_eq!(journal.content(&sha256).await.unwrap().unwrap().len(), 70_000);
-    assert_eq!(journal.content(&"0".repeat(64)).await.unwrap(), None, "a refused batch keeps no content");
+    assert_eq!(journal.content(&IncidentId::new("content"), &sha256).await.unwrap().unwrap().len(), 70_000);
+    assert_eq!(
+        journal.content(&IncidentId::new("content"), &"0".repeat(64)).await.unwrap(),
+        None,
+        "a refused batch keeps no content"
+    );
 }
 
 async fn paging_sees_every_entry_once(open: Open<'_>) {
@@ -143,7 +208,14 @@ async fn adapter_events_have_no_version(open: Open<'_>) {
     let journal = open().await;
     for _ in 0..2 {
         let events = vec![Stored::Adapter(AdapterEvent::Stopped)];
-        let batch = Batch { subject: Subject::Adapter, expected_version: 99, at: instant(0), events, content: None };
+        let batch = Batch {
+            subject: Subject::Adapter,
+            expected_version: 99,
+            at: instant(0),
+            events,
+            content: None,
+            standing: None,
+        };
         let entries = journal.append(batch).await.unwrap();
         assert_eq!((entries[0].version, &entries[0].subject), (0, &Subject::Adapter));
     }
@@ -195,4 +267,49 @@ async fn racing_writers_of_one_incident_have_one_winner(open: Open<'_>) {
         assert_eq!(winners, 1);
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == lost).count(), 7);
     }
+}
+
+async fn what_a_restart_asks_is_what_the_chain_says(open: Open<'_>) {
+    let journal = open().await;
+    let ends = [Until::Offered, Until::ClosedUndelivered, Until::Rest];
+    for (number, until) in ends.into_iter().cycle().take(12).enumerate() {
+        let hours = SignedDuration::from_hours(i64::try_from(number).unwrap());
+        for batch in life(&format!("stands-{number}"), instant(0) + hours, until) {
+            journal.append(batch).await.unwrap();
+        }
+    }
+    // Appended by somebody who does not say how the incident stands: it counts as one that has to be looked at.
+    let untold = Batch { standing: None, ..life("stands-untold", instant(0), Until::Offered).remove(0) };
+    journal.append(untold).await.unwrap();
+    drop(journal);
+    let journal = open().await;
+    let standings = restart::standings(&*journal).await.unwrap();
+    let restless = standings.iter().filter(|(_, standing)| !standing.rests);
+    let due: BTreeMap<_, _> = restless.map(|(id, standing)| (id.clone(), standing.called.clone())).collect();
+    let told: BTreeMap<_, _> = journal.unsettled().await.unwrap().into_iter().collect();
+    assert!(told.keys().eq(due.keys()));
+    assert!(told.iter().all(|(id, called)| called.is_none() || *called == due[id]));
+    assert!(told.contains_key(&IncidentId::new("stands-untold")), "nobody said how it stands");
+    assert!(told[&IncidentId::new("stands-1")].is_some(), "an undelivered word keeps an incident from rest");
+    assert!(!told.contains_key(&IncidentId::new("stands-2")), "nothing is left to do for an incident at rest");
+    for since in [instant(-1), instant(6 * 3_600)] {
+        let told: BTreeMap<_, _> = journal.called_since(since).await.unwrap().into_iter().collect();
+        let resting = standings.iter().filter(|(_, standing)| standing.rests);
+        let named = resting.filter_map(|(id, standing)| Some((id.clone(), standing.called.clone()?)));
+        let due: BTreeMap<_, _> = named.filter(|(_, called)| called.closed_at.is_some_and(|at| at >= since)).collect();
+        assert_eq!(told, due);
+        assert!(!told.is_empty());
+    }
+    assert_eq!(journal.last_instant().await.unwrap(), Some(all(&journal).await.last().unwrap().at));
+    for kind in ["assessed", "record-received", "closed", "roster-set"] {
+        for (before, limit) in [(u64::MAX, 5), (u64::MAX, usize::MAX), (told_sequence(&journal).await, 3)] {
+            let told = journal.read_kind_before(kind, before, limit).await.unwrap();
+            assert_eq!(told, restart::kind_before(&*journal, kind, before, limit).await.unwrap(), "{kind}");
+        }
+    }
+}
+
+/// The sequence of the third-last assessment: a place to go on from.
+async fn told_sequence(journal: &Arc<dyn Journal>) -> u64 {
+    journal.read_kind_before("assessed", u64::MAX, 3).await.unwrap()[2].sequence
 }

@@ -5,15 +5,19 @@
 
 mod file;
 mod rows;
+mod standing;
 mod writer;
 
 #[cfg(test)]
+mod restart_tests;
+#[cfg(test)]
 mod tests;
 
-use super::{Batch, ChainFault, Entry, Journal, JournalError, Pending};
+use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use file::{FileLock, unavailable};
+use jiff::Timestamp;
 use rusqlite::Connection;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -124,9 +128,10 @@ impl EmbeddedJournal {
     /// [`JournalError::Corrupt`] where it is no journal, of an unknown format, or its last entries are not as written.
     pub fn open(settings: &Settings) -> Result<Self, JournalError> {
         let lock = FileLock::take(&settings.path)?;
-        let connection = file::open_for_writing(settings)?;
+        let mut connection = file::open_for_writing(settings)?;
         let chain = file::check_tail(&connection, settings.verify_at_open_entries)?;
-        let writer = Writer::start(connection, chain, settings)?;
+        let sum = standing::made_right(&mut connection, &chain)?;
+        let writer = Writer::start(connection, chain, sum, settings)?;
         Ok(Self {
             readers: Arc::new(Readers::new(&settings.path, settings.readers_max, settings.busy_timeout_ms)),
             writer: Some(writer),
@@ -205,7 +210,29 @@ impl Journal for EmbeddedJournal {
         Box::pin(self.read(move |connection| rows::entries_of(connection, &incident)))
     }
 
-    fn content(&self, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+    fn read_kind_before<'a>(
+        &'a self,
+        kind: &'a str,
+        before: u64,
+        limit: usize,
+    ) -> Pending<'a, Result<Vec<Entry>, JournalError>> {
+        let kind = kind.to_owned();
+        Box::pin(self.read(move |connection| rows::entries_of_kind_before(connection, &kind, before, limit)))
+    }
+
+    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+        Box::pin(self.read(standing::unsettled))
+    }
+
+    fn called_since(&self, since: Timestamp) -> Pending<'_, Result<Vec<(IncidentId, Called)>, JournalError>> {
+        Box::pin(self.read(move |connection| standing::called_since(connection, since)))
+    }
+
+    fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
+        Box::pin(self.read(rows::last_instant))
+    }
+
+    fn content(&self, _incident: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
         let sha256 = sha256.to_owned();
         Box::pin(self.read(move |connection| rows::content(connection, &sha256)))
     }

@@ -2,6 +2,8 @@
 
 mod chain;
 mod embedded;
+mod restart;
+mod stored;
 mod unavailable;
 
 #[cfg(test)]
@@ -9,11 +11,12 @@ pub mod conformance;
 
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
+pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, fold};
 pub use unavailable::UnavailableJournal;
 
 use crate::incident::Event;
 use crate::policy::WaiverSummary;
-use crate::record::IncidentId;
+use crate::record::{IncidentId, ProgramId};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -45,11 +48,97 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::read_after`].
     fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>>;
 
-    /// The bytes of a record by their digest, where still kept.
+    /// Entries of one kind (`assessed`, `roster-set`, …) with `sequence < before`, newest first, at most `limit`.
+    ///
+    /// A store keeps the kinds of [`KINDS_READ_AT_OPEN`] at hand; of others it may have to read everything.
     ///
     /// # Errors
     /// As [`Journal::read_after`].
-    fn content(&self, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>>;
+    fn read_kind_before<'a>(
+        &'a self,
+        kind: &'a str,
+        before: u64,
+        limit: usize,
+    ) -> Pending<'a, Result<Vec<Entry>, JournalError>> {
+        Box::pin(restart::kind_before(self, kind, before, limit))
+    }
+
+    /// Every incident that does not rest, and how its sender calls it where that is known: what a restart folds, whole and
+    /// by the live transition function.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+        Box::pin(async {
+            let standings = restart::standings(self).await?.into_iter().filter(|(_, standing)| !standing.rests);
+            Ok(standings.map(|(id, standing)| (id, standing.called)).collect())
+        })
+    }
+
+    /// Incidents at rest that ended at or after an instant, by how their senders call them: a late record of one finds it.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    fn called_since(&self, since: Timestamp) -> Pending<'_, Result<Vec<(IncidentId, Called)>, JournalError>> {
+        Box::pin(async move {
+            let standings = restart::standings(self).await?.into_iter().filter(|(_, standing)| standing.rests);
+            let called = standings.filter_map(|(id, standing)| Some((id, standing.called?)));
+            Ok(called.filter(|(_, called)| called.closed_at.is_none_or(|at| at >= since)).collect())
+        })
+    }
+
+    /// When the last entry happened.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
+        Box::pin(restart::last_instant(self))
+    }
+
+    /// The bytes of a record of an incident by their digest, where still kept.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    fn content(&self, incident: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>>;
+
+    /// Destroys what is kept of the people behind an incident: its key and its records. What happened to it stays, and
+    /// that it was forgotten is appended as [`AdapterEvent::PersonForgotten`], in the same commit.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`] where the incident is open or there is none, or this store cannot.
+    fn forget(&self, incident: &IncidentId, at: Timestamp) -> Pending<'_, Result<Entry, JournalError>> {
+        let (_, _) = (incident, at);
+        Box::pin(async { Err(JournalError::Unavailable("this store cannot forget".to_owned())) })
+    }
+
+    /// Seals what happened before an instant and is not sealed yet: its last entry, that entry's chain value and how many
+    /// they are, appended as [`AdapterEvent::PeriodSealed`]. `None` where there is nothing to seal.
+    ///
+    /// # Errors
+    /// As [`Journal::append`], or this store cannot.
+    fn seal(&self, before: Timestamp, at: Timestamp) -> Pending<'_, Result<Option<Seal>, JournalError>> {
+        let (_, _) = (before, at);
+        Box::pin(async { Err(JournalError::Unavailable("this store cannot seal".to_owned())) })
+    }
+
+    /// Drops every entry up to the end of a sealed period, with the records of incidents that have none left, and appends
+    /// [`AdapterEvent::PeriodDropped`] first. What is left verifies from the seal. Answers how many entries are gone.
+    ///
+    /// # Errors
+    /// [`JournalError::Unavailable`] where no seal ends there, an incident with an entry in the period does not rest, or
+    /// this store cannot.
+    fn drop_sealed(&self, through: u64, at: Timestamp) -> Pending<'_, Result<u64, JournalError>> {
+        let (_, _) = (through, at);
+        Box::pin(async { Err(JournalError::Unavailable("this store cannot drop a period".to_owned())) })
+    }
+
+    /// The seals, oldest first; of dropped periods the last is where the chain begins now.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    fn seals(&self) -> Pending<'_, Result<Vec<Seal>, JournalError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// True where the journal can take appends now (readiness).
     fn ready(&self) -> bool;
@@ -68,6 +157,16 @@ pub struct Batch {
     pub events: Vec<Stored>,
     /// Record bytes to keep beside the chain, by digest.
     pub content: Option<Content>,
+    /// How the incident stands after the events, where the caller knows; without it a restart folds the incident to see.
+    pub standing: Option<Standing>,
+}
+
+impl Batch {
+    /// Events of one subject at one instant, with nothing beside them.
+    #[must_use]
+    pub fn new(subject: Subject, expected_version: u64, at: Timestamp, events: Vec<Stored>) -> Self {
+        Self { subject, expected_version, at, events, content: None, standing: None }
+    }
 }
 
 /// What a batch or entry is about.
@@ -132,6 +231,42 @@ pub enum AdapterEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         waived: Vec<WaiverSummary>,
     },
+    /// An operator said who is away and whether surge mode is on: a whole roster in place of the one before.
+    RosterSet {
+        /// Surge mode is on.
+        surge: bool,
+        /// Programs without a crew.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unstaffed: Vec<ProgramId>,
+        /// Deciders that are away.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deciders_away: Vec<String>,
+    },
+    /// What was kept of the people behind an incident was destroyed.
+    PersonForgotten {
+        /// The incident.
+        incident: IncidentId,
+    },
+    /// A period ended: what its last entry is and how many they are.
+    PeriodSealed(Seal),
+    /// The entries of a sealed period, and of all before it, are dropped.
+    PeriodDropped {
+        /// Sequence of the last of them.
+        through: u64,
+    },
+}
+
+/// The end of a period: a checkpoint that may be published, and from which the rest verifies once the period is dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Sequence of the period's last entry.
+    pub through: u64,
+    /// Chain value of that entry, lower-case hex.
+    pub hash: String,
+    /// Entries of the period.
+    pub entries: u64,
+    /// When the last of them happened.
+    pub ended_at: Timestamp,
 }
 
 /// Record bytes kept beside the chain (the chain commits to the digest only, so that content can be destroyed).

@@ -35,7 +35,7 @@ impl Journal for UnavailableJournal {
         Box::pin(async { refusal })
     }
 
-    fn content(&self, _sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+    fn content(&self, _incident: &IncidentId, _sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
         Box::pin(async { Ok(None) })
     }
 

@@ -110,6 +110,7 @@ impl Course {
             | Event::Chosen { .. }
             | Event::Delivered { .. }
             | Event::Undeliverable { .. }
+            | Event::Redriven { .. }
             | Event::Declined { .. }
             | Event::TimedOut { .. }
             | Event::Withdrawn { .. }

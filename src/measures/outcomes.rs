@@ -179,7 +179,11 @@ impl Figures {
             AdapterEvent::Started { waived, .. } | AdapterEvent::PolicyLoaded { waived, .. } => {
                 self.waived.extend(waived.iter().cloned());
             }
-            AdapterEvent::Stopped => {}
+            AdapterEvent::Stopped
+            | AdapterEvent::RosterSet { .. }
+            | AdapterEvent::PersonForgotten { .. }
+            | AdapterEvent::PeriodSealed(_)
+            | AdapterEvent::PeriodDropped { .. } => {}
         }
     }
 
@@ -282,7 +286,7 @@ impl Figures {
             | Event::HandedOn { .. }
             | Event::Cleared { .. }
             | Event::ReturnedToOrdinary { .. } => self.count_leg(event, course),
-            Event::Delivered { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
+            Event::Delivered { .. } | Event::Redriven { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
         }
     }
 
@@ -337,6 +341,7 @@ impl Figures {
             | Event::OrdinaryChosen { .. }
             | Event::Delivered { .. }
             | Event::Undeliverable { .. }
+            | Event::Redriven { .. }
             | Event::AnsweredLate { .. }
             | Event::TeamMoved { .. }
             | Event::BackupRequested { .. }

@@ -167,6 +167,7 @@ pub fn event_name(event: &Event) -> &'static str {
         Event::Offered { .. } => "offered",
         Event::Delivered { .. } => "delivered",
         Event::Undeliverable { .. } => "undeliverable",
+        Event::Redriven { .. } => "redriven",
         Event::Accepted { .. } => "accepted",
         Event::Declined { .. } => "declined",
         Event::TimedOut { .. } => "timed-out",

@@ -94,6 +94,7 @@ fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Opt
         }
         Event::Delivered { .. } => return None,
         Event::Undeliverable { why, .. } => (says("trail.undeliverable", &[("why", &words.why(why))]), None),
+        Event::Redriven { by: who, .. } => (says("trail.redriven", &[]), by(who)),
         Event::Accepted { leg, by: who } => (says("trail.accepted", &[("team", &team(leg))]), by(who)),
         Event::Declined { leg, cause, by: who } => {
             let cause = words.code("cause", &kebab(cause)).into_owned();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every kind of event by its wire name. [`kind`] fails to compile when a variant is added.
-pub(super) const KINDS: [&str; 22] = [
+pub(super) const KINDS: [&str; 23] = [
     "record-received",
     "assessed",
     "answer-given",
@@ -28,6 +28,7 @@ pub(super) const KINDS: [&str; 22] = [
     "unit-seen",
     "closed",
     "handed-on",
+    "redriven",
 ];
 
 fn kind(event: &Event) -> &'static str {
@@ -54,6 +55,7 @@ fn kind(event: &Event) -> &'static str {
         Event::UnitSeen { .. } => 19,
         Event::Closed { .. } => 20,
         Event::HandedOn { .. } => 21,
+        Event::Redriven { .. } => 22,
     };
     KINDS[place]
 }

@@ -136,8 +136,50 @@ fn an_undeliverable_notice_is_kept_for_the_operator() {
     let key = world.key_of("cad");
     let events = world.good(30, Command::EffectUndeliverable { key: key.clone(), why: "refused-500".to_owned() });
     assert_eq!(names(&events), ["undeliverable"]);
-    assert_eq!(world.incident.undelivered.get(&key).map(String::as_str), Some("refused-500"));
+    assert_eq!(world.incident.undelivered.get(&key).map(|given_up| given_up.why.as_str()), Some("refused-500"));
     assert_eq!(world.stands(), (Phase::WithTeam, Owner::Team(leg(1))));
+}
+
+fn redrive(key: &str) -> Command {
+    Command::Redrive { key: key.to_owned(), by: Actor::Operator("duty".to_owned()) }
+}
+
+#[test]
+fn a_recall_is_sent_again_under_its_key_and_a_repeat_changes_nothing() {
+    let mut world = World::with_team();
+    world.good(30, to_ordinary(Some("r")));
+    let key = world.key_of("stand-back");
+    assert_eq!(world.good(40, redrive(&key)), [], "it is under way");
+    world.good(90, Command::EffectUndeliverable { key: key.clone(), why: "retry-time-exhausted".to_owned() });
+    assert_eq!(names(&world.good(100, redrive(&key))), ["redriven"]);
+    let again = world.effects.last().unwrap();
+    assert!(again.key == key && matches!(again.act, Act::StandBack { .. }), "{again:?}");
+    assert!(world.incident.outstanding.contains_key(&key) && !world.incident.undelivered.contains_key(&key));
+    assert_eq!(world.good(110, redrive(&key)), []);
+    world.good(120, Command::EffectDelivered { key: key.clone() });
+    assert_eq!(world.bad(130, redrive(&key)), Refusal::NotRedriven { why: "not-given-up" });
+}
+
+#[test]
+fn an_offer_is_never_sent_again_by_hand() {
+    let mut world = World::offered(&[&["a"], &["b"]]);
+    let key = world.key_of("offer");
+    world.good(30, Command::EffectUndeliverable { key: key.clone(), why: "destination-down".to_owned() });
+    assert_eq!(world.bad(40, redrive(&key)), Refusal::NotRedriven { why: "not-given-up" });
+    assert_eq!(world.incident.leg(&leg(1)).unwrap().state, LegState::Unreachable);
+}
+
+#[test]
+fn a_notice_that_is_no_longer_true_is_not_sent_again() {
+    let mut world = World::with_team();
+    let accepted = world.key_of("cad");
+    let why = "retry-time-exhausted".to_owned();
+    world.good(30, Command::EffectUndeliverable { key: accepted.clone(), why: why.clone() });
+    world.good(40, to_ordinary(Some("r")));
+    assert_eq!(world.bad(50, redrive(&accepted)), Refusal::NotRedriven { why: "overtaken" });
+    let ordinary = world.key_of("cad");
+    world.good(60, Command::EffectUndeliverable { key: ordinary.clone(), why });
+    assert_eq!(names(&world.good(70, redrive(&ordinary))), ["redriven"]);
 }
 
 /// Fault 36.

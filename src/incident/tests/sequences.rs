@@ -22,6 +22,7 @@ enum Happens {
     Hazard(u32, u8),
     Delivered(usize),
     Undeliverable(usize),
+    Redrive(usize),
     Tick,
     AtDeadline(Box<Happens>),
 }
@@ -97,6 +98,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => (legs, 0_u8..24).prop_map(|(leg, says)| Happens::Hazard(leg, says)),
         3 => (0_usize..8).prop_map(Happens::Delivered),
         2 => (0_usize..8).prop_map(Happens::Undeliverable),
+        2 => (0_usize..4).prop_map(Happens::Redrive),
         3 => Just(Happens::Tick),
     ];
     prop_oneof![
@@ -161,6 +163,11 @@ fn command(world: &World, happens: &Happens) -> Command {
         Happens::Delivered(which) => Command::EffectDelivered { key: effect_key(world, *which) },
         Happens::Undeliverable(which) => {
             Command::EffectUndeliverable { key: effect_key(world, *which), why: "attempts-exhausted".to_owned() }
+        }
+        Happens::Redrive(which) => {
+            let key = world.incident.undelivered.keys().rev().nth(*which).or(world.incident.undelivered.keys().last());
+            let key = key.cloned().unwrap_or_else(|| effect_key(world, *which));
+            Command::Redrive { key, by: Actor::Operator("duty".to_owned()) }
         }
         Happens::Tick => Command::Tick,
         Happens::AtDeadline(inner) => command(world, inner),
@@ -269,7 +276,8 @@ impl BookKeeper {
                 Event::AnsweredLate { .. }
                 | Event::BackupRequested { .. }
                 | Event::Delivered { .. }
-                | Event::Undeliverable { .. } => true,
+                | Event::Undeliverable { .. }
+                | Event::Redriven { .. } => true,
                 Event::RecordReceived(received) => !received.applied,
                 _ => false,
             };
@@ -427,7 +435,8 @@ fn replays_alike(world: &World) {
     assert_eq!(again.incident, world.incident);
     assert_eq!(again.effects, world.effects);
     let keys: BTreeSet<_> = again.effects.iter().map(|effect| &effect.key).collect();
-    assert_eq!(keys.len(), again.effects.len(), "two effects with one key");
+    let sent_again = world.log.iter().filter(|(event, _)| matches!(event, Event::Redriven { .. })).count();
+    assert_eq!(keys.len() + sent_again, again.effects.len(), "two effects with one key");
     let state = serde_json::to_vec(&world.incident).unwrap();
     assert_eq!(serde_json::from_slice::<Incident>(&state).unwrap(), world.incident);
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const TABLES: &str = include_str!("../../../schemas/journal/embedded/001_tables.sql");
+const DERIVED: &str = include_str!("../../../schemas/journal/embedded/002_derived.sql");
 
 /// SQLite `application_id` of a journal (`4OPT`), by which `file` and we know it.
 const APPLICATION_ID: i32 = 0x344F_5054;
@@ -92,6 +93,7 @@ pub(super) fn open_for_writing(settings: &Settings) -> Result<Connection, Journa
         set_pages_max(&connection, pages).map_err(|error| fault(&error, 0))?;
     }
     check_format(&connection, &settings.path)?;
+    connection.execute_batch(DERIVED).map_err(|error| fault(&error, 0))?;
     Ok(connection)
 }
 

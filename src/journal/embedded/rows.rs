@@ -1,66 +1,42 @@
 //! Rows of the journal's tables to entries and back. Every reading checks each row against the one before.
 
 use super::file::fault;
-use crate::incident::{EVENT_VERSION, Event};
+use super::standing::{self, Sum};
+use crate::incident::EVENT_VERSION;
+use crate::journal::stored::{self, ADAPTER, INCIDENT, StoredEvent, corrupt, stored_events, whole};
 use crate::journal::{
-    AdapterEvent, Batch, Chain, ChainFault, Content, Entry, GENESIS, JournalError, Link, Stored, Subject,
+    Batch, Chain, ChainFault, Content, Entry, JournalError, KINDS_READ_AT_OPEN, Link, Standing, Subject,
 };
 use crate::record::IncidentId;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/embedded/select_entries_after.sql");
 const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_incident.sql");
+const SELECT_KIND: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_kind_before.sql");
 const INSERT_ENTRY: &str = include_str!("../../../schemas/journal/embedded/insert_entry.sql");
 const INSERT_CONTENT: &str = include_str!("../../../schemas/journal/embedded/insert_content.sql");
-
-/// Subject names as stored.
-const INCIDENT: &str = "incident";
-const ADAPTER: &str = "adapter";
 
 /// A batch in its stored form, made on the caller's thread so that the writer only writes.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) subject: Subject,
     pub(super) expected_version: u64,
-    at: Timestamp,
+    pub(super) at: Timestamp,
     at_text: String,
-    events: Vec<PreparedEvent>,
+    events: Vec<StoredEvent>,
     content: Option<Content>,
-}
-
-#[derive(Debug)]
-struct PreparedEvent {
-    stored: Stored,
-    kind: String,
-    payload: Vec<u8>,
-}
-
-/// The tag of an event's JSON.
-#[derive(Deserialize)]
-struct Tag<'a> {
-    #[serde(borrow)]
-    event: std::borrow::Cow<'a, str>,
+    standing: Option<Standing>,
 }
 
 impl Prepared {
     /// The stored form. Nothing of the batch is written where one of its events cannot be.
     pub(super) fn new(batch: Batch) -> Result<Self, JournalError> {
-        let about_incident = matches!(batch.subject, Subject::Incident(_));
-        let mut events = Vec::with_capacity(batch.events.len());
-        for stored in batch.events {
-            if about_incident != matches!(stored, Stored::Incident(_)) {
-                return Err(unwritable("an event of another subject"));
-            }
-            let payload = serde_json::to_vec(&stored).map_err(|_| unwritable("an event that has no JSON form"))?;
-            let tag: Tag<'_> = serde_json::from_slice(&payload).map_err(|_| unwritable("an event without a name"))?;
-            let kind = tag.event.into_owned();
-            events.push(PreparedEvent { stored, kind, payload });
-        }
+        let events = stored_events(&batch.subject, batch.events)?;
         Ok(Self {
             subject: batch.subject,
             expected_version: batch.expected_version,
@@ -68,6 +44,7 @@ impl Prepared {
             at_text: batch.at.to_string(),
             events,
             content: batch.content,
+            standing: batch.standing,
         })
     }
 
@@ -78,7 +55,12 @@ impl Prepared {
     }
 
     /// Writes the batch at the end of the chain, within the open transaction.
-    pub(super) fn write(self, connection: &Connection, chain: &mut Chain) -> Result<Vec<Entry>, JournalError> {
+    pub(super) fn write(
+        self,
+        connection: &Connection,
+        chain: &mut Chain,
+        sum: &mut Sum,
+    ) -> Result<Vec<Entry>, JournalError> {
         let found = match &self.subject {
             Subject::Incident(incident) => version_of(connection, incident)?,
             Subject::Adapter => 0,
@@ -94,7 +76,7 @@ impl Prepared {
         let mut insert = connection.prepare_cached(INSERT_ENTRY).map_err(|error| refused(&error, chain))?;
         let mut entries = Vec::with_capacity(self.events.len());
         let mut version = found;
-        for PreparedEvent { stored, kind, payload } in self.events {
+        for StoredEvent { stored, kind, payload } in self.events {
             if incident.is_some() {
                 version = version.saturating_add(1);
             }
@@ -132,6 +114,9 @@ impl Prepared {
                 hash: chain.hash_hex(),
             });
         }
+        if let Subject::Incident(incident) = &self.subject {
+            standing::write(connection, incident, version, self.standing.as_ref(), sum)?;
+        }
         if let Some(Content { sha256, bytes }) = &self.content {
             connection
                 .prepare_cached(INSERT_CONTENT)
@@ -140,14 +125,6 @@ impl Prepared {
         }
         Ok(entries)
     }
-}
-
-fn unwritable(what: &str) -> JournalError {
-    JournalError::Corrupt { sequence: 0, why: format!("{what} cannot be appended") }
-}
-
-fn whole(number: u64) -> Result<i64, JournalError> {
-    i64::try_from(number).map_err(|_| JournalError::Unavailable("the store's numbers are used up".to_owned()))
 }
 
 fn version_of(connection: &Connection, incident: &IncidentId) -> Result<u64, JournalError> {
@@ -185,6 +162,36 @@ pub(super) fn entries_after(connection: &Connection, after: u64, limit: usize) -
         entries.push(entry);
     }
     Ok(entries)
+}
+
+/// Entries of one kind before a sequence, newest first.
+pub(super) fn entries_of_kind_before(
+    connection: &Connection,
+    kind: &str,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<Entry>, JournalError> {
+    let (before, limit) = (i64::try_from(before).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
+    let everything = SELECT_KIND.lines().filter(|line| !line.contains("so that the index serves"));
+    let slow = || everything.collect::<Vec<_>>().join("\n");
+    let at_hand = KINDS_READ_AT_OPEN.contains(&kind);
+    let sql = if at_hand { Cow::Borrowed(SELECT_KIND) } else { Cow::Owned(slow()) };
+    let mut statement = connection.prepare_cached(&sql).map_err(|error| fault(&error, 0))?;
+    let mut rows = statement.query(params![kind, before, limit]).map_err(|error| fault(&error, 0))?;
+    let mut entries: Vec<Entry> = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| fault(&error, 0))? {
+        entries.push(entry_of(row, 0)?);
+    }
+    Ok(entries)
+}
+
+/// When the last entry happened, `None` where there is none or it does not say.
+pub(super) fn last_instant(connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
+    let at: Option<String> = connection
+        .query_row("SELECT at FROM entry ORDER BY sequence DESC LIMIT 1", [], |row| row.get(0))
+        .optional()
+        .map_err(|error| fault(&error, 0))?;
+    Ok(at.and_then(|at| at.parse().ok()))
 }
 
 /// Entries of one incident, in order.
@@ -263,10 +270,6 @@ struct Borrowed<'a> {
     before: Option<&'a [u8]>,
 }
 
-fn corrupt(sequence: u64, why: impl Into<String>) -> JournalError {
-    JournalError::Corrupt { sequence, why: why.into() }
-}
-
 fn borrowed<'a>(row: &'a Row<'_>, due: u64) -> Result<Borrowed<'a>, JournalError> {
     let sequence = row
         .get::<_, i64>(0)
@@ -302,30 +305,5 @@ fn borrowed<'a>(row: &'a Row<'_>, due: u64) -> Result<Borrowed<'a>, JournalError
 
 fn entry_of(row: &Row<'_>, due: u64) -> Result<Entry, JournalError> {
     let Borrowed { link, about_incident, hash, before } = borrowed(row, due)?;
-    let sequence = link.sequence;
-    let before = match (sequence, before.map(<[u8; 32]>::try_from)) {
-        (1, None) => GENESIS,
-        (2.., Some(Ok(before))) => before,
-        _ => return Err(corrupt(sequence.saturating_sub(1), "the entry is missing")),
-    };
-    if link.hash(&before).as_slice() != hash {
-        return Err(corrupt(sequence, "its content, or that of the entry before, is not what the chain committed to"));
-    }
-    if link.event_version != EVENT_VERSION {
-        let version = link.event_version;
-        return Err(corrupt(sequence, format!("events of version {version} are not known, only {EVENT_VERSION}")));
-    }
-    // The parser's own words could quote content; the column is enough to find the place.
-    let unreadable = |error: serde_json::Error| {
-        corrupt(sequence, format!("event `{}` is not known as it stands, at column {}", link.kind, error.column()))
-    };
-    let (subject, stored) = if about_incident {
-        let event: Event = serde_json::from_slice(link.payload).map_err(unreadable)?;
-        (Subject::Incident(IncidentId::new(link.incident)), Stored::Incident(event))
-    } else {
-        let event: AdapterEvent = serde_json::from_slice(link.payload).map_err(unreadable)?;
-        (Subject::Adapter, Stored::Adapter(event))
-    };
-    let at = link.at.parse().map_err(|_| corrupt(sequence, "column `at` is no instant"))?;
-    Ok(Entry { sequence, subject, version: link.version, at, stored, hash: hex::encode(hash) })
+    stored::entry_of(&link, about_incident, hash, before)
 }

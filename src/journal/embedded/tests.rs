@@ -382,12 +382,12 @@ async fn destroyed_content_leaves_the_chain_whole_and_changed_content_shows() {
     let journal = folder.open().unwrap();
     let content = Content { sha256: digest.to_owned(), bytes: Bytes::from_static(b"a") };
     journal.append(Batch { content: Some(content), ..batch("kept", 0, 1) }).await.unwrap();
-    assert_eq!(journal.content(digest).await.unwrap().unwrap(), "a");
+    assert_eq!(journal.content(&IncidentId::new("kept"), digest).await.unwrap().unwrap(), "a");
     let other = Connection::open(folder.path()).unwrap();
     other.execute_batch("UPDATE content SET bytes = x'62'").unwrap();
-    assert!(matches!(journal.content(digest).await, Err(JournalError::Corrupt { .. })));
+    assert!(matches!(journal.content(&IncidentId::new("kept"), digest).await, Err(JournalError::Corrupt { .. })));
     other.execute_batch("DELETE FROM content").unwrap();
-    assert_eq!(journal.content(digest).await.unwrap(), None);
+    assert_eq!(journal.content(&IncidentId::new("kept"), digest).await.unwrap(), None);
     assert_eq!(verify(&folder.path()).fault, None);
 }
 
@@ -412,7 +412,8 @@ async fn adapter_events_come_back_as_written() {
         length_bytes: u64::MAX,
     });
     let events = vec![refused.clone()];
-    let batch = Batch { subject: Subject::Adapter, expected_version: 0, at: instant(0), events, content: None };
+    let batch =
+        Batch { subject: Subject::Adapter, expected_version: 0, at: instant(0), events, content: None, standing: None };
     journal.append(batch).await.unwrap();
     assert_eq!(journal.read_after(0, 1).await.unwrap()[0].stored, refused);
 }

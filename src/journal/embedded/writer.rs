@@ -3,7 +3,9 @@
 use super::Settings;
 use super::file::{beside, fault, unavailable};
 use super::rows::{self, Prepared};
+use super::standing::{self, Sum};
 use crate::journal::{Batch, Chain, Entry, JournalError};
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use tokio::sync::oneshot;
 
 /// Frames written after which the log is folded into the file (SQLite's own default), counted generously.
 const CHECKPOINT_FRAMES: usize = 1_000;
+/// How often incidents long at rest are forgotten from the derived rows, by the instants of the batches.
+const TRIM_EVERY: SignedDuration = SignedDuration::from_mins(10);
 /// How often a store that refused is tried again, so that readiness comes back without a caller having to fail.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Writes and removes 64 KiB: what the next few batches would need.
@@ -65,13 +69,19 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     /// Starts the thread on a checked file whose chain stands at `chain`.
-    pub(super) fn start(connection: Connection, chain: Chain, settings: &Settings) -> Result<Self, JournalError> {
+    pub(super) fn start(
+        connection: Connection,
+        chain: Chain,
+        sum: Sum,
+        settings: &Settings,
+    ) -> Result<Self, JournalError> {
         let queue_max = settings.queue_max.max(1);
         let (asks, inbox) = mpsc::sync_channel(queue_max);
         let standing = Arc::new(Standing::default());
         let mut thread = WriterThread {
             connection,
-            chain,
+            end: End { chain, sum },
+            trimmed_at: Timestamp::MIN,
             inbox,
             standing: Arc::clone(&standing),
             files: Files::watch(&settings.path),
@@ -156,9 +166,18 @@ impl Standing {
     }
 }
 
+/// What the last commit left: where the chain ends, and what the derived rows add up to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct End {
+    chain: Chain,
+    sum: Sum,
+}
+
 struct WriterThread {
     connection: Connection,
-    chain: Chain,
+    end: End,
+    /// The instant of the batch at which incidents long at rest were last forgotten from the derived rows.
+    trimmed_at: Timestamp,
     inbox: Receiver<Ask>,
     standing: Arc<Standing>,
     files: Files,
@@ -238,20 +257,26 @@ impl WriterThread {
         if self.standing.state.load(Ordering::Acquire) == POISONED {
             return Err(JournalError::Poisoned);
         }
-        let committed = self.write(batches).and_then(|(chain, results)| {
-            if chain == self.chain {
+        let at = batches.last().map(|batch| batch.at);
+        let committed = self.write(batches).and_then(|(mut end, results)| {
+            if end.chain == self.end.chain {
                 self.statement("ROLLBACK")?;
             } else {
-                rows::write_head(&self.connection, &chain)?;
+                if let Some(at) = at.filter(|at| at.duration_since(self.trimmed_at) > TRIM_EVERY) {
+                    standing::trim(&self.connection, at, &mut end.sum)?;
+                    self.trimmed_at = at;
+                }
+                rows::write_head(&self.connection, &end.chain)?;
+                standing::write_sum(&self.connection, end.chain.sequence(), &end.sum)?;
                 self.statement("COMMIT")?;
                 // A commit to a file that is no longer there is lost when we end: it must not be acknowledged.
                 self.files.still_there()?;
             }
-            Ok((chain, results))
+            Ok((end, results))
         });
         match committed {
-            Ok((chain, results)) => {
-                self.chain = chain;
+            Ok((end, results)) => {
+                self.end = end;
                 Ok(results)
             }
             Err(error) => {
@@ -264,16 +289,16 @@ impl WriterThread {
         }
     }
 
-    fn write(&self, batches: Vec<Prepared>) -> Result<(Chain, Vec<Reply>), JournalError> {
+    fn write(&self, batches: Vec<Prepared>) -> Result<(End, Vec<Reply>), JournalError> {
         self.statement("BEGIN IMMEDIATE")?;
-        let mut chain = self.chain;
+        let mut end = self.end;
         let mut results = Vec::with_capacity(batches.len());
         for prepared in batches {
             self.statement("SAVEPOINT batch")?;
-            let mut after = chain;
-            match prepared.write(&self.connection, &mut after) {
+            let mut after = end;
+            match prepared.write(&self.connection, &mut after.chain, &mut after.sum) {
                 Ok(entries) => {
-                    chain = after;
+                    end = after;
                     results.push(Ok(entries));
                 }
                 Err(error @ (JournalError::Conflict { .. } | JournalError::Unavailable(_)))
@@ -293,8 +318,8 @@ impl WriterThread {
         });
         match refused {
             // Nothing at all could be written: the store is failing, not one batch.
-            Some(error) if chain == self.chain => Err(error),
-            _ => Ok((chain, results)),
+            Some(error) if end.chain == self.end.chain => Err(error),
+            _ => Ok((end, results)),
         }
     }
 
@@ -303,20 +328,20 @@ impl WriterThread {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute([]))
             .map(drop)
-            .map_err(|error| fault(&error, self.chain.sequence()))
+            .map_err(|error| fault(&error, self.end.chain.sequence()))
     }
 
     fn failed(&self, error: &JournalError) {
         let state = if matches!(error, JournalError::Unavailable(_)) { FAILING } else { POISONED };
         self.standing.becomes(state);
-        tracing::error!(sequence = self.chain.sequence(), %error, "the journal did not take an append");
+        tracing::error!(sequence = self.end.chain.sequence(), %error, "the journal did not take an append");
     }
 
     fn probe(&mut self) {
         let probed = self
             .connection
             .execute_batch(PROBE)
-            .map_err(|error| fault(&error, self.chain.sequence()))
+            .map_err(|error| fault(&error, self.end.chain.sequence()))
             .and_then(|()| self.files.still_there());
         match probed {
             Ok(()) => {
@@ -335,7 +360,7 @@ impl WriterThread {
         let folded = self
             .connection
             .query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| row.get::<_, i64>(1))
-            .map_err(|error| fault(&error, self.chain.sequence()));
+            .map_err(|error| fault(&error, self.end.chain.sequence()));
         match folded {
             Ok(frames) if frames > 16_384 => {
                 tracing::warn!(frames, "a long reading keeps the journal's log from being folded");

@@ -26,7 +26,7 @@ impl Journal for Kept {
         panic!("the evaluator's page read an incident")
     }
 
-    fn content(&self, _sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+    fn content(&self, _incident: &IncidentId, _sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
         panic!("the evaluator's page read a record")
     }
 
