@@ -199,3 +199,51 @@ impl<'de> Deserialize<'de> for Facts {
         Ok(Self(stated.collect()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_read_and_stored_again_letter_for_letter() {
+        let stored = concat!(
+            r#"{"age":{"value":"34","source":"structured"},"#,
+            r#""heat_warning":{"value":"yes","source":"structured"},"#,
+            r#""nature":{"value":"welfare-check","source":"call-type"},"#,
+            r#""violence":{"value":"unknown","source":"answer"},"#,
+            r#""weapon":{"value":"none","source":"answer","overruled":"present","#,
+            r#""heard":[{"term":"knife","value":"present","times":2}],"heard_until":"2026-03-04T12:00:00Z"},"#,
+            r#""zone":{"value":"city,east","source":"structured"}}"#
+        );
+        let facts: Facts = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&facts).unwrap(), stored);
+        assert_eq!(facts, serde_json::from_str(&serde_json::to_string_pretty(&facts).unwrap()).unwrap());
+        let words: Vec<(&str, Word)> = facts.stated().iter().map(|stated| (stated.name(), stated.word())).collect();
+        let welfare_check = super::super::natures().iter().position(|nature| nature.name == "welfare-check").unwrap();
+        let expected = [
+            ("age", Word::Spelt),
+            ("heat_warning", Word::Spelt),
+            ("nature", Word::At(u16::try_from(welfare_check).unwrap())),
+            ("violence", Word::Unknown),
+            ("weapon", Word::At(0)),
+            ("zone", Word::Spelt),
+        ];
+        assert_eq!(words, expected);
+        assert_eq!((facts.value("weapon"), facts.value("violence")), (Some("none"), None));
+    }
+
+    /// A table reads a word by its place and never by its letters: both must be the vocabulary's.
+    #[test]
+    fn every_word_of_every_built_in_fact_is_known_by_its_place() {
+        let vocabulary = super::super::Vocabulary::new(Vec::new(), &super::super::Zones::default());
+        for (place, fact) in vocabulary.facts().iter().enumerate() {
+            let super::super::Domain::Words { values, .. } = &fact.domain else { continue };
+            for (at, value) in (0..).zip(values) {
+                let facts = Facts::default().with(&fact.name, value, Source::Structured);
+                let stated = &facts.stated()[0];
+                assert_eq!((stated.place(), stated.word()), (Some(place), Word::At(at)), "{} {value}", fact.name);
+                assert_eq!(facts.value(&fact.name), Some(&**value));
+            }
+        }
+    }
+}
