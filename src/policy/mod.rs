@@ -398,8 +398,8 @@ impl Policy {
     }
 
     /// What [`Policy::decide`] answers, without a word of explanation: for counting, and for whoever only needs to know
-    /// where the call goes. Nothing is allocated, but where an exact cut must settle whether the zone, not known yet, could
-    /// still bring a rule about (`ineligible` and `needs-answer` only).
+    /// where the call goes. Nothing is allocated, but where an exact cut must settle whether answers could still reach a
+    /// rule: where no one value of an open fact frees it from the most exclusions (`ineligible` and `needs-answer` only).
     pub fn route_only<'a>(
         &'a self,
         facts: &Facts,

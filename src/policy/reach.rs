@@ -1,18 +1,14 @@
 //! Which rules the answers to open questions could still reach.
 //!
 //! For each open fact and each rule the table knows the value that frees the rule from the most exclusions. Where one value
-//! frees it from all that any value does, as `none` of a weapon mostly is, the question is settled by bit-sets; where no value
-//! is the best one, values are tried against one exclusion after the other, still by bits. Boxes are cut only where a zone is
-//! open that exclusions name, for a call may be in several zones at once.
+//! frees it from all that any value does, as `none` of a weapon mostly is, the question is settled by bit-sets; boxes are
+//! cut only where no value is the best one.
 
 use super::Compiled;
 use super::column::{Coding, Column};
 use super::compile::{Coded, Table};
 use super::route::Moment;
 use super::row_set::RowSet;
-
-/// Values tried against exclusions for one rule, at most; a question harder than that is cut out of boxes.
-const PICKS_MAX: u32 = 2_000;
 
 /// What the best value of each fact does for each rule.
 #[derive(Debug)]
@@ -42,7 +38,7 @@ impl Relief {
             torn: vec![0; rules],
             shut: vec![0; rules],
         };
-        let bars = table.bars_all.or(&table.bars_unaccompanied);
+        let bars = table.bars_all.or(&table.bars_some);
         for (place, column) in table.columns.iter().enumerate().filter(|(_, column)| column.askable) {
             let at_stake = column.asked_by.and(&bars);
             // By class of codes: the rows that accept it, and the exclusions that it frees from.
@@ -68,12 +64,6 @@ impl Relief {
         for (index, word) in self.freed.iter_mut().skip(start).take(self.words).enumerate() {
             *word = freed.word(index);
         }
-    }
-
-    /// True where an open column has no single value that the rule accepts.
-    fn is_shut(&self, row: usize, open: u64) -> bool {
-        let shut = row.checked_sub(self.first_rule).and_then(|rule| self.shut.get(rule));
-        shut.is_none_or(|shut| shut & open != 0)
     }
 
     /// Whether the best answers to the open facts free a rule from these exclusions; `None` where that is not all that
@@ -163,49 +153,24 @@ impl Compiled {
     }
 
     fn can_reach(&self, call: &Coded, moment: &Moment<'_>, possible: &RowSet, open: u64, row: usize) -> bool {
-        let table = &self.table;
-        let accompanied = self.sends_to(row).any(|program| moment.duty(program).is_some_and(|duty| duty.accompanied));
-        let bars = |word: usize| {
-            let unaccompanied = if accompanied { 0 } else { table.bars_unaccompanied.word(word) };
-            table.bars_all.word(word) | unaccompanied
-        };
-        let exclusions = RowSet::of_words(table.exclusion_words, |word| possible.word(word) & bars(word));
-        let settled = self.relief.settles(row, open, &exclusions);
-        settled.or_else(|| self.reaches_by_picks(row, open, &exclusions)).unwrap_or_else(|| {
-            self.reaches_by_cuts(call, row, &RowSet::of_words(table.exclusion_words, bars).and(moment.effective))
+        let mut last: Option<RowSet> = None;
+        self.sends_to(row).any(|program| {
+            let bars = self.bars_at(moment, program);
+            // What bars one program of a chain mostly bars the next too.
+            if last.replace(bars) == Some(bars) {
+                return false;
+            }
+            let barring = |word: usize| possible.word(word) & bars.word(word);
+            let exclusions = RowSet::of_words(self.table.exclusion_words, barring);
+            let settled = self.relief.settles(row, open, &exclusions);
+            settled.unwrap_or_else(|| self.reaches_by_cuts(call, row, &bars.and(moment.effective)))
         })
     }
 
-    /// Whether some answers to the open facts free a rule from all these exclusions and let it hold. No allocation. `None`
-    /// where values one by one do not tell, or there are too many of them.
-    fn reaches_by_picks(&self, row: usize, open: u64, exclusions: &RowSet) -> Option<bool> {
-        if self.relief.is_shut(row, open) {
-            return None;
-        }
-        let zone = self.table.zone_column.filter(|place| open & (1 << place) != 0);
-        let zone = zone.and_then(|place| self.table.columns.get(place));
-        if zone.is_some_and(|column| !column.asked_by.and(exclusions).is_empty()) {
-            return None;
-        }
-        self.frees(row, open, exclusions, &mut { PICKS_MAX })
-    }
-
-    /// Lifts the first exclusion that is left by each value that does, and the others after it.
-    fn frees(&self, row: usize, open: u64, left: &RowSet, picks: &mut u32) -> Option<bool> {
-        let Some(exclusion) = left.iter().next() else { return Some(true) };
-        let columns = self.table.columns.iter().enumerate();
-        for (place, column) in columns.filter(|(place, _)| open & (1 << place) != 0) {
-            if !column.asked_by.contains(exclusion) {
-                continue;
-            }
-            for accept in column.distinct().filter(|accept| accept.contains(row) && !accept.contains(exclusion)) {
-                *picks = picks.checked_sub(1)?;
-                if self.frees(row, open & !(1 << place), &left.and(accept), picks)? {
-                    return Some(true);
-                }
-            }
-        }
-        Some(false)
+    /// Exclusions that leave a program no call that they hold, as it comes at a moment.
+    fn bars_at(&self, moment: &Moment<'_>, program: usize) -> RowSet {
+        let accompanied = moment.duty(program).is_some_and(|duty| duty.accompanied);
+        self.table.bars_all.or(&self.table.bars_of(program, accompanied))
     }
 
     /// The same by exact cuts alone, to compare with.
@@ -215,9 +180,8 @@ impl Compiled {
         let possible = self.possible(call, moment, table.open(call));
         let mut reachable = RowSet::EMPTY;
         for row in self.possible_rules(&possible).iter() {
-            let accompanied = self.sends_to(row).any(|program| moment.duty(program).unwrap().accompanied);
-            let barring = if accompanied { table.bars_all } else { table.bars_all.or(&table.bars_unaccompanied) };
-            if self.reaches_by_cuts(call, row, &barring.and(moment.effective)) {
+            let bars = |program: usize| self.bars_at(moment, program).and(moment.effective);
+            if self.sends_to(row).any(|program| self.reaches_by_cuts(call, row, &bars(program))) {
                 reachable.insert(row);
             }
         }

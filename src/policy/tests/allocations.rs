@@ -39,41 +39,6 @@ fn where_a_call_goes_is_told_without_allocation() {
     assert!(whole.count_total > 0, "the counter counts");
 }
 
-/// Also where answers could still reach a rule: only an open zone that exclusions name is cut out of boxes.
-#[test]
-fn no_policy_of_the_library_allocates_where_the_zone_is_known() {
-    let mut numbers: u64 = 911;
-    let mut below = |bound: usize| {
-        numbers = numbers.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(numbers >> 33).unwrap() % bound.max(1)
-    };
-    let available = Availability::default();
-    let mut asked = 0;
-    for path in super::library::library() {
-        let name = path.display();
-        let policy = Policy::compile(&super::library::folder(&path))
-            .unwrap_or_else(|faults| panic!("{name}: {}", told(&faults)));
-        for _ in 0..200 {
-            let mut known = Facts::default();
-            for fact in policy.compiled.sources.vocabulary.facts() {
-                let values = fact.values();
-                let share = if matches!(&*fact.name, "nature" | "zone") { 100 } else { 50 };
-                // The harmless half of the values, so that not everything is excluded.
-                if let Some(value) = values.get(below(values.len().div_ceil(2))).filter(|_| below(100) < share) {
-                    known = known.with(&fact.name, value, Source::Structured);
-                }
-            }
-            let mut status = StatusKind::NotAssessed;
-            let counted = allocation_counter::measure(|| {
-                status = policy.route_only(&known, &[], at("2026-03-04T15:00"), &available).status;
-            });
-            assert_eq!(counted.count_total, 0, "{name}: {status:?} {known:?}");
-            asked += usize::from(matches!(status, StatusKind::NeedsAnswer | StatusKind::Ineligible));
-        }
-    }
-    assert!(asked > 1_000, "{asked}");
-}
-
 /// Bits tell most changes of a call apart from those that matter; the table itself is asked for the rest.
 #[test]
 fn the_questions_and_the_flip_ask_the_table_a_bounded_number_of_times() {
