@@ -4,6 +4,8 @@ TOOLS := $(CURDIR)/.tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 BROWSER := /usr/bin/chromium /usr/bin/chromedriver
+MAIL_SERVER := /usr/bin/aiosmtpd
+FAULTS := /usr/bin/strace /usr/bin/faketime
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: test install format lint tests documentation dependencies bench bench-peers fuzz
@@ -11,15 +13,26 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
 
-# Installs: chromium and chromium-driver (Debian) for the browser test, cargo-deny (crates.io) into .tools/,
-# and a C compiler (Debian's build-essential) where the machine has none, for SQLite and AWS-LC.
-install: $(BROWSER) $(DENY)
+# Installs: chromium and chromium-driver (Debian) for the browser test, aiosmtpd (Debian) for the notices by e-mail, strace and faketime (Debian)
+# for the faults of disk and clock, cargo-deny (crates.io) into .tools/, and a C compiler (Debian's build-essential) where the machine has none, for
+# SQLite and AWS-LC.
+install: $(BROWSER) $(MAIL_SERVER) $(FAULTS) $(DENY)
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq build-essential; }
 
 $(BROWSER):
 	@echo "installing from Debian: chromium chromium-driver"
 	$(SUDO) apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null
+
+$(MAIL_SERVER):
+	@echo "installing from Debian: python3-aiosmtpd"
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends python3-aiosmtpd >/dev/null
+
+$(FAULTS):
+	@echo "installing from Debian: strace faketime"
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends strace faketime >/dev/null
 
 $(DENY):
 	@echo "installing from crates.io: cargo-deny $(DENY_VERSION)"
@@ -44,7 +57,7 @@ dependencies:
 
 # Prints every figure; judged by eye and kept out of `make test`, since shared machines are noisy. Answers are asserted equal.
 bench:
-	cargo bench --locked --bench line --bench decide --bench replay
+	cargo bench --locked --bench line --bench decide --bench replay --bench journal
 	$(MAKE) bench-peers
 
 # The same policy and calls in Fourth, Cedar, regorus and CEL: fails where an answer differs or Fourth is not a hundred times faster.

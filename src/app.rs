@@ -1,6 +1,7 @@
 //! The composition root: one function builds the adapter; `serve`, `demo` and the tests start the same one.
 
 mod reload;
+mod watchdog;
 
 pub use reload::{FAULTS_SHOWN, loadable, told};
 
@@ -9,7 +10,7 @@ use crate::call_processing::Desk;
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder as read_policy};
 use crate::facts::RepeatKey;
-use crate::handoff::{DestinationState, HttpClient, Outbox, Outcomes, Secret};
+use crate::handoff::{Carriers, DestinationState, Outbox, Outcomes, Secret};
 use crate::http::{self, Door, DoorName};
 use crate::incident::Command;
 use crate::input::BadInput;
@@ -22,12 +23,16 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
 /// Copies from the pass-through that are assessed at once.
 const COPIES_AT_ONCE_MAX: usize = 32;
+
+/// How often what is older than the agency keeps is dropped.
+const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// A running adapter.
 pub struct Application {
@@ -38,6 +43,8 @@ pub struct Application {
     reload: Arc<Notify>,
     // Aborted when dropped.
     background: JoinSet<()>,
+    // Held until the end.
+    watchdog: Option<watchdog::Guard>,
 }
 
 impl Application {
@@ -55,6 +62,8 @@ impl Application {
             asked: Arc::clone(&application.reload),
         };
         application.background.spawn(watch.run());
+        let guard = watchdog::watch(watchdog::end_the_process).map_err(|fault| bad("the watchdog", &fault))?;
+        application.watchdog = Some(guard);
         Ok(application)
     }
 
@@ -85,6 +94,7 @@ impl Application {
             desk.note_policy(None);
             telemetry::policy_loaded(clock.now().as_second());
         }
+        desk.watch(configuration.answers);
         match &configuration.repeat_contact {
             Some(settings) => desk.recognise_by(repeat_key(&settings.key)?),
             None => {
@@ -92,17 +102,21 @@ impl Application {
             }
         }
         note_start(&desk).await;
+        desk.alarm_after_silence(configuration.http.silence_alarm_s);
+        let listening = Arc::clone(&desk);
+        background.spawn(async move { listening.watch_silence().await });
 
-        let handoff = &configuration.handoff;
-        let client = HttpClient::new(handoff.ca_file.as_deref(), &handoff.fallback_addresses);
-        let client = client.map_err(|fault| bad("handoff", &fault))?;
+        let carriers = Carriers::new(&configuration.handoff).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
-        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), client, reporter);
+        let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), carriers, reporter);
         let asked = outbox.clone();
         let destinations: http::Destinations = Arc::new(move || asked.destinations().into_iter().map(shown).collect());
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
         let deadlines = Arc::clone(&desk);
         background.spawn(async move { deadlines.run_deadlines().await });
+        if let Some(days) = configuration.journal.retention_days {
+            background.spawn(retain(Arc::clone(&desk), days));
+        }
         let resumed = Arc::clone(&desk);
         background.spawn(async move { resumed.resume().await });
 
@@ -155,7 +169,7 @@ impl Application {
                 }
             });
         }
-        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background })
+        Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background, watchdog: None })
     }
 
     /// Reads the policy's folder again soon, whether or not it is due (SIGHUP).
@@ -232,6 +246,29 @@ fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
 fn shown(destination: DestinationState) -> http::Destination {
     let DestinationState { name, waiting, breaker, down_since } = destination;
     http::Destination { name, waiting, breaker: breaker.name(), down_since }
+}
+
+/// Seals and drops what is older than the agency keeps, now and every few hours.
+async fn retain(desk: Arc<Desk>, days: u32) {
+    let (journal, clock) = (desk.journal(), desk.clock());
+    loop {
+        let now = clock.now();
+        let oldest = now - jiff::SignedDuration::from_hours(24 * i64::from(days));
+        let dropped = async {
+            journal.seal(oldest, now).await?;
+            let old = journal.seals().await?.into_iter().rfind(|seal| seal.ended_at < oldest);
+            match old {
+                Some(seal) => journal.drop_sealed(seal.through, now).await,
+                None => Ok(0),
+            }
+        };
+        match dropped.await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(entries, days, "entries older than the agency keeps were dropped"),
+            Err(error) => tracing::warn!(%error, "what is older than the agency keeps could not be dropped"),
+        }
+        clock.sleep(RETAIN_EVERY).await;
+    }
 }
 
 fn repeat_key(secret: &Secret) -> Result<RepeatKey, BadInput> {

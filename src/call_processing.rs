@@ -3,11 +3,13 @@
 mod live;
 mod finding;
 mod counting;
+mod owed;
 mod dead_letters;
 mod policy_in_force;
 mod recovery;
 mod remembering;
 mod roster;
+mod silence;
 mod timers;
 mod unmapped;
 mod views;
@@ -25,7 +27,7 @@ pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 
 use crate::clock::monotonic_now;
 use crate::facts::{ContactTraces, Facts};
-use crate::incident::{Actor, Command, RecordReceived};
+use crate::incident::{Actor, Bounds, Command, RecordReceived};
 use crate::journal::Content;
 use crate::policy::{Availability, Decision, Gap, Mode, Policy, PolicyIdentity};
 use crate::record::{CallRecord, Format, IncidentId, LegId};
@@ -48,6 +50,7 @@ impl Desk {
     pub async fn receive(&self, bytes: Bytes, format: Option<Format>, sender: &str) -> Result<Answer, CallProblem> {
         let started = monotonic_now();
         let profile = self.sender(sender)?;
+        self.note_heard();
         let record = match decode(bytes.clone(), format, profile).await {
             Ok(record) => Arc::new(record),
             Err(error) => return Err(self.refuse(error, &bytes).await),
@@ -63,7 +66,8 @@ impl Desk {
                 let (decision, decide_ns) =
                     decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
                 let mode = situation.policy.map_or(Mode::Shadow, Policy::mode);
-                let received = received(&arrived, mode, traced.as_ref().map(|traced| traced.traces.clone()));
+                let contact = traced.as_ref().map(|traced| traced.traces.clone());
+                let received = received(&arrived, mode, contact, desk.bounds());
                 Ok(Prepared {
                     command: Command::Receive {
                         received: Box::new(received),
@@ -222,7 +226,7 @@ fn not_assessed(why: &str, text: &str, policy: Option<&Policy>, gaps: &[Gap]) ->
 }
 
 /// The record as the journal keeps it: no personal data.
-fn received(record: &CallRecord, mode: Mode, contact: Option<ContactTraces>) -> RecordReceived {
+fn received(record: &CallRecord, mode: Mode, contact: Option<ContactTraces>, bounds: Option<Bounds>) -> RecordReceived {
     RecordReceived {
         identity: record.identity.clone(),
         format: record.format,
@@ -233,5 +237,6 @@ fn received(record: &CallRecord, mode: Mode, contact: Option<ContactTraces>) -> 
         mode,
         applied: true,
         contact,
+        bounds,
     }
 }

@@ -1,6 +1,7 @@
 //! One file gathering each room's Settings, and the reading of policy folders. The only room that reads the environment.
 
 use crate::handoff::Secret;
+use crate::incident::Bounds;
 use crate::input::BadInput;
 use crate::policy::PolicyFiles;
 use crate::record::CodeSystem;
@@ -39,6 +40,9 @@ pub struct Configuration {
     /// The outbox: channels to teams, write-back to the CAD.
     #[serde(default)]
     pub handoff: handoff::Settings,
+    /// How soon people must answer.
+    #[serde(default)]
+    pub answers: Bounds,
     /// The pages.
     #[serde(default)]
     pub pages: pages::Settings,
@@ -140,6 +144,8 @@ impl Configuration {
         let from_base = |path: &mut PathBuf| *path = base.join(&*path);
         from_base(&mut configuration.policy.folder);
         from_base(&mut configuration.journal.path);
+        let beside = [&mut configuration.journal.key_file, &mut configuration.journal.checkpoint_file];
+        beside.into_iter().flatten().for_each(from_base);
         for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
             from_base(layout);
         }

@@ -48,8 +48,11 @@ const DECIDE_SECONDS: &str = "fourth_decide_seconds";
 const RECEIVE_SECONDS: &str = "fourth_receive_seconds";
 const REPAIRS: &str = "fourth_repairs_total";
 const REFUSED: &str = "fourth_refused_total";
+const RECORD_HEARD_AT: &str = "fourth_record_heard_at_seconds";
+const CAD_SILENT: &str = "fourth_cad_silent";
 const INCIDENTS_OPEN: &str = "fourth_incidents_open";
 const LEGS: &str = "fourth_legs_total";
+const DUTIES: &str = "fourth_duties_total";
 const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const DESTINATION_DOWN: &str = "fourth_destination_down";
@@ -90,8 +93,18 @@ pub const METRICS: &[Metric] = &[
     seconds(RECEIVE_SECONDS, &[], "Time from the whole record to its durable answer"),
     counts(REPAIRS, &["format", "kind"], "Things a decoder mended, by format and kind"),
     counts(REFUSED, &["problem"], "Requests answered with a problem document, by problem"),
+    Metric {
+        unit: Unit::Seconds,
+        ..level(RECORD_HEARD_AT, &[], "When a record was last heard, or the adapter was started, seconds since 1970")
+    },
+    level(CAD_SILENT, &[], "1 where no record has been heard for longer than `http.silence_alarm_s`"),
     level(INCIDENTS_OPEN, &[], "Incidents not yet closed"),
     counts(LEGS, &["outcome"], "Legs, by what came of them"),
+    counts(
+        DUTIES,
+        &["kind", "outcome"],
+        "Things owed (acknowledgements, call-backs, follow-ups), by what became of them",
+    ),
     counts(EFFECTS, &["outcome"], "Attempts to carry out an effect, by outcome"),
     level(OUTBOX_DEPTH, &[], "Effects not yet delivered or given up"),
     level(
@@ -242,6 +255,12 @@ pub fn refused(problem: &'static str) {
     counter!(REFUSED, "problem" => problem).increment(1);
 }
 
+/// A record was last heard at this second since 1970; whether that is too long ago.
+pub fn record_heard(second: i64, silent: bool) {
+    gauge!(RECORD_HEARD_AT).set(u32::try_from(second).map_or(0.0, f64::from));
+    gauge!(CAD_SILENT).set(f64::from(u8::from(silent)));
+}
+
 /// So many incidents are open.
 pub fn incidents_open(count: usize) {
     gauge!(INCIDENTS_OPEN).set(measure(count));
@@ -250,6 +269,11 @@ pub fn incidents_open(count: usize) {
 /// Something came of a leg (`offered`, `accepted`, `declined`, `timed-out`, …).
 pub fn leg_counted(outcome: &'static str) {
     counter!(LEGS, "outcome" => outcome).increment(1);
+}
+
+/// Something came of what somebody owes (`opened`, `overdue`, or how it ended). `overdue` is an alarm.
+pub fn duty_counted(kind: &'static str, outcome: &'static str) {
+    counter!(DUTIES, "kind" => kind, "outcome" => outcome).increment(1);
 }
 
 /// An effect was tried (`delivered`, `retried`, `undeliverable`).

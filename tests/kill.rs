@@ -6,6 +6,7 @@ use fourth_option::incident::Event;
 use fourth_option::journal::{EmbeddedJournal, Entry, Stored};
 use fourth_simulators::client::Client;
 use fourth_simulators::load::{LoadPlan, run};
+use fourth_simulators::server::{Reply, Server};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,7 +31,7 @@ fn entries(place: &Place) -> Vec<Entry> {
 }
 
 /// Offers calls to a team that receives and never answers.
-async fn offer_some(place: &Place) {
+pub async fn offer_some(place: &Place) {
     let client = Client::new(Duration::from_secs(10));
     let intake = place.url(0);
     for number in 0..OFFERED {
@@ -47,7 +48,7 @@ async fn offer_some(place: &Place) {
 }
 
 /// The Kamloops policy, open at any hour, with accept deadlines of two seconds.
-fn hasty(policy: String) -> String {
+pub fn hasty(policy: String) -> String {
     let hasty = |line: &str| {
         let line = set_number(&set_number(line, "accept_deadline_s = ", 2), "capacity = ", 1_000);
         if line.trim_start().starts_with("hours") || line.contains("from = \"") {
@@ -66,20 +67,28 @@ fn set_number(line: &str, key: &str, value: u32) -> String {
     format!("{before}{value}{rest}")
 }
 
+/// A team that takes every message and never answers.
+pub async fn silent_team() -> Server {
+    Server::start("127.0.0.1:0".parse().unwrap(), |_| async { Reply::json(202, &json!({})) }).await.unwrap()
+}
+
+/// Channels to that team.
+pub fn channels(team: &Server) -> String {
+    ["webhook", "warm-transfer"]
+        .map(|kind| {
+            format!(
+                "[handoff.channel.{kind}]\nkind = \"{kind}\"\nurl = \"{}\"\nsecret = \"a secret for the test\"\n",
+                team.url()
+            )
+        })
+        .concat()
+}
+
 /// Show 4 of the first issue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_under_load_lose_nothing_and_double_nothing() {
-    let silent = fourth_simulators::server::Server::start("127.0.0.1:0".parse().unwrap(), |_| async {
-        fourth_simulators::server::Reply::json(202, &json!({}))
-    })
-    .await
-    .unwrap();
-    let channel = format!(
-        "[handoff.channel.webhook]\nkind = \"webhook\"\nurl = \"{0}\"\nsecret = \"a secret for the test\"\n\
-         [handoff.channel.warm-transfer]\nkind = \"warm-transfer\"\nurl = \"{0}\"\nsecret = \"a secret for the test\"\n",
-        silent.url()
-    );
-    let place = Place::new(hasty, &channel);
+    let silent = silent_team().await;
+    let place = Place::new(hasty, &channels(&silent));
     let mut acknowledged: Vec<String> = Vec::new();
     let mut sent = 0;
     let mut served = Some(Served::start(&place));

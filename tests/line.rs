@@ -285,3 +285,49 @@ async fn an_idle_adapter_stays_below_forty_mebibytes() {
     println!("idle adapter: {resident_kib} KiB resident");
     assert!(resident_kib < 40 * 1024, "{resident_kib} KiB");
 }
+
+/// What an operator says of the roster is in force at once, is told back, and is refused whole where a name is not the policy's.
+#[tokio::test]
+async fn the_roster_goes_in_and_comes_out_over_http_and_moves_the_next_call() {
+    let always =
+        |policy: String| policy.replace("from = \"08:00\", to = \"24:00\"", "from = \"00:00\", to = \"24:00\"");
+    let place = Place::new(always, "");
+    let _served = Served::start(&place);
+    let bearer = format!("Bearer {TOKEN}");
+    let put = async |body: Value| {
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let address = format!("{}/v1/roster", place.url(OPERATIONS));
+        client().send(Method::PUT, &address, &headers, body.to_string()).await.unwrap()
+    };
+    let decided = async |number: &str| {
+        let id = format!("urn:emergency:uid:incidentid:{number}:kamloops.example");
+        let answer = post(&place, "/v1/calls", eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).await.json();
+        let code = answer["options"].as_array().unwrap().iter().find(|option| option["program"] == "cso-north");
+        (answer["route"].clone(), code.unwrap()["code"].clone())
+    };
+    let empty = json!({"surge": false, "unstaffed": [], "deciders_away": []});
+    assert_eq!(get(&place, OPERATIONS, "/v1/roster").await.json(), empty);
+    assert_eq!(decided("roster1").await, (json!("cso-north"), json!("can-take")));
+
+    let away = json!({"surge": true, "unstaffed": ["cso-north"], "deciders_away": []});
+    let answer = put(away.clone()).await;
+    assert_eq!((answer.status, answer.json()), (200, away.clone()));
+    assert_eq!(get(&place, OPERATIONS, "/v1/roster").await.json(), away);
+    let (route, code) = decided("roster2").await;
+    assert_eq!(code, json!("no-unit"));
+    assert_ne!(route, json!("cso-north"));
+
+    for (wrong, said) in [
+        (json!({"unstaffed": ["cso-nort"]}), "cso-north"),
+        (json!({"deciders_away": ["nobody"]}), "nobody"),
+        (json!({"surge": true, "unstafed": []}), "unstafed"),
+    ] {
+        let answer = put(wrong).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.json().to_string().contains(said), "{}", answer.json());
+    }
+    assert_eq!(get(&place, OPERATIONS, "/v1/roster").await.json(), away, "what was refused changed nothing");
+
+    assert_eq!(put(json!({})).await.json(), empty, "the whole roster, in place of the one before");
+    assert_eq!(decided("roster3").await, (json!("cso-north"), json!("can-take")));
+}

@@ -18,5 +18,6 @@ mod kill;
 mod line;
 mod browser;
 mod pages;
+mod storms;
 mod support;
 mod tidy;

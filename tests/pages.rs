@@ -1,7 +1,7 @@
 //! The pages of a served adapter over HTTP: who may look and press, presses that repeat or come late, and what a team sees.
 
 use crate::browser;
-use crate::support::{Place, SAFE, Served, TOKEN, eido, root};
+use crate::support::{Place, SAFE, Served, TOKEN, eido, fourth, root};
 use axum::http::{Request, StatusCode, header};
 use bytes::Bytes;
 use fourth_option::access::hash_token;
@@ -108,6 +108,11 @@ fn take(mut stream: TcpStream) {
 
 /// An adapter whose teams are on duty at every hour, with a door that takes offers and one identity of each role.
 fn place() -> Place {
+    place_with("")
+}
+
+/// The same with more rows at the end of its policy.
+fn place_with(rows: &str) -> Place {
     let door = taker();
     let mut more = format!(
         "[handoff.channel.webhook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{door}/offers\"\n\
@@ -126,7 +131,7 @@ fn place() -> Place {
         more += &format!("[[access.identity]]\nname = \"{name}\"\n{role}\ntoken_sha256 = \"{}\"\n", hash_token(name));
     }
     let always =
-        |policy: String| policy.replace("from = \"08:00\", to = \"24:00\"", "from = \"00:00\", to = \"24:00\"");
+        |policy: String| policy.replace("from = \"08:00\", to = \"24:00\"", "from = \"00:00\", to = \"24:00\"") + rows;
     Place::new(always, &more)
 }
 
@@ -246,4 +251,38 @@ fn the_pages_in_a_real_browser() {
     let _served = Served::start(&place);
     let pictures = root().join("target/pictures");
     browser::a_call_is_answered_accepted_and_cleared(&place.url(2), &place.url(0), &pictures);
+}
+
+/// A built-in safeguard that the policy lifts stands on every page, signed, and in the report.
+#[tokio::test]
+async fn a_lifted_safeguard_is_shown_on_every_page_and_in_the_report() {
+    let waiver = "\n[[waiver]]\nsafeguard = \"built-in.medical\"\nsigned_by = \"Dr. Waivers Canary\"\n\
+                  because = \"the crew has a paramedic <b>aboard</b>\"\nsigned_on = \"2026-01-15\"\n";
+    let pages = [("desk-1", "/"), ("team-north", "/team"), ("eva", "/evaluation")];
+    let shown = async |place: &Place| {
+        let mut texts = Vec::new();
+        for (name, page) in pages {
+            let seen = Visitor::sign_in(&place.url(2), name).await.look(page).await;
+            assert_eq!(seen.status, StatusCode::OK, "{name} at {page}");
+            texts.push((page, seen.text));
+        }
+        let (status, report, error) = fourth(&["report", "--journal", place.journal().to_str().unwrap()]);
+        assert_eq!((status, error.as_str()), (0, ""));
+        (texts, report)
+    };
+    let place = place_with(waiver);
+    let _served = Served::start(&place);
+    let (texts, report) = shown(&place).await;
+    for (page, text) in &texts {
+        assert!(text.contains("built-in.medical, signed by Dr. Waivers Canary"), "{page}: {text}");
+        assert!(text.contains("a paramedic &lt;b&gt;aboard&lt;/b&gt;"), "{page}: as text, never as markup");
+    }
+    for said in ["Safeguards lifted by waiver", "built-in.medical", "Dr. Waivers Canary", "2026-01-15", "a paramedic"] {
+        assert!(report.contains(said), "{said}: {report}");
+    }
+    let whole = self::place();
+    let _other = Served::start(&whole);
+    let (texts, report) = shown(&whole).await;
+    assert!(texts.iter().all(|(_, text)| !text.contains("lifted by waiver")), "where none is lifted, none is shown");
+    assert!(!report.contains("lifted by waiver"), "{report}");
 }

@@ -90,6 +90,10 @@ counters! {
     withdrawals,
     /// Times a team was told to stand back.
     stand_backs,
+    /// Recalls that a team said it had heard.
+    recalls_heard,
+    /// Returned calls that the centre said it had.
+    returns_acknowledged,
     /// Statuses taken: en route, on scene, with person.
     statuses,
     /// Calls cleared with a disposition.

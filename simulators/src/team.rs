@@ -129,10 +129,12 @@ impl Team {
             "withdraw" => {
                 count(&self.around.counters.withdrawals);
                 self.stop(&webhook.leg);
+                self.hears(webhook.leg.clone());
             }
             "stand-back" => {
                 count(&self.around.counters.stand_backs);
                 self.stop(&webhook.leg);
+                self.hears(webhook.leg.clone());
             }
             _ => {}
         }
@@ -140,6 +142,18 @@ impl Team {
             lock(&self.desk).remember(key);
         }
         Reply::json(200, &serde_json::json!({ "received": webhook.leg }))
+    }
+
+    /// Somebody at the team says that the recall was heard: the adapter asks for a person's word.
+    fn hears(self: &Arc<Self>, leg: String) {
+        let team = Arc::clone(self);
+        tokio::spawn(async move {
+            let doors = team.around.doors.wait().await;
+            let url = format!("{}/v1/legs/{leg}/acknowledge", doors.teams);
+            if team.around.client.post_json(&url, &team.token, &serde_json::json!({})).await.is_ok_and(|a| a.good()) {
+                count(&team.around.counters.recalls_heard);
+            }
+        });
     }
 
     /// Takes an offer in and thinks about it on a task of its own; a leg offered twice is one offer.

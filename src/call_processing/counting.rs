@@ -20,6 +20,9 @@ pub(super) fn count(events: &[Event], decide_ns: u64) {
             Event::Cleared { .. } => telemetry::leg_counted("cleared"),
             Event::ReturnedToOrdinary { .. } => telemetry::leg_counted("returned"),
             Event::HandedOn { .. } => telemetry::leg_counted("handed-on"),
+            Event::DutyOpened { kind, .. } => telemetry::duty_counted(kind.name(), "opened"),
+            Event::DutyOverdue { kind, .. } => telemetry::duty_counted(kind.name(), "overdue"),
+            Event::DutyClosed { kind, outcome, .. } => telemetry::duty_counted(kind.name(), outcome.name()),
             Event::RecordReceived(_)
             | Event::AnswerGiven { .. }
             | Event::Chosen { .. }

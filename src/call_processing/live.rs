@@ -6,11 +6,12 @@ use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
+use super::silence::Silence;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Command, Effect, Event, Incident, Outgoing, Phase};
+use crate::incident::{Bounds, Command, Duty, Effect, Event, Incident, Outgoing, Phase};
 use crate::journal::{
     self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
 };
@@ -53,10 +54,14 @@ pub(super) struct Inner {
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
+    pub(super) silence: Silence,
     pub(super) roster: Mutex<Roster>,
     pub(super) unmapped: Mutex<unmapped::Met>,
     pub(super) dead_letters: Mutex<DeadLetters>,
     pub(super) repeat_key: OnceLock<RepeatKey>,
+    pub(super) bounds: OnceLock<Bounds>,
+    /// What is owed, by incident.
+    pub(super) owed: Mutex<BTreeMap<IncidentId, Vec<Duty>>>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
     /// True once the desk is closed; held for reading by every piece of work.
@@ -140,6 +145,7 @@ impl Desk {
         senders: BTreeMap<String, Arc<SenderProfile>>,
     ) -> Self {
         let inner = Inner {
+            silence: Silence::since(clock.now()),
             clock,
             journal,
             policy: ArcSwapOption::from(policy),
@@ -154,6 +160,8 @@ impl Desk {
             unmapped: Mutex::default(),
             dead_letters: Mutex::default(),
             repeat_key: OnceLock::new(),
+            bounds: OnceLock::new(),
+            owed: Mutex::default(),
             contacts: Mutex::default(),
             recent: Mutex::default(),
             closed: RwLock::new(false),
@@ -411,6 +419,7 @@ impl Desk {
         *lock(&slot.view) = IncidentView { incident: Arc::clone(&state.incident), record: state.record.clone() };
         self.note_load(&before.1, &held_by(&state.incident));
         self.move_deadline(&slot.id, before.0, state.incident.next_deadline());
+        self.note_owed(&state.incident);
         if state.incident.phase == Phase::Closed {
             self.note_closed(&state.incident);
         }
@@ -568,6 +577,7 @@ impl Desk {
             return;
         }
         self.note_load(&[], &held_by(&incident));
+        self.note_owed(&incident);
         self.move_deadline(&incident.id, None, incident.next_deadline());
         lock(&self.inner.live).slots.insert(incident.id.clone(), Slot::new(incident));
     }

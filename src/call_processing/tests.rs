@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Clock;
 use crate::configuration::read_policy_folder;
-use crate::incident::{Act, CadNotice, Owner, Phase, Refusal};
+use crate::incident::{Act, Bounds, CadNotice, DutyKind, Event, Owner, Phase, Refusal};
 use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Settings, UnavailableJournal};
 use crate::policy::Status;
 use crate::record::ProgramId;
@@ -115,7 +115,8 @@ async fn a_call_is_decided_offered_accepted_and_cleared_and_the_cad_is_told() {
     let accepted = desk.command(&answer.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
     assert_eq!(accepted.incident.owner, Owner::Team(leg.clone()));
     let disposition = crate::incident::Disposition::Supported;
-    let cleared = desk.command(&answer.incident, Command::ClearLeg { leg, disposition, by: team() }).await.unwrap();
+    let cleared =
+        desk.command(&answer.incident, Command::ClearLeg { leg, disposition, party: None, by: team() }).await.unwrap();
     assert_eq!((cleared.incident.phase, &cleared.incident.owner), (Phase::Closed, &Owner::Psap));
     let kinds: Vec<_> = out.lock().unwrap().iter().map(|(_, act)| std::mem::discriminant(act)).collect();
     assert_eq!(kinds.len(), 3, "the offer, the acceptance and the clearance: {:?}", out.lock().unwrap());
@@ -247,7 +248,7 @@ async fn a_name_used_again_after_the_close_is_a_new_incident() {
     let leg = chosen.incident.legs[0].id.clone();
     desk.command(&first.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
     let disposition = crate::incident::Disposition::Supported;
-    desk.command(&first.incident, Command::ClearLeg { leg, disposition, by: team() }).await.unwrap();
+    desk.command(&first.incident, Command::ClearLeg { leg, disposition, party: None, by: team() }).await.unwrap();
     let second = desk.receive(record("nine", "2026-05-16T21:00:00-07:00", "none"), None, "default").await.unwrap();
     assert_ne!(second.incident, first.incident, "a counter that starts again swallows no call");
 }
@@ -445,4 +446,63 @@ async fn a_place_called_for_again_is_recognised_before_and_after_a_restart_and_f
     let last = desk.receive(record("last", "2026-07-20T20:00:00-07:00", "none"), None, "default").await.unwrap();
     assert_eq!(last.facts.value("repeat_place"), Some("none"), "{:?}", last.facts);
     assert!(!held(&last));
+}
+
+/// [`policy`] in which every rule owes a follow-up within 48 hours.
+fn policy_that_follows_up() -> Arc<Policy> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library/kamloops");
+    let mut files = read_policy_folder(&folder).unwrap();
+    let text = files.files.get_mut("policy.toml").unwrap();
+    let said = String::from_utf8(text.clone()).unwrap();
+    let said = said.replace("\nfollow_up = [\"48h\"]", "\n");
+    *text = said.replace("\nsend = [", "\nfollow_up = [\"48h\"]\nsend = [").into_bytes();
+    Arc::new(Policy::compile(&files).unwrap())
+}
+
+async fn following_up(journal: Arc<dyn Journal>, at: &str) -> Desk {
+    let senders = BTreeMap::from([("default".to_owned(), profile())]);
+    let clock = Clock::starting_at(at.parse().unwrap(), 1.0);
+    let desk = Desk::open(clock, journal, Some(policy_that_follows_up()), senders).await.unwrap();
+    desk.watch(Bounds::default());
+    desk
+}
+
+/// Faults 43 and 57: what a closed call still owes is as durable as its deadline.
+#[tokio::test]
+async fn a_follow_up_outlives_the_call_and_the_process_and_is_an_alarm_when_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let kinds = |desk: &Desk| desk.owed().iter().map(|duty| duty.kind).collect::<Vec<_>>();
+    let owed = {
+        let desk = following_up(journal(folder.path()), EVENING).await;
+        let answer = eligible(&desk, "owed").await;
+        let chosen = desk.choose(&answer.incident, Choice::Accept, by()).await.unwrap();
+        let leg = chosen.incident.legs[0].id.clone();
+        desk.command(&answer.incident, Command::AcceptLeg { leg: leg.clone(), by: team() }).await.unwrap();
+        assert_eq!(kinds(&desk), [DutyKind::EnRoute]);
+        let disposition = crate::incident::Disposition::Supported;
+        let clear = Command::ClearLeg { leg, disposition, party: None, by: team() };
+        let cleared = desk.command(&answer.incident, clear).await.unwrap();
+        assert_eq!(cleared.incident.phase, Phase::Closed);
+        assert_eq!(kinds(&desk), [DutyKind::FollowUp]);
+        desk.owed()
+    };
+    let desk = following_up(journal(folder.path()), "2026-05-20T20:00:00-07:00").await;
+    assert_eq!(desk.owed(), owed, "a restart moves no deadline");
+    let out = outgoing(&desk);
+    let mut entries = desk.subscribe();
+    let running = desk.clone();
+    let deadlines = tokio::spawn(async move { running.run_deadlines().await });
+    let late = tokio::time::timeout(Duration::from_secs(60), entries.recv()).await.unwrap().unwrap();
+    deadlines.abort();
+    let expected =
+        Event::DutyOverdue { duty: owed[0].id.clone(), kind: DutyKind::FollowUp, program: owed[0].program.clone() };
+    assert_eq!(late.stored, crate::journal::Stored::Incident(expected));
+    let alarms =
+        out.lock().unwrap().iter().filter(|(_, act)| matches!(act, Act::TellCad(CadNotice::Overdue { .. }))).count();
+    assert_eq!(alarms, 1, "and the CAD is told");
+    assert_eq!(desk.owed()[0].state, crate::incident::DutyState::Overdue);
+    let duty = owed[0].id.clone();
+    let done = Command::CloseDuty { duty, outcome: crate::incident::DutyOutcome::NotReached, by: team() };
+    desk.command(&owed[0].id.incident(), done).await.unwrap();
+    assert!(desk.owed().is_empty());
 }

@@ -297,15 +297,8 @@ fn precise(nanoseconds: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trial::{self, folder};
     use super::*;
-
-    fn folder(name: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
-        let folder = tempfile::Builder::new().prefix(name).tempdir().unwrap();
-        for (file, content) in files {
-            std::fs::write(folder.path().join(file), content).unwrap();
-        }
-        folder
-    }
 
     const POLICY: &str = r#"[policy]
 id = "small"
@@ -326,14 +319,12 @@ send = ["team"]
 
     fn ran(folder: &Path, json: bool, min_coverage: Option<f64>) -> (Ending, String) {
         let args = Args { policies: vec![folder.to_owned()], json, min_coverage };
-        let mut out = Vec::new();
-        let ending = run(&args, &mut out);
-        (ending, String::from_utf8(out).unwrap())
+        trial::ran(|out| run(&args, out))
     }
 
     #[test]
     fn a_good_policy_is_reported_and_coverage_can_be_required() {
-        let folder = folder("good", &[("policy.toml", POLICY)]);
+        let folder = folder(&[("policy.toml", POLICY)]);
         let (ending, text) = ran(folder.path(), false, None);
         assert_eq!(ending, Ok(Verdict::Good));
         assert!(
@@ -351,14 +342,14 @@ send = ["team"]
     #[test]
     fn a_failing_case_and_a_failing_proof_are_not_so() {
         let cases = "[[case]]\nid = \"a\"\nat = \"2026-01-01T12:00\"\nfacts = { nature = \"noise\" }\nexpect = { status = \"ineligible\" }\n";
-        let failing = folder("case", &[("policy.toml", POLICY), ("cases.toml", cases)]);
+        let failing = folder(&[("policy.toml", POLICY), ("cases.toml", cases)]);
         let (ending, text) = ran(failing.path(), false, None);
         assert_eq!(ending, Ok(Verdict::NotSo));
         assert!(text.contains("cases.toml:1") && text.contains("expected ineligible, found eligible"), "{text}");
         let hole = format!(
             "{POLICY}[[safeguard]]\nid = \"s\"\nnever = {{ send = \"team\", when = {{ weapon = \"unknown\" }} }}\n"
         );
-        let hole = folder("hole", &[("policy.toml", &hole)]);
+        let hole = folder(&[("policy.toml", &hole)]);
         let (ending, text) = ran(hole.path(), false, None);
         assert_eq!(ending, Ok(Verdict::NotSo));
         assert!(text.contains("`s`: somebody, noise, weapon unknown, Thursday 18:00 → team, by rule noise"), "{text}");
@@ -366,7 +357,7 @@ send = ["team"]
 
     #[test]
     fn a_policy_with_faults_is_bad_input_with_every_line() {
-        let faulty = folder("bad", &[("policy.toml", &POLICY.replace("send", "snd").replace("kind", "knid"))]);
+        let faulty = folder(&[("policy.toml", &POLICY.replace("send", "snd").replace("kind", "knid"))]);
         let (ending, text) = ran(faulty.path(), false, None);
         assert!(ending.unwrap_err().message.contains("faults"));
         assert!(text.contains("policy.toml:7: `program.team.kind`") && text.contains("did you mean `send`?"), "{text}");

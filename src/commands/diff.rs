@@ -154,6 +154,7 @@ fn example(moved: &Move) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trial;
     use super::*;
 
     const POLICY: &str = r#"[policy]
@@ -180,16 +181,10 @@ send = ["team"]
 "#;
 
     fn ran(b: &str, json: bool) -> (Ending, String) {
-        let folder = |policy: &str| {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join("policy.toml"), policy).unwrap();
-            folder
-        };
+        let folder = |policy: &str| trial::folder(&[("policy.toml", policy)]);
         let (one, other) = (folder(POLICY), folder(b));
         let args = Args { a: one.path().to_owned(), b: other.path().to_owned(), json, history: None };
-        let mut out = Vec::new();
-        let ending = run(&args, &mut out);
-        (ending, String::from_utf8(out).unwrap())
+        trial::ran(|out| run(&args, out))
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `fourth journal`: whether the chain is whole, one incident's life as a table, and what could not be delivered.
 
-use super::{BadInput, Ending, Verdict};
+use super::{BadInput, Ending, Verdict, journal_keeping};
 use crate::call_processing::{DeadLetter, DeadLetters};
-use crate::journal::{EmbeddedJournal, Entry, JournalError, Stored, Subject, Verification};
+use crate::journal::{ChainFault, EmbeddedJournal, Entry, JournalError, Stored, Subject, Verification};
 use crate::record::IncidentId;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -29,6 +29,9 @@ enum Action {
         /// The journal's file; an adapter may be running on it
         #[arg(long, value_name = "PATH")]
         journal: PathBuf,
+        /// A checkpoint published before, as `<sequence>:<hash>`: the entry must be there and have that hash; may be repeated
+        #[arg(long, value_name = "CHECKPOINT")]
+        checkpoint: Vec<Checkpoint>,
         /// One JSON object instead of a sentence
         #[arg(long)]
         json: bool,
@@ -44,6 +47,41 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Writes every entry as one JSON object a line, without anything personal
+    Export {
+        /// The journal's file; an adapter may be running on it
+        #[arg(long, value_name = "PATH")]
+        journal: PathBuf,
+        /// Only entries after this one
+        #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+        after: u64,
+    },
+    /// Destroys what is kept of the people behind an incident; what happened to it stays, and the chain still verifies
+    Forget {
+        /// The journal's file; no adapter may be running on it
+        #[arg(long, value_name = "PATH")]
+        journal: PathBuf,
+        /// The adapter's name of the incident
+        incident: String,
+    },
+    /// Seals the period before an instant: its last hash and count, a checkpoint to be published
+    Seal {
+        /// The journal's file; no adapter may be running on it
+        #[arg(long, value_name = "PATH")]
+        journal: PathBuf,
+        /// Where the period ends, as `2026-01-01T00:00:00Z`
+        #[arg(long, value_name = "INSTANT")]
+        before: jiff::Timestamp,
+    },
+    /// Drops every entry up to the end of a sealed period; the rest verifies from the seal
+    Drop {
+        /// The journal's file; no adapter may be running on it
+        #[arg(long, value_name = "PATH")]
+        journal: PathBuf,
+        /// Sequence of the entry that the seal ends at
+        #[arg(long, value_name = "SEQUENCE")]
+        through: u64,
+    },
     /// Lists the messages that were given up and not sent again; exit status 1 where there are any
     Undelivered {
         /// The journal's file; an adapter may be running on it
@@ -55,6 +93,26 @@ enum Action {
     },
 }
 
+/// What a journal stood at when somebody wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Checkpoint {
+    sequence: u64,
+    hash: String,
+}
+
+impl std::str::FromStr for Checkpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').and_then(|(sequence, hash)| Some((sequence.parse().ok()?, hash)));
+        let whole = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match parts {
+            Some((sequence, hash)) if whole(hash) => Ok(Self { sequence, hash: hash.to_ascii_lowercase() }),
+            Some(_) | None => Err("a checkpoint is `<sequence>:<64 hexadecimal digits>`".to_owned()),
+        }
+    }
+}
+
 /// Entries read from the journal at a time.
 const PAGE_ENTRIES: usize = 10_000;
 
@@ -64,7 +122,11 @@ const PAGE_ENTRIES: usize = 10_000;
 /// Where the file cannot be read or is no journal, or no incident has this name.
 pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     match &args.action {
-        Action::Verify { journal, json } => verify(journal, *json, out),
+        Action::Verify { journal, checkpoint, json } => verify(journal, checkpoint, *json, out),
+        Action::Export { journal, after } => journal_keeping::export(&open(journal)?, journal, *after, out),
+        Action::Forget { journal, incident } => journal_keeping::forget(journal, incident, out),
+        Action::Seal { journal, before } => journal_keeping::seal(journal, before, out),
+        Action::Drop { journal, through } => journal_keeping::drop_sealed(journal, *through, out),
         Action::Show { journal, incident, json } => show(journal, incident, *json, out),
         Action::Undelivered { journal, json } => undelivered(journal, *json, out),
     }
@@ -74,7 +136,7 @@ fn open(path: &Path) -> Result<EmbeddedJournal, BadInput> {
     EmbeddedJournal::open_read_only(path).map_err(|error| unreadable(path, &error))
 }
 
-fn unreadable(path: &Path, error: &JournalError) -> BadInput {
+pub(super) fn unreadable(path: &Path, error: &JournalError) -> BadInput {
     let path = path.display();
     match error {
         // The journal's own words for a file that cannot be opened or is none name it already.
@@ -86,7 +148,7 @@ fn unreadable(path: &Path, error: &JournalError) -> BadInput {
     }
 }
 
-fn verify(path: &Path, as_json: bool, out: &mut dyn Write) -> Ending {
+fn verify(path: &Path, checkpoints: &[Checkpoint], as_json: bool, out: &mut dyn Write) -> Ending {
     let journal = open(path)?;
     let bar = ProgressBar::new(0).with_message("entries verified");
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg}, {eta} left") {
@@ -101,18 +163,55 @@ fn verify(path: &Path, as_json: bool, out: &mut dyn Write) -> Ending {
         })
         .map_err(|error| unreadable(path, &error));
     bar.finish_and_clear();
-    let Verification { entries, last_hash, fault } = found?;
+    let Verification { entries, begins_after, last_hash, mut fault } = found?;
+    if fault.is_none() {
+        fault = against(&journal, begins_after, checkpoints).map_err(|error| unreadable(path, &error))?;
+    }
     if as_json {
         let fault = fault.as_ref().map(|fault| json!({ "sequence": fault.sequence, "why": fault.why }));
         let whole = fault.is_none();
-        writeln!(out, "{}", json!({ "whole": whole, "entries": entries, "last_hash": last_hash, "fault": fault }))?;
+        let last = begins_after.saturating_add(entries);
+        let told = json!({
+            "whole": whole, "entries": entries, "begins_after": begins_after, "last": last, "last_hash": last_hash, "fault": fault
+        });
+        writeln!(out, "{told}")?;
     } else if let Some(fault) = &fault {
         writeln!(out, "the chain is broken at entry {}: {}", fault.sequence, fault.why)?;
         writeln!(out, "{entries} entries before it are as they were written, the last with hash {last_hash}")?;
     } else {
         writeln!(out, "the chain is whole: {entries} entries, the last with hash {last_hash}")?;
     }
+    if begins_after > 0 && !as_json {
+        writeln!(out, "it begins at the seal of entry {begins_after}: what was before it is dropped")?;
+    }
     Ok(if fault.is_none() { Verdict::Good } else { Verdict::NotSo })
+}
+
+/// The first checkpoint that the journal does not bear out: it is another journal from there on, or an older copy.
+fn against(
+    journal: &EmbeddedJournal,
+    begins_after: u64,
+    checkpoints: &[Checkpoint],
+) -> Result<Option<ChainFault>, JournalError> {
+    let mut checkpoints: Vec<&Checkpoint> = checkpoints.iter().collect();
+    checkpoints.sort_by_key(|checkpoint| checkpoint.sequence);
+    let mut borne_out = begins_after;
+    for Checkpoint { sequence, hash } in checkpoints {
+        let sequence = *sequence;
+        let why = match journal.chain_value(sequence)? {
+            Some(value) if value == *hash => {
+                borne_out = sequence;
+                continue;
+            }
+            Some(_) => format!("it is another chain than the published one, from after entry {borne_out} on"),
+            None if sequence <= begins_after => continue,
+            None => {
+                format!("entries up to {sequence} were published and are missing: this is an older copy, or cut off")
+            }
+        };
+        return Ok(Some(ChainFault { sequence, why }));
+    }
+    Ok(None)
 }
 
 fn show(path: &Path, incident: &str, as_json: bool, out: &mut dyn Write) -> Ending {
@@ -122,12 +221,7 @@ fn show(path: &Path, incident: &str, as_json: bool, out: &mut dyn Write) -> Endi
     }
     if as_json {
         for entry in &entries {
-            let mut entry = serde_json::to_value(entry).map_err(std::io::Error::from)?;
-            // Typed by a person, so it may name one.
-            if let Some(reason) = entry.pointer_mut("/stored/override_reason").filter(|reason| !reason.is_null()) {
-                *reason = json!("given");
-            }
-            writeln!(out, "{entry}")?;
+            writeln!(out, "{}", journal_keeping::released(entry)?)?;
         }
     } else {
         writeln!(out, "incident {incident}, times in UTC\n")?;
@@ -283,9 +377,7 @@ mod tests {
 
     fn fourth(words: &[&str]) -> (Ending, String) {
         let line = Line::try_parse_from([&["journal"], words].concat()).unwrap();
-        let mut out = Vec::new();
-        let ending = run(&line.args, &mut out);
-        (ending, String::from_utf8(out).unwrap())
+        crate::commands::trial::ran(|out| run(&line.args, out))
     }
 
     async fn filled(folder: &tempfile::TempDir) -> String {
@@ -334,6 +426,47 @@ mod tests {
             (&said["whole"], &said["entries"], &said["fault"]["sequence"]),
             (&json!(false), &json!(1), &json!(2))
         );
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_tells_a_fork_and_an_older_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = filled(&folder).await;
+        let (_, said) = fourth(&["verify", "--json", "--journal", &path]);
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let published = format!("{}:{}", said["last"], said["last_hash"].as_str().unwrap());
+        let verified = |checkpoint: &str| {
+            let (ending, said) = fourth(&["verify", "--json", "--journal", &path, "--checkpoint", checkpoint]);
+            (ending, serde_json::from_str::<Value>(&said).unwrap()["fault"]["sequence"].clone())
+        };
+        assert_eq!(verified(&published), (Ok(Verdict::Good), Value::Null));
+        assert_eq!(verified(&format!("3:{}", "0".repeat(64))), (Ok(Verdict::NotSo), json!(3)));
+        assert_eq!(verified(&format!("99:{}", "0".repeat(64))), (Ok(Verdict::NotSo), json!(99)));
+        assert!(Line::try_parse_from(["journal", "verify", "--journal", &path, "--checkpoint", "7"]).is_err());
+    }
+
+    #[tokio::test]
+    async fn everything_is_exported_and_a_period_is_sealed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = filled(&folder).await;
+        let (ending, said) = fourth(&["export", "--journal", &path, "--after", "2"]);
+        assert_eq!(ending, Ok(Verdict::Good));
+        let sequences = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["sequence"].clone());
+        assert_eq!(sequences.collect::<Vec<_>>(), [json!(3), json!(4), json!(5)]);
+        assert!(!said.contains("Jane"));
+        // A command has a runtime of its own.
+        let in_thread = |words: [String; 5]| {
+            let run = move || fourth(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            std::thread::spawn(run).join().unwrap()
+        };
+        let words = |word: &str, key: &str, value: &str| [word, "--journal", &path, key, value].map(str::to_owned);
+        let (ending, said) = in_thread(words("seal", "--before", "2027-01-01T00:00:00Z"));
+        assert_eq!(ending, Ok(Verdict::Good));
+        assert!(said.starts_with("sealed: 5 entries up to entry 5") && said.contains("checkpoint 5:"), "{said}");
+        let (ending, _) = in_thread(words("drop", "--through", "5"));
+        assert!(ending.unwrap_err().message.contains("is open; close it first"));
+        let forget = ["forget", "--journal", &path, "--", "inc-1"].map(str::to_owned);
+        assert!(in_thread(forget).0.unwrap_err().message.contains("is open"));
     }
 
     #[tokio::test]

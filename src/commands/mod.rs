@@ -8,6 +8,7 @@ pub mod demo;
 pub mod diff;
 pub mod import;
 pub mod journal;
+mod journal_keeping;
 pub mod replay;
 pub mod report;
 pub mod serve;
@@ -127,4 +128,26 @@ fn table<T: AsRef<str>>(headers: &[T], rows: &[Vec<String>]) -> comfy_table::Tab
         }
     }
     table
+}
+
+/// What the tests of several commands share.
+#[cfg(test)]
+mod trial {
+    use super::Ending;
+
+    /// A folder of these files, gone when the test ends.
+    pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, content) in files {
+            std::fs::write(folder.path().join(file), content).unwrap();
+        }
+        folder
+    }
+
+    /// How a command ended, and what it printed.
+    pub fn ran(run: impl FnOnce(&mut Vec<u8>) -> Ending) -> (Ending, String) {
+        let mut out = Vec::new();
+        let ending = run(&mut out);
+        (ending, String::from_utf8(out).unwrap())
+    }
 }

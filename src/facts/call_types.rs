@@ -176,7 +176,7 @@ impl CallTypes {
     pub fn unmapped<'r>(&self, fields: &'r NatureFields) -> Vec<(&'r str, Unmapped)> {
         let pin = Pin::of(fields);
         let own = self.own(fields, &pin).and_then(|(code, found)| Some((code, found.err()?)));
-        let further = fields.further_call_types.iter();
+        let further = fields.first_call_type.iter().chain(&fields.further_call_types);
         let further = further.filter_map(|code| Some((code.as_str(), self.look_up(code, &pin).err()?)));
         own.into_iter().chain(further).collect()
     }

@@ -25,6 +25,7 @@ struct Gathering<'a> {
 
 pub(super) fn gather(sources: &FactSources, record: &CallRecord, before: &Facts) -> (Facts, Vec<Unlearnt>) {
     let mut gathering = Gathering { sources, before, facts: before.clone(), gaps: Vec::new() };
+    gathering.first_call_type(record);
     gathering.call_types(record);
     gathering.priority(record);
     gathering.place(record);
@@ -60,6 +61,17 @@ impl Gathering<'_> {
             self.gap(fact, "value-out-of-domain");
             self.state("doubt", "yes", Source::Structured);
         }
+    }
+
+    /// The type that the call had first, as its record states it: read as if a record had come then, so that what it meant
+    /// is not lowered by the type that the call has now.
+    fn first_call_type(&mut self, record: &CallRecord) {
+        let Some(first) = record.nature.first_call_type.as_deref().and_then(canonical_code) else { return };
+        match self.sources.call_types.look_up(&first, &Pin::of(&record.nature)) {
+            Ok(meaning) => self.implied(std::slice::from_ref(meaning)),
+            Err(why) => self.gap("first_call_type", why.name()),
+        }
+        self.state("first_call_type", &first, Source::Structured);
     }
 
     fn call_types(&mut self, record: &CallRecord) {
@@ -101,6 +113,12 @@ impl Gathering<'_> {
             self.gap("nature", why);
         }
         if let Some(code) = call_type {
+            // A type that was changed since an earlier record was first.
+            let is_stated = self.before.source("call_type") != Some(Source::Answer);
+            let earlier = self.before.value("call_type").filter(|earlier| is_stated && *earlier != code);
+            if let Some(earlier) = earlier.filter(|_| self.facts.value("first_call_type").is_none()) {
+                self.state("first_call_type", earlier, Source::CallType);
+            }
             self.state("call_type", &code, Source::Structured);
         }
     }
@@ -313,6 +331,9 @@ pub(super) fn call_back_addresses(record: &CallRecord) -> impl Iterator<Item = &
 
 /// Who is calling, from the call's source and the roles of people (EIDO PersonRole); `None` where they do not tell.
 fn caller(record: &CallRecord) -> Option<&'static str> {
+    if source_is(record, &OFFICERS) {
+        return Some("officer");
+    }
     if is_from_agency(record) {
         return Some("agency");
     }
@@ -332,25 +353,20 @@ fn caller(record: &CallRecord) -> Option<&'static str> {
     }
 }
 
-/// True where the call's source names an agency.
+/// Words of a call's source for police who ask by themselves.
+const OFFICERS: [&str; 4] = ["officer", "police", "field", "self-initiated"];
+/// And for any other agency.
+const AGENCIES: [&str; 8] = ["fire", "ems", "ambulance", "agency", "alarm", "dispatch", "hospital", "security"];
+
+/// True where the call's source names an agency, police or another.
 pub(super) fn is_from_agency(record: &CallRecord) -> bool {
-    const AGENCIES: [&str; 12] = [
-        "officer",
-        "police",
-        "fire",
-        "ems",
-        "ambulance",
-        "agency",
-        "alarm",
-        "dispatch",
-        "hospital",
-        "security",
-        "field",
-        "self-initiated",
-    ];
+    source_is(record, &OFFICERS) || source_is(record, &AGENCIES)
+}
+
+fn source_is(record: &CallRecord, words: &[&str]) -> bool {
     let Some(source) = record.call_source.as_ref().map(|source| source.to_lowercase()) else { return false };
     let parts = source.split(|letter: char| !letter.is_alphanumeric() && letter != '-');
-    parts.into_iter().any(|part| AGENCIES.contains(&part))
+    parts.into_iter().any(|part| words.contains(&part))
 }
 
 #[cfg(test)]
@@ -437,6 +453,43 @@ mod tests {
         other.nature.call_type_vendor = Some("APCO".to_owned());
         other.nature.declare(&CodeSystem { vendor: "MPDS".to_owned(), version: Some("13.3".to_owned()) });
         assert_eq!(other.nature.call_type_version, None, "another vendor's version is not this one's");
+    }
+
+    /// One record that states both types says what two records in that order do.
+    #[test]
+    fn the_first_call_type_is_kept_and_its_danger_stays() {
+        let sources = sources();
+        let both = |first: &str, last: &str| {
+            let mut record = record(Some(last));
+            record.nature.first_call_type = Some(first.to_owned());
+            sources.gather(&record, &Facts::default())
+        };
+        for (first, last) in [("FIGHT", "WELCK"), ("WELCK", "FIGHT"), ("10-56", "WELCK"), ("WELCK", "10-56")] {
+            let (one, _) = both(&first.to_lowercase(), last);
+            let (before, _) = sources.gather(&record(Some(first)), &Facts::default());
+            assert_eq!(before.value("first_call_type"), None, "it is not known to have been another");
+            let (two, _) = sources.gather(&record(Some(last)), &before);
+            for facts in [&one, &two] {
+                let types = (facts.value("first_call_type"), facts.value("call_type"));
+                assert_eq!(types, (Some(first), Some(last)));
+            }
+            for fact in ["nature", "violence", "self_harm"] {
+                assert_eq!(one.value(fact), two.value(fact), "{fact} of {first} and {last}");
+            }
+            // A third type changes the last one only.
+            let (three, _) = sources.gather(&record(Some("MISC")), &two);
+            assert_eq!((three.value("first_call_type"), three.value("call_type")), (Some(first), Some("MISC")));
+        }
+        let (talked_down, gaps) = both("FIGHT", "WELCK");
+        assert_eq!((talked_down.value("nature"), talked_down.value("violence")), (Some("assault"), Some("physical")));
+        assert_eq!(whys(&gaps), [("zone", "no-location")]);
+        let (unknown, gaps) = both("ZZZ", "WELCK");
+        assert_eq!((unknown.value("nature"), unknown.value("first_call_type")), (Some("welfare-check"), Some("ZZZ")));
+        assert_eq!(whys(&gaps)[0], ("first_call_type", "call-type-not-in-table"));
+        // What a call-taker answered is no earlier type of the record's.
+        let answered = sources.answered(&Facts::default(), "call_type", "WELCK").unwrap();
+        let (later, _) = sources.gather(&record(Some("FIGHT")), &answered);
+        assert_eq!(later.value("first_call_type"), None);
     }
 
     #[test]

@@ -186,7 +186,7 @@ static BUILT_IN: &[BuiltIn] = &[
     fact("age", Shape::Number(0, 130), "How old is the person?", "Quel âge a la personne ?"),
     fact(
         "caller",
-        Shape::Words(&["first-party", "second-party", "third-party", "agency", "anonymous"]),
+        Shape::Words(&["first-party", "second-party", "third-party", "officer", "agency", "anonymous"]),
         "Is the caller the person, with them, or someone else?",
         "La personne qui appelle est-elle la personne concernée, avec elle, ou un tiers ?",
     ),
@@ -226,6 +226,15 @@ static BUILT_IN: &[BuiltIn] = &[
         presence: false,
         en: "Which call type?",
         fr: "Quel type d'appel ?",
+    },
+    BuiltIn {
+        name: "first_call_type",
+        shape: Shape::Code,
+        danger: &[],
+        askable: false,
+        presence: false,
+        en: "Which call type was it first?",
+        fr: "Quel était le premier type d'appel ?",
     },
     BuiltIn {
         name: "priority",

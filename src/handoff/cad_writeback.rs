@@ -1,8 +1,8 @@
 //! The notice to the CAD: an EIDO that carries what this adapter knows and the CAD does not, and nothing else.
 
 use super::settings::CadSettings;
-use crate::incident::{BackupService, CadNotice};
-use crate::record::{AgencyId, CallRecord, DispositionNote, Note, SourceId, TimePoint, UnitStatus};
+use crate::incident::{BackupService, CadNotice, DutyKind};
+use crate::record::{AgencyId, CallRecord, DispositionNote, Note, ProgramId, SourceId, TimePoint, UnitStatus};
 use crate::wire::{Emitter, encode_eido};
 use jiff::Timestamp;
 
@@ -36,6 +36,7 @@ pub(super) fn name(notice: &CadNotice) -> &'static str {
         CadNotice::OrdinaryRoute { .. } => "ordinary-route",
         CadNotice::Backup { .. } => "backup",
         CadNotice::Cleared { .. } => "cleared",
+        CadNotice::Overdue { .. } => "overdue",
     }
 }
 
@@ -54,13 +55,16 @@ fn update(record: &CallRecord, notice: &CadNotice, now: Timestamp) -> CallRecord
     match notice {
         CadNotice::TeamAccepted { program } => update.units.push(team(program.as_str(), TimePoint::Accepted)),
         CadNotice::TeamMoved { program, status } => update.units.push(team(program.as_str(), *status)),
-        CadNotice::Cleared { program, disposition, apco_code } => {
+        CadNotice::Cleared { program, disposition, apco_code, party: _ } => {
             update.units.push(team(program.as_str(), TimePoint::Cleared));
             update
                 .dispositions
                 .push(DispositionNote { common_code: Some(apco_code.clone()), text: Some(disposition.clone()) });
         }
-        CadNotice::HandedOn { .. } | CadNotice::OrdinaryRoute { .. } | CadNotice::Backup { .. } => (),
+        CadNotice::HandedOn { .. }
+        | CadNotice::OrdinaryRoute { .. }
+        | CadNotice::Backup { .. }
+        | CadNotice::Overdue { .. } => (),
     }
     update.notes.push(Note { at: Some(now), text: words(notice) });
     update
@@ -86,9 +90,27 @@ fn words(notice: &CadNotice) -> String {
             let by = if *team_requested { "the team on scene" } else { "an operator" };
             format!("FOURTH: BACK-UP NEEDED NOW: {service}, asked for by {by}")
         }
-        CadNotice::Cleared { program, disposition, .. } => {
-            format!("FOURTH: {program} is done ({disposition}); the incident can be closed")
+        CadNotice::Cleared { program, disposition, apco_code: _, party } => {
+            let party = party.as_deref().map(|party| format!(": {party}")).unwrap_or_default();
+            format!("FOURTH: {program} is done ({disposition}{party}); the incident can be closed")
         }
+        CadNotice::Overdue { duty, program } => {
+            let who = program.as_ref().map_or("the centre", ProgramId::as_str);
+            format!("FOURTH: ALARM: {}", alarm(*duty, who))
+        }
+    }
+}
+
+/// What is overdue, and what to do about it.
+fn alarm(duty: DutyKind, who: &str) -> String {
+    match duty {
+        DutyKind::EnRoute => format!("{who} has accepted and is not on its way; call it, or send as usual"),
+        DutyKind::Recall => format!("{who} has not acknowledged that it was recalled; call it by voice now"),
+        DutyKind::Return => {
+            "nobody has acknowledged that this call is back on the ordinary route; send as usual".into()
+        }
+        DutyKind::CallBack => format!("{who} has not called the reporter back in time"),
+        DutyKind::FollowUp => format!("{who} has not followed up in time"),
     }
 }
 
@@ -105,7 +127,7 @@ fn point(status: TimePoint) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Caution, Format, Location, Person, ProgramId, RecordIdentity};
+    use crate::record::{Caution, Format, Location, Person, RecordIdentity};
 
     fn record() -> CallRecord {
         let identity = RecordIdentity {
@@ -137,7 +159,9 @@ mod tests {
             CadNotice::TeamMoved { program: program.clone(), status: TimePoint::OnScene },
             CadNotice::OrdinaryRoute { why: "no-team-accepted".to_owned() },
             CadNotice::Backup { service: BackupService::Police, team_requested: true },
-            CadNotice::Cleared { program, disposition, apco_code: "15".to_owned() },
+            CadNotice::Overdue { duty: DutyKind::Recall, program: Some(program.clone()) },
+            CadNotice::Overdue { duty: DutyKind::Return, program: None },
+            CadNotice::Cleared { program, disposition, apco_code: "15".to_owned(), party: None },
         ]
     }
 

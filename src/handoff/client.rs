@@ -1,6 +1,7 @@
 //! The HTTP client of the outbox: POST, bounded, TLS by the configured authorities, redirects never followed.
 
 use super::names::Names;
+use super::retry::Answer;
 use super::settings::Address;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -25,19 +26,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why the client cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ClientFault(String);
-
-/// What a destination answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answered {
-    pub(super) status: u16,
-    /// `Retry-After` in seconds, where given so.
-    pub(super) retry_after_s: Option<u64>,
-}
+pub struct ClientFault(pub(super) String);
 
 /// A client for http and https. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct HttpClient {
+pub(super) struct HttpClient {
     client: Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>,
 }
 
@@ -47,7 +40,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// Where the file cannot be read or holds no certificate.
-    pub fn new(
+    pub(super) fn new(
         ca_file: Option<&Path>,
         fallback_addresses: &BTreeMap<String, Vec<IpAddr>>,
     ) -> Result<Self, ClientFault> {
@@ -71,31 +64,22 @@ impl HttpClient {
         Ok(Self { client })
     }
 
-    /// Posts once. The caller bounds the time.
-    ///
-    /// # Errors
-    /// A kebab-case reason where no answer came (`no-connection`, `no-answer`); nothing about the content.
-    pub(super) async fn post(
-        &self,
-        address: &Address,
-        headers: Vec<(HeaderName, HeaderValue)>,
-        body: Bytes,
-    ) -> Result<Answered, &'static str> {
+    /// Posts once. The caller bounds the time. Where no answer came the reason is `no-connection` or `no-answer`.
+    pub(super) async fn post(&self, address: &Address, headers: Vec<(HeaderName, HeaderValue)>, body: Bytes) -> Answer {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = address.uri().clone();
         request.headers_mut().extend(headers);
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| if error.is_connect() { "no-connection" } else { "no-answer" })?;
+        let response = match self.client.request(request).await {
+            Ok(response) => response,
+            Err(error) => return Answer::later(if error.is_connect() { "no-connection" } else { "no-answer" }, false),
+        };
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after_s = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         // Read so that the peer can close in order; what it says does not matter, its status does.
         let _ = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        Ok(Answered { status, retry_after_s })
+        Answer::of_status(status, retry_after_s)
     }
 }
 

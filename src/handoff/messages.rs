@@ -1,10 +1,11 @@
 //! What is sent for an effect: the message, where it goes, how it is carried and how hard it is tried.
 
+use super::email::MailAddress;
 use super::health::Urgency;
 use super::retry::Effort;
-use super::settings::{Address, CadSettings, Secret, Settings};
-use super::{cad_writeback, webhook};
-use crate::incident::{Act, CadNotice, Outgoing};
+use super::settings::{Address, CadSettings, Secret, Settings, To};
+use super::{cad_writeback, notice, webhook};
+use crate::incident::{Act, CadNotice, DutyKind, Outgoing};
 use crate::record::{IncidentId, LegId};
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -25,6 +26,8 @@ pub(super) struct Job {
     pub(super) carrier: Carrier,
     pub(super) body: Bytes,
     pub(super) effort: Effort,
+    /// False for a notice beside a message: how it ends is counted, and is nobody's answer.
+    pub(super) reported: bool,
     /// A recall of the same leg was submitted.
     pub(super) superseded: Notify,
     /// Something that cannot wait stands behind this message: its pause is over.
@@ -46,6 +49,8 @@ pub(super) enum Kind {
 pub(super) enum Carrier {
     /// An HTTP request.
     Post(Post),
+    /// A mail.
+    Mail { to: Vec<MailAddress> },
 }
 
 /// Where a request goes and what it carries besides the body.
@@ -76,6 +81,32 @@ impl Post {
 }
 
 impl Job {
+    /// The notices beside the message of an effect, where its channel has any.
+    pub(super) fn notices_of(outgoing: &Outgoing, settings: &Settings, now: Timestamp) -> Vec<Self> {
+        let plan = match &outgoing.effect.act {
+            Act::Offer { plan, .. }
+            | Act::Withdraw { plan, .. }
+            | Act::StandBack { plan, .. }
+            | Act::Proceed { plan, .. } => plan,
+            Act::TellCad(_) => return Vec::new(),
+        };
+        let channels = settings.channel.get(&plan.channel).map_or(&[][..], |channel| &channel.notices);
+        let notice = |channel: &String| {
+            let mut beside = outgoing.clone();
+            match &mut beside.effect.act {
+                Act::Offer { plan, .. }
+                | Act::Withdraw { plan, .. }
+                | Act::StandBack { plan, .. }
+                | Act::Proceed { plan, .. } => plan.channel.clone_from(channel),
+                Act::TellCad(_) => {}
+            }
+            beside.effect.key = format!("{}.{channel}", outgoing.effect.key);
+            // A program that nobody is to be told of on this channel has no notice there.
+            Self::of(&beside, settings, now).ok().map(|job| Self { reported: false, ..job })
+        };
+        channels.iter().filter_map(notice).collect()
+    }
+
     /// The message of an effect, or why there is none to send.
     pub(super) fn of(outgoing: &Outgoing, settings: &Settings, now: Timestamp) -> Result<Self, &'static str> {
         let act = &outgoing.effect.act;
@@ -85,23 +116,17 @@ impl Job {
             | Act::StandBack { leg, plan, .. }
             | Act::Proceed { leg, plan } => {
                 let to = settings.destination(&plan.channel, &plan.program).ok_or("no-such-channel")?;
-                let body = match webhook::body(outgoing, settings) {
-                    Some(Ok(body)) => body,
-                    Some(Err(_)) | None => return Err("no-message"),
-                };
-                let mut headers = keyed(outgoing)?;
-                headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
                 let offer = matches!(act, Act::Offer { .. });
                 let kind = if offer { Kind::Offer(leg.clone()) } else { Kind::Recall(leg.clone()) };
-                let post = Post { url: to.url, second_url: None, headers, secret: Some(to.secret) };
-                (kind, to.name, Carrier::Post(post), body)
+                let (carrier, body) = to_team(outgoing, &to.to, settings)?;
+                (kind, to.name, carrier, body)
             }
             Act::TellCad(notice) => {
                 let cad = settings.cad.as_ref().ok_or("no-cad")?;
                 let record = outgoing.record.as_deref().ok_or("no-record")?;
                 let post = to_cad(outgoing, notice, cad)?;
                 // Made once: every try sends the same bytes, and a CAD orders notices by the instant they carry.
-                let body = cad_writeback::body(record, notice, cad, now);
+                let body = Bytes::from(cad_writeback::body(record, notice, cad, now));
                 (Kind::Notice, CAD.to_owned(), Carrier::Post(post), body)
             }
         };
@@ -112,11 +137,40 @@ impl Job {
             kind,
             urgency: urgency(act),
             carrier,
-            body: Bytes::from(body),
+            body,
             effort: effort(act, settings, now),
+            reported: true,
             superseded: Notify::new(),
             hurry: Notify::new(),
         })
+    }
+}
+
+/// The message to a team, as its channel carries it.
+fn to_team(outgoing: &Outgoing, to: &To<'_>, settings: &Settings) -> Result<(Carrier, Bytes), &'static str> {
+    let text = || {
+        let page = settings.team_page.as_ref().ok_or("no-team-page")?;
+        notice::text(&outgoing.effect.act, page).ok_or("no-message")
+    };
+    let mut headers = keyed(outgoing)?;
+    match to {
+        To::Webhook { url, secret } => {
+            let body = match webhook::body(outgoing, settings) {
+                Some(Ok(body)) => body,
+                Some(Err(_)) | None => return Err("no-message"),
+            };
+            headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+            let (url, secret) = ((*url).clone(), Some((*secret).clone()));
+            Ok((Carrier::Post(Post { url, second_url: None, headers, secret }), Bytes::from(body)))
+        }
+        To::Mail(to) => Ok((Carrier::Mail { to: to.to_vec() }, Bytes::from(text()?))),
+        To::Sms(number) => {
+            let gateway = settings.sms.as_ref().ok_or("no-gateway")?;
+            let (own, body) = notice::sms(gateway, number.text(), &text()?)?;
+            headers.extend(own);
+            let url = gateway.url.clone();
+            Ok((Carrier::Post(Post { url, second_url: None, headers, secret: None }), body))
+        }
     }
 }
 
@@ -146,6 +200,10 @@ fn urgency(act: &Act) -> Urgency {
         Act::Offer { .. } => Urgency::Soon,
         Act::TellCad(notice) => match notice {
             CadNotice::Backup { .. } => Urgency::AtOnce,
+            // A team may be going where it must not.
+            CadNotice::Overdue { duty: DutyKind::Recall, .. } => Urgency::AtOnce,
+            CadNotice::Overdue { duty: DutyKind::Return | DutyKind::EnRoute, .. } => Urgency::Soon,
+            CadNotice::Overdue { duty: DutyKind::CallBack | DutyKind::FollowUp, .. } => Urgency::Routine,
             CadNotice::OrdinaryRoute { .. } => Urgency::Soon,
             CadNotice::TeamAccepted { .. }
             | CadNotice::TeamMoved { .. }

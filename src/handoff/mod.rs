@@ -4,10 +4,13 @@
 //! once (I7). Every message ends in *delivered* or *undeliverable*, and that is reported (I16). Nothing here decides.
 
 mod cad_writeback;
+mod carriers;
 mod client;
+mod email;
 mod health;
 mod messages;
 mod names;
+mod notice;
 mod outbox;
 mod retry;
 mod settings;
@@ -16,10 +19,15 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
-pub use client::{ClientFault, HttpClient};
+pub use carriers::Carriers;
+pub use client::ClientFault;
+pub use email::{MailAddress, MailSecurity, MailSettings};
 pub use health::BreakerState;
+pub use notice::PhoneNumber;
 pub use outbox::{DestinationState, Outbox, OutboxHandle};
-pub use settings::{Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, Secret, Settings};
+pub use settings::{
+    Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, GatewayBody, Secret, Settings, SmsSettings,
+};
 pub use webhook::{SignatureFault, sign, verify};
 
 use crate::journal::Pending;

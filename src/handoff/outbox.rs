@@ -5,10 +5,10 @@
 //! the desk submits again whatever has not been reported, under the same key.
 
 use super::Outcomes;
-use super::client::{Answered, HttpClient};
+use super::carriers::Carriers;
 use super::health::{BreakerState, Change, Health, Thresholds, Urgency};
 use super::messages::{Carrier, Job, Kind, Post};
-use super::retry::Next;
+use super::retry::{Answer, Next};
 use super::settings::{Address, Settings};
 use crate::clock::{self, Clock};
 use crate::incident::Outgoing;
@@ -25,12 +25,11 @@ use tokio::sync::{Notify, Semaphore};
 const URGENT_QUEUE_FACTOR: usize = 4;
 /// The machine's time that a try has at least, however fast the demo's clock runs.
 const TRY_REAL_MIN: Duration = Duration::from_millis(250);
+/// Why a try without an answer failed.
+const NO_ANSWER_IN_TIME: &str = "no-answer-in-time";
 /// How long the first of two addresses is waited for before the second is asked too: with the connecting, under the
 /// two seconds of fault 32.
 const SECOND_AFTER: Duration = Duration::from_millis(1_500);
-
-/// What came of one try.
-type Answer = Result<Answered, &'static str>;
 
 /// Starts the outbox.
 #[derive(Debug)]
@@ -39,10 +38,10 @@ pub struct Outbox;
 impl Outbox {
     /// Starts on the current tokio runtime; the tasks end with their messages or with the runtime.
     #[must_use]
-    pub fn start(settings: Settings, clock: Clock, client: HttpClient, reporter: Arc<dyn Outcomes>) -> OutboxHandle {
+    pub fn start(settings: Settings, clock: Clock, carriers: Carriers, reporter: Arc<dyn Outcomes>) -> OutboxHandle {
         let queues = Mutex::default();
         let runtime = tokio::runtime::Handle::current();
-        OutboxHandle(Arc::new(Inner { settings, clock, client, reporter, runtime, queues }))
+        OutboxHandle(Arc::new(Inner { settings, clock, carriers, reporter, runtime, queues }))
     }
 }
 
@@ -73,7 +72,11 @@ impl OutboxHandle {
     /// Takes a message and returns at once; how it ends is told to the reporter. A key that is already waiting or
     /// being tried is not taken twice.
     pub fn submit(&self, outgoing: Outgoing) {
-        match Job::of(&outgoing, &self.0.settings, self.0.clock.now()) {
+        let now = self.0.clock.now();
+        for notice in Job::notices_of(&outgoing, &self.0.settings, now) {
+            self.0.enqueue(notice);
+        }
+        match Job::of(&outgoing, &self.0.settings, now) {
             Ok(job) => self.0.enqueue(job),
             Err(why) => self.0.report(None, outgoing.incident, outgoing.effect.key, Some(why.to_owned())),
         }
@@ -102,7 +105,7 @@ impl OutboxHandle {
 struct Inner {
     settings: Settings,
     clock: Clock,
-    client: HttpClient,
+    carriers: Carriers,
     reporter: Arc<dyn Outcomes>,
     runtime: tokio::runtime::Handle,
     queues: Mutex<BTreeMap<String, Arc<Queue>>>,
@@ -121,6 +124,11 @@ struct Queue {
 }
 
 impl Queue {
+    fn one_less(&self) {
+        let mut lanes = held(&self.lanes);
+        lanes.waiting = lanes.waiting.saturating_sub(1);
+    }
+
     fn slots(&self, urgency: Urgency) -> &Semaphore {
         match urgency {
             Urgency::AtOnce => &self.urgent_slots,
@@ -146,25 +154,6 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// True where the destination showed that it lives, whatever it thinks of the message.
-fn alive(answer: &Answer) -> bool {
-    answer.is_ok_and(|answer| answer.status < 500)
-}
-
-/// The better of two answers to one message: taken, then worth another try, then refused.
-fn better(one: Answer, other: Answer) -> Answer {
-    let rank = |answer: &Answer| match answer {
-        Ok(Answered { status: 200..300, .. }) => 0,
-        Err(_) | Ok(Answered { status: 408 | 425 | 429 | 500.., .. }) => 1,
-        Ok(_) => 2,
-    };
-    if rank(&other) < rank(&one) { other } else { one }
-}
-
-fn taken(answer: &Answer) -> bool {
-    matches!(answer, Ok(Answered { status: 200..300, .. }))
-}
-
 impl Inner {
     fn enqueue(self: &Arc<Self>, job: Job) {
         let queue = self.queue(&job.destination);
@@ -183,7 +172,9 @@ impl Inner {
             }
             if full {
                 drop(lanes);
-                self.report(None, job.incident.clone(), job.key.clone(), Some("queue-full".to_owned()));
+                if job.reported {
+                    self.report(None, job.incident.clone(), job.key.clone(), Some("queue-full".to_owned()));
+                }
                 return;
             }
             let idle = known.is_none();
@@ -281,15 +272,15 @@ impl Inner {
                 }
                 self.carry(queue, job, limit).await
             };
-            self.note(queue, alive(&answer));
-            match job.effort.next(attempt, answer, self.clock.now(), clock::jitter()) {
+            self.note(queue, answer.alive());
+            match job.effort.next(attempt, &answer, self.clock.now(), clock::jitter()) {
                 Next::Delivered => return None,
                 Next::Undeliverable(why) => return Some(why),
                 Next::Again(pause) => {
-                    let (status, fault) = answer.map_or_else(|fault| (0, fault), |answer| (answer.status, ""));
+                    let why = if let Answer::Later { why, .. } = &answer { why.as_str() } else { "" };
                     let (destination, key) = (queue.name.as_str(), job.key.as_str());
                     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-                    tracing::warn!(destination, key, attempt, status, fault, pause_ms, "a message will be tried again");
+                    tracing::warn!(destination, key, attempt, why, pause_ms, "a message will be tried again");
                     tokio::select! {
                         () = self.clock.sleep(pause) => {}
                         () = queue.back.notified() => {}
@@ -308,13 +299,17 @@ impl Inner {
                 None => self.post(job, post, &post.url, limit).await,
                 Some(second) => self.post_to_either(queue, job, post, second, limit).await,
             },
+            Carrier::Mail { to } => {
+                let sent = self.carriers.mail(&job.key, to, &job.body);
+                tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false))
+            }
         }
     }
 
     async fn post(&self, job: &Job, post: &Post, url: &Address, limit: Duration) -> Answer {
         let headers = post.signed_headers(&job.body, self.clock.now());
-        let sent = self.client.post(url, headers, job.body.clone());
-        tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Err("no-answer-in-time"))
+        let sent = self.carriers.http.post(url, headers, job.body.clone());
+        tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false))
     }
 
     /// The machine's time of one try.
@@ -329,20 +324,20 @@ impl Inner {
         let head_start = if held(&queue.health).first_is_dead { Duration::ZERO } else { self.real(SECOND_AFTER) };
         let first = async {
             let answer = self.post(job, post, &post.url, limit).await;
-            found_dead(!alive(&answer));
+            found_dead(!answer.alive());
             answer
         };
         tokio::pin!(first);
         match tokio::time::timeout(head_start, &mut first).await {
-            Ok(answer) if taken(&answer) => return answer,
-            Ok(answer) => return better(answer, self.post(job, post, second, limit).await),
+            Ok(Answer::Taken) => return Answer::Taken,
+            Ok(answer) => return answer.or(self.post(job, post, second, limit).await),
             Err(_) => found_dead(true),
         }
         let other = self.post(job, post, second, limit);
         tokio::pin!(other);
         tokio::select! {
-            answer = &mut first => if taken(&answer) { answer } else { better(answer, other.await) },
-            answer = &mut other => if taken(&answer) { answer } else { better(answer, first.await) },
+            answer = &mut first => if answer == Answer::Taken { answer } else { answer.or(other.await) },
+            answer = &mut other => if answer == Answer::Taken { answer } else { answer.or(first.await) },
         }
     }
 
@@ -382,7 +377,11 @@ impl Inner {
             None => tracing::debug!(destination = queue.name, key = job.key, "a message was delivered"),
             Some(why) => tracing::warn!(destination = queue.name, key = job.key, why, "a message was given up"),
         }
-        self.report(Some(Arc::clone(queue)), job.incident.clone(), job.key.clone(), why);
+        if job.reported {
+            return self.report(Some(Arc::clone(queue)), job.incident.clone(), job.key.clone(), why);
+        }
+        telemetry::effect_counted(if why.is_none() { "notice-sent" } else { "notice-given-up" });
+        queue.one_less();
     }
 
     /// Tells the reporter on a task of its own: a journal that is slow to note one end must not hold up the next
@@ -395,8 +394,7 @@ impl Inner {
                 Some(why) => reporter.undeliverable(&incident, &key, &why).await,
             }
             if let Some(queue) = queue {
-                let mut lanes = held(&queue.lanes);
-                lanes.waiting = lanes.waiting.saturating_sub(1);
+                queue.one_less();
             }
         });
     }

@@ -1,6 +1,5 @@
 //! When a message is tried again and when it ends: pure rules, so that every case can be tested without a socket.
 
-use super::client::Answered;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -23,6 +22,59 @@ pub(super) struct Effort {
     pub(super) retry_after_max: Duration,
 }
 
+/// What came of one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The destination has it.
+    Taken,
+    /// Not now.
+    Later {
+        /// Kebab-case reason.
+        why: String,
+        /// True where the destination showed that it lives.
+        alive: bool,
+        /// The pause it asks for, seconds.
+        asked_s: Option<u64>,
+    },
+    /// Never: kebab-case reason.
+    Refused(String),
+}
+
+impl Answer {
+    /// Another try may do better; no pause was asked for.
+    pub(super) fn later(why: &str, alive: bool) -> Self {
+        Self::Later { why: why.to_owned(), alive, asked_s: None }
+    }
+
+    /// What an HTTP status says. Redirects are not followed: a signed message goes where the configuration says and
+    /// nowhere else.
+    pub(super) fn of_status(status: u16, asked_s: Option<u64>) -> Self {
+        match status {
+            200..300 => Self::Taken,
+            408 | 425 | 429 | 500.. => Self::Later { why: format!("status-{status}"), alive: status < 500, asked_s },
+            _ => Self::Refused(format!("refused-{status}")),
+        }
+    }
+
+    /// True where the destination showed that it lives, whatever it thinks of the message.
+    pub(super) fn alive(&self) -> bool {
+        match self {
+            Self::Taken | Self::Refused(_) => true,
+            Self::Later { alive, .. } => *alive,
+        }
+    }
+
+    /// The better of two answers to one message: taken, then worth another try, then refused.
+    pub(super) fn or(self, other: Self) -> Self {
+        let rank = |answer: &Self| match answer {
+            Self::Taken => 0,
+            Self::Later { .. } => 1,
+            Self::Refused(_) => 2,
+        };
+        if rank(&other) < rank(&self) { other } else { self }
+    }
+}
+
 /// What follows from one try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
@@ -36,19 +88,11 @@ pub(super) enum Next {
 
 impl Effort {
     /// What follows from the answer to try number `attempt` (from 1). `jitter` is in 0 … 1.
-    pub(super) fn next(
-        &self,
-        attempt: u32,
-        answer: Result<Answered, &'static str>,
-        now: Timestamp,
-        jitter: f64,
-    ) -> Next {
+    pub(super) fn next(&self, attempt: u32, answer: &Answer, now: Timestamp, jitter: f64) -> Next {
         let asked_pause = match answer {
-            Ok(Answered { status: 200..300, .. }) => return Next::Delivered,
-            Ok(Answered { status: 408 | 425 | 429 | 500.., retry_after_s }) => retry_after_s,
-            // Redirects are not followed: a signed message goes where the configuration says and nowhere else.
-            Ok(Answered { status, .. }) => return Next::Undeliverable(format!("refused-{status}")),
-            Err(_) => None,
+            Answer::Taken => return Next::Delivered,
+            Answer::Refused(why) => return Next::Undeliverable(why.clone()),
+            Answer::Later { asked_s, .. } => *asked_s,
         };
         if attempt >= self.attempts_max {
             return Next::Undeliverable("attempts-exhausted".to_owned());
@@ -96,14 +140,14 @@ mod tests {
         Timestamp::from_second(1_000 + seconds).unwrap()
     }
 
-    fn answered(status: u16, retry_after_s: Option<u64>) -> Result<Answered, &'static str> {
-        Ok(Answered { status, retry_after_s })
+    fn answered(status: u16, retry_after_s: Option<u64>) -> Answer {
+        Answer::of_status(status, retry_after_s)
     }
 
     #[test]
     fn every_status_has_its_end() {
         for status in 100..600 {
-            let next = effort().next(1, answered(status, None), instant(0), 1.0);
+            let next = effort().next(1, &answered(status, None), instant(0), 1.0);
             match status {
                 200..300 => assert_eq!(next, Next::Delivered, "{status}"),
                 408 | 425 | 429 | 500.. => assert_eq!(next, Next::Again(Duration::from_millis(500)), "{status}"),
@@ -114,7 +158,7 @@ mod tests {
 
     #[test]
     fn tries_and_time_are_bounded() {
-        let failed = Err("no-connection");
+        let failed = &Answer::later("no-connection", false);
         assert_eq!(effort().next(5, failed, instant(0), 1.0), Next::Undeliverable("attempts-exhausted".to_owned()));
         let late = effort().next(1, failed, instant(59), 1.0);
         assert_eq!(late, Next::Again(Duration::from_millis(500)));
@@ -127,10 +171,10 @@ mod tests {
 
     #[test]
     fn retry_after_is_honoured_within_its_bounds() {
-        let next = |asked| effort().next(1, answered(503, Some(asked)), instant(0), 0.0);
+        let next = |asked| effort().next(1, &answered(503, Some(asked)), instant(0), 0.0);
         assert_eq!(next(7), Next::Again(Duration::from_secs(7)));
         assert_eq!(next(u64::MAX), Next::Again(Duration::from_secs(30)));
-        let close = effort().next(1, answered(429, Some(20)), instant(50), 0.0);
+        let close = effort().next(1, &answered(429, Some(20)), instant(50), 0.0);
         assert_eq!(close, Next::Undeliverable("deadline-passed".to_owned()));
     }
 
@@ -138,7 +182,7 @@ mod tests {
         #[test]
         fn no_pause_reaches_the_end(attempt in 1_u32..200, at in 0_i64..80, jitter in 0.0_f64..=1.0, asked in proptest::option::of(0_u64..1_000)) {
             let effort = Effort { attempts_max: 500, ..effort() };
-            match effort.next(attempt, answered(503, asked), instant(at), jitter) {
+            match effort.next(attempt, &answered(503, asked), instant(at), jitter) {
                 Next::Again(pause) => {
                     prop_assert!(pause <= Duration::from_secs(30));
                     prop_assert!(SignedDuration::try_from(pause).unwrap() < effort.until.duration_since(instant(at)));

@@ -1,5 +1,7 @@
 //! Where messages go and how hard they are tried. Secrets never print.
 
+use super::email::{MailAddress, MailSettings};
+use super::notice::{self, PhoneNumber};
 use crate::record::ProgramId;
 use hyper::Uri;
 use serde::Deserialize;
@@ -17,6 +19,12 @@ pub struct Settings {
     pub channel: BTreeMap<String, ChannelSettings>,
     /// The CAD's door for updates; without it every notice ends as `no-cad`.
     pub cad: Option<CadSettings>,
+    /// The mail server for channels of kind `email`.
+    pub mail: Option<MailSettings>,
+    /// The gateway for channels of kind `sms`.
+    pub sms: Option<SmsSettings>,
+    /// The team's page, which notices point to.
+    pub team_page: Option<Address>,
     /// Address under which teams reach this adapter, put before the links in messages; links are paths without it.
     pub public_url: Option<Address>,
     /// PEM file of the only authorities that https destinations may be vouched for by; Mozilla's list without it.
@@ -58,6 +66,9 @@ impl Default for Settings {
         Self {
             channel: BTreeMap::new(),
             cad: None,
+            mail: None,
+            sms: None,
+            team_page: None,
             public_url: None,
             ca_file: None,
             queue_max: 1_024,
@@ -82,15 +93,62 @@ impl Default for Settings {
 impl Settings {
     /// Where the legs of a program on a channel go; `None` where nobody has said.
     #[must_use]
-    pub(super) fn destination(&self, channel: &str, program: &ProgramId) -> Option<Destination> {
+    pub(super) fn destination(&self, channel: &str, program: &ProgramId) -> Option<Destination<'_>> {
         let settings = self.channel.get(channel)?;
         let own = settings.program.get(program.as_str());
-        let (url, secret) = match own {
-            Some(own) => (own.url.clone(), own.secret.clone()),
-            None => (settings.url.clone()?, settings.secret.clone()?),
-        };
         let name = if own.is_some() { format!("{channel}/{program}") } else { channel.to_owned() };
-        Some(Destination { name, url, secret })
+        let to = match settings.kind {
+            ChannelKind::Webhook | ChannelKind::WarmTransfer => {
+                let (url, secret) = match own {
+                    Some(own) => (own.url.as_ref(), own.secret.as_ref()),
+                    None => (settings.url.as_ref(), settings.secret.as_ref()),
+                };
+                To::Webhook { url: url?, secret: secret? }
+            }
+            ChannelKind::Email => To::Mail(own.map(|own| own.to.as_slice()).filter(|to| !to.is_empty())?),
+            ChannelKind::Sms => To::Sms(own?.to_number.as_ref()?),
+        };
+        Some(Destination { name, to })
+    }
+
+    /// What the parts must be to each other.
+    ///
+    /// # Errors
+    /// What is missing or contradicts, in one sentence that names it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if let Some(sms) = &self.sms {
+            notice::check_template(sms)?;
+        }
+        for (name, channel) in &self.channel {
+            let fault = |why: &str| Err(format!("`channel.{name}` {why}"));
+            let is_notice = channel.kind.is_notice();
+            if is_notice && self.team_page.is_none() {
+                return fault("tells teams to open their page: `team_page` is needed");
+            }
+            match channel.kind {
+                ChannelKind::Webhook | ChannelKind::WarmTransfer => {}
+                ChannelKind::Email if self.mail.is_none() => return fault("sends e-mail: `[handoff.mail]` is needed"),
+                ChannelKind::Sms if self.sms.is_none() => return fault("sends SMS: `[handoff.sms]` is needed"),
+                ChannelKind::Email | ChannelKind::Sms => {}
+            }
+            for (program, own) in &channel.program {
+                let whole = match channel.kind {
+                    ChannelKind::Webhook | ChannelKind::WarmTransfer => own.url.is_some() && own.secret.is_some(),
+                    ChannelKind::Email => !own.to.is_empty(),
+                    ChannelKind::Sms => own.to_number.is_some(),
+                };
+                if !whole {
+                    let needed = channel.kind.needs();
+                    return Err(format!("`channel.{name}.program.{program}` has no {needed}"));
+                }
+            }
+            for other in &channel.notices {
+                if is_notice || !self.channel.get(other).is_some_and(|other| other.kind.is_notice()) {
+                    return fault(&format!("cannot have notices by `{other}`: name channels of kind `email` or `sms`"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The longest that one try takes.
@@ -112,22 +170,30 @@ pub struct ChannelSettings {
     /// What they are signed with.
     #[serde(default)]
     pub secret: Option<Secret>,
+    /// Notice channels by which its programs are told besides, of every message; what becomes of a notice is nobody's answer.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Programs with an address and secret of their own, so that one team can neither read nor forge another's.
     #[serde(default)]
     pub program: BTreeMap<String, DestinationSettings>,
 }
 
-/// Address and secret of one program on a channel.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Address and secret of one program on a channel, or whom to tell on a notice channel.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct DestinationSettings {
     /// Where its messages go.
-    pub url: Address,
+    pub url: Option<Address>,
     /// What they are signed with.
-    pub secret: Secret,
+    pub secret: Option<Secret>,
+    /// Who gets its mails.
+    pub to: Vec<MailAddress>,
+    /// The telephone that gets its SMS.
+    pub to_number: Option<PhoneNumber>,
 }
 
-/// Kinds of channel. All are signed webhooks of one shape; the kind tells the receiver what to do with the call.
+/// Kinds of channel. Webhooks and warm transfers are signed requests of one shape, and the kind tells the receiver what to
+/// do with the call; notice channels carry a link to the team's page and nothing about the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelKind {
@@ -135,6 +201,56 @@ pub enum ChannelKind {
     Webhook,
     /// A telephony or 211 desk, which bridges the caller.
     WarmTransfer,
+    /// A notice by e-mail.
+    Email,
+    /// A notice by SMS.
+    Sms,
+}
+
+impl ChannelKind {
+    /// True where only a link may go out.
+    #[must_use]
+    pub fn is_notice(self) -> bool {
+        match self {
+            Self::Webhook | Self::WarmTransfer => false,
+            Self::Email | Self::Sms => true,
+        }
+    }
+
+    fn needs(self) -> &'static str {
+        match self {
+            Self::Webhook | Self::WarmTransfer => "`url` and `secret`",
+            Self::Email => "`to`",
+            Self::Sms => "`to_number`",
+        }
+    }
+}
+
+/// The HTTP gateway that takes SMS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmsSettings {
+    /// Where the request goes.
+    pub url: Address,
+    /// How its body is written.
+    #[serde(default)]
+    pub form: GatewayBody,
+    /// The body, with `{to}` for the number and `{text}` for the text.
+    pub body: String,
+    /// Headers, such as the gateway's token.
+    #[serde(default)]
+    pub header: BTreeMap<String, Secret>,
+}
+
+/// How the body for an SMS gateway is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayBody {
+    /// JSON.
+    #[default]
+    Json,
+    /// A form, percent-encoded.
+    Form,
 }
 
 /// Where the CAD takes updates.
@@ -177,11 +293,18 @@ fn default_agency_type() -> String {
 
 /// A resolved destination.
 #[derive(Debug, Clone)]
-pub(super) struct Destination {
+pub(super) struct Destination<'a> {
     /// Name in logs and of its queue; never an address.
     pub(super) name: String,
-    pub(super) url: Address,
-    pub(super) secret: Secret,
+    pub(super) to: To<'a>,
+}
+
+/// Where it is.
+#[derive(Debug, Clone)]
+pub(super) enum To<'a> {
+    Webhook { url: &'a Address, secret: &'a Secret },
+    Mail(&'a [MailAddress]),
+    Sms(&'a PhoneNumber),
 }
 
 /// An absolute http or https address. Prints without path and query, which may carry a token.

@@ -1,8 +1,9 @@
 //! Tests of the outbox against peers named by how they misbehave.
 
+mod notices;
 mod recovery;
 
-use super::{HttpClient, Outbox, OutboxHandle, Outcomes, Secret, Settings, sign, verify};
+use super::{Carriers, Outbox, OutboxHandle, Outcomes, Secret, Settings, sign, verify};
 use crate::clock::Clock;
 use crate::incident::{Effect, Outgoing};
 use crate::journal::Pending;
@@ -15,7 +16,6 @@ use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -128,8 +128,8 @@ impl Outcomes for Told {
 
 fn outbox(settings: Settings) -> (OutboxHandle, mpsc::UnboundedReceiver<End>) {
     let (told, ends) = mpsc::unbounded_channel();
-    let client = HttpClient::new(settings.ca_file.as_deref(), &settings.fallback_addresses).unwrap();
-    (Outbox::start(settings, Clock::system(), client, Arc::new(Told(told))), ends)
+    let carriers = Carriers::new(&settings).unwrap();
+    (Outbox::start(settings, Clock::system(), carriers, Arc::new(Told(told))), ends)
 }
 
 fn settings(toml: &str) -> Settings {
@@ -476,5 +476,6 @@ async fn tls_trusts_the_configured_authority_and_no_other() {
     assert_eq!(peer.received().len(), 1);
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
-    assert!(HttpClient::new(Some(&empty), &BTreeMap::new()).unwrap_err().to_string().ends_with("holds no certificate"));
+    let empty = Settings { ca_file: Some(empty), ..Settings::default() };
+    assert!(Carriers::new(&empty).unwrap_err().to_string().ends_with("holds no certificate"));
 }

@@ -87,7 +87,8 @@ pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Ve
         title: &plan.title,
         channel: match settings.channel.get(&plan.channel).map(|channel| channel.kind) {
             Some(ChannelKind::WarmTransfer) => "warm-transfer",
-            _ => "webhook",
+            // Notices say nothing of this; who has no channel is sent nothing.
+            Some(ChannelKind::Webhook | ChannelKind::Email | ChannelKind::Sms) | None => "webhook",
         },
         deadline,
         call_back_within_min: plan.call_back_within_min.filter(|_| offer),
@@ -98,13 +99,19 @@ pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Ve
         reasons: reasons.into_iter().flatten().map(|one| Because { code: &one.code, text: &one.text }).collect(),
         // Taking an offer back needs nothing about the caller.
         released: offer.then(|| release(outgoing.record.as_deref(), &facts, &plan.release)),
-        links: links(settings, leg.as_str(), if offer { &OFFER_LINKS } else { &RECALL_LINKS }),
+        links: links(settings, leg.as_str(), links_of(&outgoing.effect.act)),
     };
     Some(serde_json::to_vec(&message))
 }
 
-const OFFER_LINKS: [&str; 4] = ["accept", "decline", "status", "backup"];
-const RECALL_LINKS: [&str; 2] = ["status", "backup"];
+/// What a team may do next. A recall is to be acknowledged.
+fn links_of(act: &Act) -> &'static [&'static str] {
+    match act {
+        Act::Offer { .. } => &["accept", "decline", "status", "backup"],
+        Act::Withdraw { .. } | Act::StandBack { .. } => &["acknowledge", "status", "backup"],
+        Act::Proceed { .. } | Act::TellCad(_) => &["status", "backup"],
+    }
+}
 
 fn links(settings: &Settings, leg: &str, names: &[&'static str]) -> BTreeMap<&'static str, String> {
     let prefix = settings.public_url.as_ref().map(super::Address::as_prefix).unwrap_or_default();

@@ -64,6 +64,8 @@ pub(super) struct Profile {
     call_type_vendor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_type_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_call_type: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     further_call_types: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +183,7 @@ impl Profile {
             call_type_text: kept(nature.call_type_text.as_ref(), "call-type-text"),
             call_type_vendor: kept(nature.call_type_vendor.as_ref(), "call-type-vendor"),
             call_type_version: kept(nature.call_type_version.as_ref(), "call-type-version"),
+            first_call_type: kept(nature.first_call_type.as_ref(), "first-call-type"),
             further_call_types: nature
                 .further_call_types
                 .iter()
@@ -215,6 +218,7 @@ impl Profile {
             call_type_text: self.call_type_text.clone(),
             call_type_vendor: self.call_type_vendor.clone(),
             call_type_version: self.call_type_version.clone(),
+            first_call_type: self.first_call_type.clone(),
             further_call_types: self.further_call_types.clone(),
             common_type: self.common_type.clone(),
             priority_text: self.priority_text.clone(),

@@ -8,9 +8,9 @@ use super::{DEFAULT_SENDER, State};
 use crate::access::Identity;
 use crate::call_processing::{Answer, Choice, IncidentState};
 use crate::facts::Facts;
-use crate::incident::{Actor, Incident, Leg, LegState};
+use crate::incident::{Actor, Command, Duty, DutyOutcome, DutyState, Incident, Leg, LegState};
 use crate::policy::Told;
-use crate::record::{Format, IncidentId, LegId, ProgramId, Repair};
+use crate::record::{DutyId, Format, IncidentId, LegId, ProgramId, Repair};
 use axum::body::Body;
 use axum::extract::{self, Extension, Path, Query};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -96,6 +96,43 @@ pub(super) async fn choose(
     Ok(json(StatusCode::OK, &state_of(&view.incident)))
 }
 
+/// `POST /v1/calls/{incident}/acknowledge`: a person at the centre has the call that came back.
+pub(super) async fn acknowledge(
+    state: Shared,
+    Path(incident): Path<String>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let incident = incident_id(&incident)?;
+    read_command::<Nothing>(&headers, body).await?;
+    let desk = Arc::clone(&state.desk);
+    let command = Command::AcknowledgeReturn { by: Actor::CallTaker(identity.name) };
+    let view = state.to_the_end(async move { desk.command(&incident, command).await }).await?;
+    Ok(json(StatusCode::OK, &state_of(&view.incident)))
+}
+
+/// `POST /v1/calls/{incident}/duties/{duty}`: the centre's word on something owed.
+pub(super) async fn close_duty(
+    state: Shared,
+    Path((incident, duty)): Path<(String, String)>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (incident, duty) = (incident_id(&incident)?, duty_id(&duty)?);
+    let given: GivenOutcome = read_command(&headers, body).await?;
+    let desk = Arc::clone(&state.desk);
+    let command = Command::CloseDuty { duty, outcome: given.outcome, by: Actor::CallTaker(identity.name) };
+    let view = state.to_the_end(async move { desk.command(&incident, command).await }).await?;
+    Ok(json(StatusCode::OK, &state_of(&view.incident)))
+}
+
+/// `GET /v1/owed`: everything owed on all incidents, overdue first.
+pub(super) async fn owed(state: Shared) -> Response {
+    json(StatusCode::OK, &object!({ "owed": state.desk.owed().iter().map(duty_of).collect::<Vec<_>>() }))
+}
+
 async fn receive(state: &State, headers: &HeaderMap, body: Body) -> Result<Answer, Problem> {
     let sender = sender_of(headers)?;
     let format = declared_format(headers);
@@ -122,6 +159,18 @@ pub(super) struct Wanted {
 pub(super) struct GivenFact {
     pub(super) fact: String,
     pub(super) value: String,
+}
+
+/// A command without members.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// How something owed has ended.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenOutcome {
+    pub(super) outcome: DutyOutcome,
 }
 
 #[derive(Debug, Deserialize)]
@@ -235,6 +284,7 @@ fn state_of(incident: &Incident) -> Value {
         "policy": decision.map(|decision| decision.told().policy),
         "legs": incident.legs.iter().map(leg_of).collect::<Vec<_>>(),
         "times": incident.times,
+        "duties": incident.duties.iter().map(duty_of).collect::<Vec<_>>(),
         "undelivered": incident.outstanding.len(),
     })
 }
@@ -249,6 +299,27 @@ pub(super) fn leg_of(leg: &Leg) -> Value {
         "open": matches!(leg.state, LegState::Offered),
         "offered_at": leg.offered_at,
         "deadline": leg.deadline,
+    })
+}
+
+/// Something owed: no personal data.
+pub(super) fn duty_of(duty: &Duty) -> Value {
+    let (state, outcome) = match duty.state {
+        DutyState::Open => ("open", None),
+        DutyState::Overdue => ("overdue", None),
+        DutyState::Closed(outcome) => ("closed", Some(outcome)),
+    };
+    object!({
+        "duty": duty.id,
+        "incident": duty.id.incident(),
+        "kind": duty.kind,
+        "program": duty.program,
+        "leg": duty.leg,
+        "from": duty.from,
+        "due": duty.due,
+        "state": state,
+        "outcome": outcome,
+        "outcomes": duty.kind.outcomes(),
     })
 }
 
@@ -286,6 +357,13 @@ pub(super) fn leg_id(text: &str) -> Result<LegId, Problem> {
     name_is_ours(text, true)
         .then(|| LegId::new(text))
         .ok_or_else(|| Problem::new(problem::NOT_FOUND, "no leg of this name"))
+}
+
+/// A duty's name from a path.
+pub(super) fn duty_id(text: &str) -> Result<DutyId, Problem> {
+    name_is_ours(text, true)
+        .then(|| DutyId::new(text))
+        .ok_or_else(|| Problem::new(problem::NOT_FOUND, "nothing of this name is owed"))
 }
 
 fn name_is_ours(text: &str, dots: bool) -> bool {

@@ -211,7 +211,16 @@ fn more_of(event: &Event) -> Value {
             json!({ "leg": leg, "service": service, "team_requested": team_requested })
         }
         Event::HazardReported { leg, fact, .. } => json!({ "leg": leg, "fact": fact }),
-        Event::Cleared { leg, disposition, .. } => json!({ "leg": leg, "disposition": disposition }),
+        Event::Cleared { leg, disposition, party, .. } => {
+            json!({ "leg": leg, "disposition": disposition, "party": party })
+        }
+        Event::DutyOpened { duty, kind, program, leg, from, due } => {
+            json!({ "duty": duty, "owed": kind, "program": program, "leg": leg, "from": from, "due": due })
+        }
+        Event::DutyOverdue { duty, kind, program } => {
+            json!({ "duty": duty, "owed": kind, "program": program, "why": kind.alarm() })
+        }
+        Event::DutyClosed { duty, kind, outcome, .. } => json!({ "duty": duty, "owed": kind, "outcome": outcome }),
         Event::ReturnedToOrdinary { why, leg } => json!({ "leg": leg, "why": why }),
         Event::Closed { why } => json!({ "why": why }),
         Event::Undeliverable { why, .. } => json!({ "why": why }),

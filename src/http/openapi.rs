@@ -16,6 +16,9 @@ pub enum Handler {
     Answer,
     Choose,
     Update,
+    AcknowledgeReturn,
+    CloseDuty,
+    Owed,
     Events,
     ShowLeg,
     AcceptLeg,
@@ -23,6 +26,10 @@ pub enum Handler {
     MoveLeg,
     Backup,
     Hazard,
+    AnswerOnLeg,
+    AcknowledgeRecall,
+    OwnDuties,
+    CloseOwnDuty,
     PassThrough,
     Alive,
     Ready,
@@ -179,6 +186,24 @@ pub const OPERATIONS: &[Operation] = &[
         ..call(Handler::Update, &["post"], "/v1/calls/{incident}/updates", Action::SendRecord)
     },
     Operation {
+        summary: "A person at the centre has the call that came back to the ordinary route: the clock stops",
+        takes: Takes::Shape("Nothing"),
+        problems: &[400, 404, 408, 409, 413, 415, 422, 500],
+        ..call(Handler::AcknowledgeReturn, &["post"], "/v1/calls/{incident}/acknowledge", Action::Choose)
+    },
+    Operation {
+        summary: "The centre's word on something owed: told by voice, done, or not",
+        takes: Takes::Shape("GivenOutcome"),
+        problems: &[400, 404, 408, 409, 413, 415, 422, 500],
+        ..call(Handler::CloseDuty, &["post"], "/v1/calls/{incident}/duties/{duty}", Action::Choose)
+    },
+    Operation {
+        summary: "Everything owed on all incidents, closed ones too: what is overdue first",
+        gives: Gives::Shape("Owed"),
+        problems: &[],
+        ..call(Handler::Owed, &["get"], "/v1/owed", Action::ReadState)
+    },
+    Operation {
         summary: "Everything that happens, as server-sent events; resumes after `Last-Event-ID`",
         parameters: &[(
             "header",
@@ -212,6 +237,34 @@ pub const OPERATIONS: &[Operation] = &[
     leg(Handler::MoveLeg, "/v1/legs/{leg}/status", "The team moves, clears, or returns the call", "GivenStatus"),
     leg(Handler::Backup, "/v1/legs/{leg}/backup", "The team needs back-up; never refused", "GivenBackup"),
     leg(Handler::Hazard, "/v1/legs/{leg}/hazard", "The team reports a hazard; it can only raise", "GivenFact"),
+    leg(
+        Handler::AnswerOnLeg,
+        "/v1/legs/{leg}/answers",
+        "A phone team that has the call answers a question; the call is assessed again",
+        "GivenFact",
+    ),
+    leg(Handler::AcknowledgeRecall, "/v1/legs/{leg}/acknowledge", "A recalled team has heard it", "Nothing"),
+    Operation {
+        methods: &["get"],
+        takes: Takes::None,
+        gives: Gives::Shape("Owed"),
+        problems: &[],
+        ..leg(
+            Handler::OwnDuties,
+            "/v1/duties",
+            "What this team's programs owe: call-backs, follow-ups, recalls",
+            "Nothing",
+        )
+    },
+    Operation {
+        gives: Gives::Shape("Duty"),
+        ..leg(
+            Handler::CloseOwnDuty,
+            "/v1/duties/{duty}",
+            "How something that this team's program owes has ended",
+            "GivenOutcome",
+        )
+    },
     open(Handler::Alive, "/healthz", "The process answers", Gives::Shape("Alive")),
     Operation {
         problems: &[503],

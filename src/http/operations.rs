@@ -2,10 +2,9 @@
 
 use super::State;
 use super::bodies::read_command;
-use super::calls::leg_id;
+use super::calls::{Nothing, leg_id};
 use super::layers::json;
 use super::problem::{self, Problem};
-use super::teams::Nothing;
 use crate::access::Identity;
 use crate::call_processing::{CallProblem, DeadLetter, DeadLetters, RefusedPolicy, Roster, RosterFault};
 use crate::incident::Actor;
@@ -47,6 +46,7 @@ pub(super) async fn ready(state: Shared) -> Response {
 /// `GET /metrics`: the Prometheus text exposition, version 0.0.4.
 pub(super) async fn metrics(state: Shared) -> Response {
     telemetry::incidents_open(state.desk.open_incidents().len());
+    telemetry::record_heard(state.desk.last_heard().as_second(), state.desk.silent_since().is_some());
     telemetry::outbox_depth(state.desk.undelivered().len());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, state.metrics.render()).into_response()

@@ -52,6 +52,7 @@ kinds! {
     EXCLUDED = "excluded", 409, "an exclusion keeps this call on the ordinary route";
     NOTHING_TO_CHOOSE = "nothing-to-choose", 409, "there is nothing to choose now";
     OUT_OF_ORDER = "out-of-order", 409, "this step does not follow from where the leg stands";
+    NOT_OWED = "not-owed", 409, "nothing of this kind is owed, or it does not end so";
     KIND_NOT_ALLOWED = "kind-not-allowed", 409, "a program of this kind may not take this call";
     NOT_SENT_AGAIN = "not-sent-again", 409, "this message is not one to send again";
     OTHER_INCIDENT = "other-incident", 409, "the record is of another incident";
@@ -295,6 +296,7 @@ impl From<Refusal> for Problem {
             Refusal::ReasonRequired => Self::new(REASON_REQUIRED, detail).at("$.reason").next("say why in `reason`"),
             Refusal::NothingToChoose { why } => Self::new(NOTHING_TO_CHOOSE, detail).because(why),
             Refusal::OutOfOrder { stands, .. } => Self::new(OUT_OF_ORDER, detail).because(stands),
+            Refusal::NotOwed { why } => Self::new(NOT_OWED, detail).because(why),
             Refusal::NotRedriven { why } => Self::new(NOT_SENT_AGAIN, detail).because(why),
             Refusal::KindNotAllowed { .. } => Self::new(KIND_NOT_ALLOWED, KIND_NOT_ALLOWED.title),
         }

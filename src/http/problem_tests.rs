@@ -35,6 +35,7 @@ fn every_error_has_its_status() {
         (Refusal::Excluded { row: "weapon".into() }.into(), 409, "excluded"),
         (Refusal::ReasonRequired.into(), 422, "reason-required"),
         (Refusal::NothingToChoose { why: why() }.into(), 409, "nothing-to-choose"),
+        (Refusal::NotOwed { why: why() }.into(), 409, "not-owed"),
         (Refusal::OutOfOrder { stands: "offered".into(), asked: "cleared".into() }.into(), 409, "out-of-order"),
         (FactError::UnknownFact { fact: "wepon".into(), nearest: None }.into(), 422, "unknown-fact"),
         (unknown_value().into(), 422, "unknown-value"),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Settings of the doors. Doors are named `intake`, `teams`, `pages`, `operations`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The CAD that `ANY /cad/*` goes to; without it there is no pass-through.
@@ -14,6 +14,15 @@ pub struct Settings {
     pub limits: BTreeMap<DoorName, Limits>,
     /// Certificate and key by door; a door without them speaks plain HTTP.
     pub tls: BTreeMap<DoorName, TlsSettings>,
+    /// Seconds without a record from any CAD after which the pages, `/metrics` and the log raise an alarm; 0 for never.
+    pub silence_alarm_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // An hour: a small centre's quiet night has such gaps, a cut line is seen before the shift ends.
+        Self { pass_through: None, limits: BTreeMap::new(), tls: BTreeMap::new(), silence_alarm_s: 3_600 }
+    }
 }
 
 impl Settings {

@@ -107,6 +107,27 @@ const DISPOSITIONS: &[&str] = &[
 const DECLINE_CAUSES: &[&str] =
     &["busy", "unsafe", "out-of-mandate", "too-far", "end-of-shift", "other-arrangement", "other"];
 
+const PARTIES: &[&str] = &[
+    "team",
+    "ems",
+    "police",
+    "fire",
+    "other-team",
+    "family",
+    "ride",
+    "hospital",
+    "crisis-centre",
+    "crisis-line",
+    "information-line",
+    "health-care",
+    "housing",
+    "social-services",
+    "other",
+];
+const DUTIES: &[&str] = &["en-route", "recall", "return", "call-back", "follow-up"];
+const DUTY_OUTCOMES: &[&str] =
+    &["acknowledged", "told-by-voice", "reached", "not-reached", "refused", "passed-on", "not-needed", "met", "lapsed"];
+
 /// Every shape.
 pub const SHAPES: &[Shape] = &[
     Shape {
@@ -199,6 +220,7 @@ pub const SHAPES: &[Shape] = &[
             or_null("policy", Holds::Shape("Policy"), "The policy that decided"),
             always("legs", Holds::ListOf("Leg"), "Its legs in the order offered"),
             always("times", Holds::Any, "First instant of each time point"),
+            always("duties", Holds::ListOf("Duty"), "What somebody owes or has owed, in the order opened"),
             always("undelivered", Holds::Integer, "Effects not yet delivered or given up"),
         ],
     },
@@ -221,6 +243,35 @@ pub const SHAPES: &[Shape] = &[
             maybe("phase", Holds::OneOf(PHASES), "Where the incident stands (teams' door)"),
             maybe("yours", Holds::Boolean, "This leg's team owns the call (teams' door)"),
         ],
+    },
+    Shape {
+        name: "Duty",
+        about: "Something that somebody owes by an instant. No personal data.",
+        open: false,
+        members: &[
+            always("duty", Holds::Text, "Its name"),
+            always("incident", Holds::Text, "The adapter's name of the incident"),
+            always("kind", Holds::OneOf(DUTIES), "What is owed"),
+            or_null("program", Holds::Text, "The program that owes it; null: the centre"),
+            or_null("leg", Holds::Text, "The leg it came from"),
+            always("from", Holds::Instant, "From when it may be done"),
+            always("due", Holds::Instant, "By when it is owed"),
+            always("state", Holds::OneOf(&["open", "overdue", "closed"]), "Where it stands"),
+            or_null("outcome", Holds::OneOf(DUTY_OUTCOMES), "How it ended"),
+            always("outcomes", Holds::Texts, "What a person may say of it"),
+        ],
+    },
+    Shape {
+        name: "Owed",
+        about: "What is owed, overdue first, then by deadline.",
+        open: false,
+        members: &[always("owed", Holds::ListOf("Duty"), "What has not ended")],
+    },
+    Shape {
+        name: "GivenOutcome",
+        about: "How something owed has ended.",
+        open: false,
+        members: &[always("outcome", Holds::OneOf(DUTY_OUTCOMES), "One of the duty's `outcomes`")],
     },
     Shape {
         name: "Found",
@@ -284,6 +335,11 @@ pub const SHAPES: &[Shape] = &[
                 "`returned` hands the call back to the centre, `handed-on` a phone team's on to the next team",
             ),
             maybe("disposition", Holds::OneOf(DISPOSITIONS), "What came of it, with `cleared` only"),
+            maybe(
+                "party",
+                Holds::OneOf(PARTIES),
+                "By whom transported, to whom transferred or referred, with those dispositions only",
+            ),
             maybe("why", Holds::Text, "A kebab-case reason, with `returned` only"),
         ],
     },
@@ -459,6 +515,10 @@ pub(super) mod tests {
         for word in DECLINE_CAUSES {
             serde_json::from_value::<crate::incident::DeclineCause>(Value::from(*word)).unwrap();
         }
+        let words = |all: &[&'static str]| all.to_vec();
+        assert_eq!(words(PARTIES), crate::incident::Party::ALL.map(crate::incident::Party::name));
+        assert_eq!(words(DUTIES), crate::incident::DutyKind::ALL.map(crate::incident::DutyKind::name));
+        assert_eq!(words(DUTY_OUTCOMES), crate::incident::DutyOutcome::ALL.map(crate::incident::DutyOutcome::name));
         for word in LEG_STATES {
             serde_json::from_value::<crate::incident::LegState>(Value::from(*word)).unwrap();
         }

@@ -2,12 +2,12 @@
 
 use super::State;
 use super::bodies::read_command;
-use super::calls::{GivenFact, leg_id, leg_of};
+use super::calls::{GivenFact, GivenOutcome, Nothing, duty_id, duty_of, leg_id, leg_of};
 use super::layers::json;
 use super::problem::{self, Problem};
 use crate::access::Identity;
 use crate::call_processing::IncidentView;
-use crate::incident::{Actor, BackupService, Command, DeclineCause, Disposition, Incident, Leg, Refusal};
+use crate::incident::{Actor, BackupService, Command, DeclineCause, Disposition, Incident, Leg, Party, Refusal};
 use crate::record::{LegId, TimePoint};
 use axum::body::Body;
 use axum::extract::{self, Extension, Path};
@@ -105,6 +105,69 @@ pub(super) async fn hazard(
     shown(&view, &leg)
 }
 
+/// `POST /v1/legs/{leg}/answers`: a phone team that has the call is a second decider.
+pub(super) async fn answer(
+    state: Shared,
+    Path(leg): Named,
+    Extension(identity): Who,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let leg = leg_id(&leg)?;
+    let given: GivenFact = read_command(&headers, body).await?;
+    own(&state, &leg, &identity).await?;
+    let desk = Arc::clone(&state.desk);
+    let (answered, by) = (leg.clone(), Actor::Team(identity.name));
+    let view =
+        state.to_the_end(async move { desk.answer_on_leg(&answered, &given.fact, &given.value, by).await }).await?;
+    shown(&view, &leg)
+}
+
+/// `POST /v1/legs/{leg}/acknowledge`: a recalled team has heard it.
+pub(super) async fn acknowledge(
+    state: Shared,
+    Path(leg): Named,
+    Extension(identity): Who,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let leg = leg_id(&leg)?;
+    read_command::<Nothing>(&headers, body).await?;
+    let by = Actor::Team(identity.name.clone());
+    command(&state, &identity, &leg, Command::AcknowledgeRecall { leg: leg.clone(), by }).await
+}
+
+/// `GET /v1/duties`: what this team's programs owe.
+pub(super) async fn duties(state: Shared, Extension(identity): Who) -> Response {
+    let owed = state.desk.owed();
+    let own = owed.iter().filter(|duty| duty.program.as_ref().is_some_and(|own| identity.may_touch_leg_of(own)));
+    json(StatusCode::OK, &serde_json::json!({ "owed": own.map(duty_of).collect::<Vec<_>>() }))
+}
+
+/// `POST /v1/duties/{duty}`: how something that this team's program owes has ended.
+pub(super) async fn close_duty(
+    state: Shared,
+    Path(duty): Named,
+    Extension(identity): Who,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let id = duty_id(&duty)?;
+    let given: GivenOutcome = read_command(&headers, body).await?;
+    // What another program owes and what nobody owes answer alike, so that nobody learns which exist.
+    let none = || Problem::new(problem::NOT_FOUND, "nothing of this name is owed");
+    let view = state.desk.view(&id.incident()).await.map_err(|_| none())?;
+    let program = view.incident.duty(&id).and_then(|duty| duty.program.clone()).ok_or_else(none)?;
+    if !identity.may_touch_leg_of(&program) {
+        return Err(none());
+    }
+    let desk = Arc::clone(&state.desk);
+    let (closed, incident) = (id.clone(), id.incident());
+    let command = Command::CloseDuty { duty: closed, outcome: given.outcome, by: Actor::Team(identity.name) };
+    let view = state.to_the_end(async move { desk.command(&incident, command).await }).await?;
+    view.incident.duty(&id).map(|duty| json(StatusCode::OK, &duty_of(duty))).ok_or_else(none)
+}
+
 async fn command(state: &State, identity: &Identity, leg: &LegId, command: Command) -> Result<Response, Problem> {
     own(state, leg, identity).await?;
     let desk = Arc::clone(&state.desk);
@@ -152,11 +215,6 @@ fn leg_body(incident: &Incident, leg: &LegId) -> Option<Value> {
     Some(body)
 }
 
-/// A command without members.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GivenDecline {
@@ -174,6 +232,7 @@ struct GivenBackup {
 struct GivenStatus {
     status: StatusName,
     disposition: Option<Disposition>,
+    party: Option<Party>,
     why: Option<String>,
 }
 
@@ -192,11 +251,16 @@ impl GivenStatus {
     fn command(self, leg: LegId, by: Actor) -> Result<Command, Problem> {
         let moved = |status| Ok(Command::MoveLeg { leg: leg.clone(), status, by: by.clone() });
         let fault = |detail: &str, place: &str| Err(Problem::new(problem::INVALID_BODY, detail).at(place));
+        let names = |party: &Party| self.disposition.is_some_and(|stated| stated.parties().contains(party));
+        if self.party.is_some_and(|party| !names(&party)) {
+            return fault("by whom, or to whom, does not go with this disposition", "$.party");
+        }
+        let party = self.party;
         match (self.status, self.disposition, self.why) {
             (StatusName::EnRoute, None, None) => moved(TimePoint::EnRoute),
             (StatusName::OnScene, None, None) => moved(TimePoint::OnScene),
             (StatusName::WithPerson, None, None) => moved(TimePoint::WithPerson),
-            (StatusName::Cleared, Some(disposition), None) => Ok(Command::ClearLeg { leg, disposition, by }),
+            (StatusName::Cleared, Some(disposition), None) => Ok(Command::ClearLeg { leg, disposition, party, by }),
             (StatusName::Cleared, None, None) => fault("`cleared` needs a disposition", "$.disposition"),
             (StatusName::Returned, None, Some(why)) if is_code(&why) => Ok(Command::ReturnLeg { leg, why, by }),
             (StatusName::HandedOn, None, None) => Ok(Command::HandOnLeg { leg, by }),
@@ -289,7 +353,10 @@ mod tests {
         assert_eq!(handed_on, Command::HandOnLeg { leg: leg.clone(), by: by.clone() });
         let cleared = read(r#"{"status":"cleared","disposition":"could-not-locate"}"#).unwrap();
         let disposition = Disposition::CouldNotLocate;
-        assert_eq!(cleared, Command::ClearLeg { leg: leg.clone(), disposition, by: by.clone() });
+        assert_eq!(cleared, Command::ClearLeg { leg: leg.clone(), disposition, party: None, by: by.clone() });
+        let taken = read(r#"{"status":"cleared","disposition":"transported","party":"ems"}"#).unwrap();
+        let (disposition, party) = (Disposition::Transported, Some(Party::Ems));
+        assert_eq!(taken, Command::ClearLeg { leg: leg.clone(), disposition, party, by: by.clone() });
         let returned = read(r#"{"status":"returned","why":"needs-police"}"#).unwrap();
         assert_eq!(returned, Command::ReturnLeg { leg, why: "needs-police".into(), by });
     }
@@ -305,11 +372,15 @@ mod tests {
             r#"{"status":"en-route","why":"fast"}"#,
             r#"{"status":"en-route","disposition":"treated"}"#,
             r#"{"status":"cleared","disposition":"treated","why":"done"}"#,
+            r#"{"status":"cleared","disposition":"treated","party":"ems"}"#,
+            r#"{"status":"en-route","party":"ems"}"#,
         ] {
             let problem = read(body).unwrap_err();
             assert_eq!(problem.status(), 422, "{body}");
             assert!(!format!("{problem:?}").contains("Jane"));
         }
         assert!(serde_json::from_str::<GivenStatus>(r#"{"status":"dispatched"}"#).is_err());
+        let free = r#"{"status":"cleared","disposition":"referred","party":"her sister Jane"}"#;
+        assert!(serde_json::from_str::<GivenStatus>(free).is_err());
     }
 }

@@ -1,9 +1,10 @@
 //! What is asked of an incident, and why it may be refused.
 
-use super::event::{Actor, BackupService, DeclineCause, Disposition, RecordReceived};
+use super::duty::DutyOutcome;
+use super::event::{Actor, BackupService, DeclineCause, Disposition, Party, RecordReceived};
 use crate::facts::Facts;
 use crate::policy::{Decision, ProgramKind, RouteStep};
-use crate::record::{LegId, TimePoint, UnitStatus};
+use crate::record::{DutyId, LegId, TimePoint, UnitStatus};
 
 /// A request to the state machine. Facts and decisions are computed by the caller (they are pure) and handed in,
 /// so that one command is one atomic append.
@@ -86,6 +87,8 @@ pub enum Command {
         leg: LegId,
         /// What came of it.
         disposition: Disposition,
+        /// By whom, or to whom: [`Disposition::parties`].
+        party: Option<Party>,
         /// Who.
         by: Actor,
     },
@@ -102,6 +105,42 @@ pub enum Command {
     HandOnLeg {
         /// The leg.
         leg: LegId,
+        /// Who.
+        by: Actor,
+    },
+    /// The owning phone team, a second decider, answers a question; re-assessed.
+    AnswerOnLeg {
+        /// The leg.
+        leg: LegId,
+        /// The fact.
+        fact: String,
+        /// The value.
+        value: String,
+        /// Who.
+        by: Actor,
+        /// Merged facts after the answer.
+        facts: Facts,
+        /// The decision on them.
+        decision: Box<Decision>,
+    },
+    /// A recalled team has heard it.
+    AcknowledgeRecall {
+        /// The leg.
+        leg: LegId,
+        /// Who.
+        by: Actor,
+    },
+    /// A person at the PSAP has the call that came back.
+    AcknowledgeReturn {
+        /// Who.
+        by: Actor,
+    },
+    /// A person says how something owed has ended.
+    CloseDuty {
+        /// Which.
+        duty: DutyId,
+        /// How.
+        outcome: DutyOutcome,
         /// Who.
         by: Actor,
     },
@@ -191,6 +230,13 @@ pub enum Refusal {
         stands: String,
         /// What was asked.
         asked: String,
+    },
+    /// Nothing of this kind is owed, or it does not end so.
+    #[error("not owed: {why}")]
+    NotOwed {
+        /// Kebab-case reason (`no-such-duty`, `not-yours`, `already-closed`, `not-this-outcome`, `too-early`,
+        /// `not-recalled`, `not-returned`).
+        why: String,
     },
     /// The effect is not one that may be carried out once more.
     #[error("not to be sent again: {why}")]

@@ -1,5 +1,6 @@
 //! What must be carried out after an event: the same event always yields the same effects and keys.
 
+use super::duty::DutyKind;
 use super::event::BackupService;
 use crate::facts::Facts;
 use crate::policy::{Decision, LegPlan};
@@ -124,6 +125,16 @@ pub enum CadNotice {
         disposition: String,
         /// APCO ANS 1.111.2-2018 code.
         apco_code: String,
+        /// By whom transported, to whom transferred or referred: [`Party::name`](super::Party::name).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        party: Option<String>,
+    },
+    /// An alarm: something owed is overdue, and somebody must see to it now.
+    Overdue {
+        /// What.
+        duty: DutyKind,
+        /// The program that owes it; `None`: the PSAP itself.
+        program: Option<ProgramId>,
     },
 }
 

@@ -1,8 +1,9 @@
 //! What has happened to an incident: past tense, versioned, free of personal data.
 
+use super::duty::{Bounds, DutyKind, DutyOutcome};
 use crate::facts::{ContactTraces, Facts};
 use crate::policy::{Decision, LegPlan, Mode, RouteStep};
-use crate::record::{Format, LegId, Lifecycle, RecordIdentity, TimePoint, TimePoints};
+use crate::record::{DutyId, Format, LegId, Lifecycle, ProgramId, RecordIdentity, TimePoint, TimePoints};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -163,6 +164,9 @@ pub enum Event {
         leg: LegId,
         /// What came of it.
         disposition: Disposition,
+        /// By whom it was transported, or to whom transferred or referred, where the team said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        party: Option<Party>,
         /// Who.
         by: Actor,
     },
@@ -186,6 +190,41 @@ pub enum Event {
     Closed {
         /// Kebab-case reason (`cleared`, `closed-by-source`, `cancelled-by-source`).
         why: String,
+    },
+    /// Somebody owes something from here on; its deadline is stated and never moves.
+    DutyOpened {
+        /// Its name.
+        duty: DutyId,
+        /// What is owed.
+        kind: DutyKind,
+        /// The program that owes it; `None`: the PSAP.
+        program: Option<ProgramId>,
+        /// The leg it came from, where one did.
+        leg: Option<LegId>,
+        /// From when it may be done.
+        from: Timestamp,
+        /// By when it is owed.
+        due: Timestamp,
+    },
+    /// The deadline of something owed has passed: an alarm. It is owed still.
+    DutyOverdue {
+        /// Which.
+        duty: DutyId,
+        /// What is owed.
+        kind: DutyKind,
+        /// The program that owes it; `None`: the PSAP.
+        program: Option<ProgramId>,
+    },
+    /// Something owed has ended.
+    DutyClosed {
+        /// Which.
+        duty: DutyId,
+        /// What was owed.
+        kind: DutyKind,
+        /// How.
+        outcome: DutyOutcome,
+        /// Whose word; [`Actor::Policy`] where it ended by itself.
+        by: Actor,
     },
 }
 
@@ -211,6 +250,10 @@ pub struct RecordReceived {
     /// Keyed hashes of the place and the numbers, where repeat contact is looked for: nothing without the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<ContactTraces>,
+    /// How soon people must answer, by the adapter's configuration when the record came. `None` in journals from
+    /// before it was watched: then nobody owes an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<Bounds>,
 }
 
 /// What made an assessment happen.
@@ -298,4 +341,41 @@ pub enum Disposition {
     Transferred,
     /// Referred to a service.
     Referred,
+}
+
+/// By whom somebody was transported, or to whom they were transferred or referred: a closed set, since what a team
+/// writes could name a person. Which of them go with which disposition: [`Disposition::parties`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Party {
+    /// The team itself.
+    Team,
+    /// Emergency medical services.
+    Ems,
+    /// Police.
+    Police,
+    /// Fire.
+    Fire,
+    /// Another team of this policy.
+    OtherTeam,
+    /// Family or friends.
+    Family,
+    /// A taxi, a bus, a ride.
+    Ride,
+    /// A hospital or its emergency department.
+    Hospital,
+    /// A crisis, stabilisation or sobering centre.
+    CrisisCentre,
+    /// A crisis line or 988.
+    CrisisLine,
+    /// 211 or another information and referral service.
+    InformationLine,
+    /// Mental-health or substance-use care.
+    HealthCare,
+    /// A shelter, or housing services.
+    Housing,
+    /// Income, food and other social services.
+    SocialServices,
+    /// Another service than these.
+    Other,
 }

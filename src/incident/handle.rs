@@ -1,8 +1,8 @@
 //! What a command makes happen: events proposed on a draft of the incident, which the real one then applies.
 
-use super::event::{Actor, BackupService, DeclineCause, Disposition};
+use super::event::{Actor, BackupService, DeclineCause, Disposition, Party};
 use super::legs::{bar_refusal, barring, point_name};
-use super::{Act, AssessmentCause, Command, Event, Incident, Leg, LegState, Owner, Phase, Refusal};
+use super::{Act, AssessmentCause, Command, Duty, DutyState, Event, Incident, Leg, LegState, Owner, Phase, Refusal};
 use crate::policy::{Mode, ProgramKind, Route, RouteStep, Status};
 use crate::record::{LegId, TimePoint};
 use jiff::Timestamp;
@@ -61,6 +61,10 @@ fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
         | Command::ClearLeg { .. }
         | Command::ReturnLeg { .. }
         | Command::HandOnLeg { .. }
+        | Command::AnswerOnLeg { .. }
+        | Command::AcknowledgeRecall { .. }
+        | Command::AcknowledgeReturn { .. }
+        | Command::CloseDuty { .. }
         | Command::Backup { .. }
         | Command::ReportHazard { .. }
         | Command::EffectDelivered { .. }
@@ -102,9 +106,15 @@ impl Draft {
     }
 
     pub(super) fn push(&mut self, event: Event) {
+        let withdrawn = if let Event::Withdrawn { leg, why: _ } = &event { self.state.leg(leg) } else { None };
+        let was = withdrawn.map(|leg| leg.state);
         // The effects are made again, alike, when the appended event is applied to the real incident.
         drop(self.state.on(&event, self.now));
+        let opened = self.state.opens(&event, was, self.now);
         self.events.push(event);
+        for duty in opened {
+            self.push(duty);
+        }
     }
 
     fn time_out(&mut self) {
@@ -114,6 +124,10 @@ impl Draft {
             self.push(Event::TimedOut { leg });
         }
         self.part_tandems();
+        let overdue = |duty: &&Duty| duty.state == DutyState::Open && duty.due <= self.now;
+        for duty in self.state.duties.iter().filter(overdue).cloned().collect::<Vec<_>>() {
+            self.push(Event::DutyOverdue { duty: duty.id, kind: duty.kind, program: duty.program });
+        }
     }
 
     /// A tandem is whole or nothing: where one half will not come, the other is told that it need not.
@@ -139,6 +153,10 @@ impl Draft {
         if self.state.phase == Phase::Offered && self.state.open_legs().next().is_none() {
             self.offer_next();
         }
+        let ended = |duty: &Duty| Some((duty.id.clone(), duty.kind, self.state.ended_by_itself(duty)?));
+        for (duty, kind, outcome) in self.state.duties_owed().filter_map(ended).collect::<Vec<_>>() {
+            self.push(Event::DutyClosed { duty, kind, outcome, by: Actor::Policy });
+        }
     }
 
     fn run(&mut self, command: &Command) -> Result<(), Refusal> {
@@ -156,9 +174,17 @@ impl Draft {
             Command::AcceptLeg { leg, by } => self.accept(leg, by)?,
             Command::DeclineLeg { leg, cause, by } => self.decline(leg, *cause, by)?,
             Command::MoveLeg { leg, status, by } => self.move_leg(leg, *status, by)?,
-            Command::ClearLeg { leg, disposition, by } => self.clear(leg, *disposition, by)?,
+            Command::ClearLeg { leg, disposition, party, by } => self.clear(leg, *disposition, *party, by)?,
             Command::ReturnLeg { leg, why, by: _ } => self.give_back(leg, why)?,
             Command::HandOnLeg { leg, by } => self.hand_on(leg, by)?,
+            Command::AnswerOnLeg { leg, fact, value, by, facts, decision } => {
+                self.may_answer(leg)?;
+                self.push(Event::AnswerGiven { fact: fact.clone(), value: value.clone(), by: by.clone() });
+                self.assess(AssessmentCause::Answer, facts, decision);
+            }
+            Command::AcknowledgeRecall { leg, by } => self.acknowledge_recall(leg, by)?,
+            Command::AcknowledgeReturn { by } => self.acknowledge_return(by)?,
+            Command::CloseDuty { duty, outcome, by } => self.close_duty(duty, *outcome, by)?,
             Command::Backup { leg, service, team_requested, by } => {
                 self.backup(leg.as_ref(), *service, *team_requested, by);
             }
@@ -245,6 +271,7 @@ impl Draft {
         self.must_be_open()?;
         let taken_back = matches!(self.state.phase, Phase::Offered | Phase::WithTeam);
         if self.state.settled && !taken_back {
+            self.has_seen_the_return(by);
             return Ok(());
         }
         let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
@@ -290,6 +317,7 @@ impl Draft {
         if reason.is_empty() {
             return Err(Refusal::ReasonRequired);
         }
+        self.has_seen_the_return(by);
         self.choose(steps.to_vec(), by.clone(), Some(reason.to_owned()));
         Ok(())
     }
@@ -393,7 +421,7 @@ impl Draft {
         Ok(())
     }
 
-    fn clear(&mut self, id: &LegId, disposition: Disposition, by: &Actor) -> Result<(), Refusal> {
+    fn clear(&mut self, id: &LegId, disposition: Disposition, party: Option<Party>, by: &Actor) -> Result<(), Refusal> {
         if self.state.leg(id).is_some_and(|leg| leg.state == LegState::Cleared) {
             return Ok(());
         }
@@ -402,7 +430,9 @@ impl Draft {
             return Ok(());
         }
         self.state.owned(id, "cleared")?;
-        self.push(Event::Cleared { leg: id.clone(), disposition, by: by.clone() });
+        // A clearance is not lost for want of a word: who does not belong to the disposition is left out.
+        let party = party.filter(|party| disposition.parties().contains(party));
+        self.push(Event::Cleared { leg: id.clone(), disposition, party, by: by.clone() });
         self.push(Event::Closed { why: "cleared".to_owned() });
         Ok(())
     }

@@ -120,10 +120,13 @@ const BUILT_IN: &str = "built-in.";
 
 /// True where the exclusion keeps the program from this call.
 ///
-/// A program with an officer is admitted by the built-in safeguards, and by an exclusion that sends to it. A program
-/// without one is barred by every exclusion, even one that names it: its crew may have changed since the row was
-/// written.
+/// An exclusion that says whom it bars bars nobody else. Of the others, a program with an officer is admitted by the
+/// built-in safeguards, and by an exclusion that sends to it; a program without one is barred by every exclusion, even
+/// one that names it: its crew may have changed since the row was written.
 pub(super) fn bars(exclusion: &ExclusionHit, plan: &LegPlan) -> bool {
+    if let Some(bars) = &exclusion.bars {
+        return bars.programs.contains(&plan.program) || (bars.unaccompanied && plan.kind.unaccompanied());
+    }
     let admitted = exclusion.send.as_ref() == Some(&plan.program) || exclusion.id.starts_with(BUILT_IN);
     plan.kind.unaccompanied() || !admitted
 }

@@ -3,18 +3,21 @@
 mod command;
 mod effect;
 mod event;
+mod duty;
 mod state;
 mod legs;
 mod transition;
 mod handle;
+mod answering;
 mod redrive;
 mod reassess;
 mod words;
 
 pub use command::{Command, Refusal};
+pub use duty::{Bounds, Duty, DutyKind, DutyOutcome, DutyState};
 pub use effect::{Act, CadNotice, Effect, Outgoing};
 pub use event::{
-    Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, RecordReceived,
+    Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, Party, RecordReceived,
 };
 pub use state::{GivenUp, Incident, Leg, LegState, Owner, Phase};
 

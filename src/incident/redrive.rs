@@ -2,7 +2,7 @@
 
 use super::event::Actor;
 use super::handle::Draft;
-use super::{Act, CadNotice, Event, Incident, Owner, Refusal};
+use super::{Act, CadNotice, DutyState, Event, Incident, Owner, Refusal};
 use crate::record::ProgramId;
 
 impl Draft {
@@ -33,6 +33,10 @@ impl Incident {
             Act::TellCad(notice) => match notice {
                 CadNotice::TeamAccepted { program } | CadNotice::TeamMoved { program, .. } => has_it(program),
                 CadNotice::HandedOn { .. } | CadNotice::OrdinaryRoute { .. } => self.owner == Owner::Psap,
+                CadNotice::Overdue { duty, program } => self
+                    .duties
+                    .iter()
+                    .any(|owed| owed.state == DutyState::Overdue && owed.kind == *duty && owed.program == *program),
                 CadNotice::Backup { .. } | CadNotice::Cleared { .. } => true,
             },
         };

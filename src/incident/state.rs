@@ -1,8 +1,8 @@
 //! The state of one incident: what folding its events leaves behind.
 
-use super::Effect;
+use super::{Bounds, Duty, DutyState, Effect};
 use crate::facts::Facts;
-use crate::policy::{Decision, LegPlan, Mode, RouteStep, Status};
+use crate::policy::{Decision, FollowUp, LegPlan, Mode, RouteStep, Status};
 use crate::record::{IncidentId, LegId, RecordIdentity, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,12 @@ pub struct Incident {
     /// Effects given up and why, by key: what somebody has to be told by other means. Failed offers are not
     /// listed, for their leg is `unreachable`.
     pub undelivered: BTreeMap<String, GivenUp>,
+    /// How soon people must answer, as the last applied record stated it.
+    pub bounds: Option<Bounds>,
+    /// Follow-ups of the rule on which the programs were chosen; owed after contact.
+    pub follow_up: Vec<FollowUp>,
+    /// What somebody owes or has owed, in the order opened.
+    pub duties: Vec<Duty>,
 }
 
 impl Incident {
@@ -173,6 +179,9 @@ impl Incident {
             late: BTreeSet::new(),
             moved: BTreeSet::new(),
             undelivered: BTreeMap::new(),
+            bounds: None,
+            follow_up: Vec::new(),
+            duties: Vec::new(),
         }
     }
 
@@ -182,11 +191,12 @@ impl Incident {
         self.phase != Phase::Closed
     }
 
-    /// True where nothing is left to do: closed, every effect carried out or given up, no deadline. A restart passes over
-    /// such an incident; whatever may still happen to it by itself must keep this false.
+    /// True where nothing is left to do: closed, every effect carried out or given up, no deadline, nothing owed. A restart
+    /// passes over such an incident; whatever may still happen to it by itself, or must still be seen, keeps this false.
     #[must_use]
     pub fn rests(&self) -> bool {
-        self.phase == Phase::Closed && self.outstanding.is_empty() && self.next_deadline().is_none()
+        let owes = self.next_deadline().is_some() || self.duties_owed().next().is_some();
+        self.phase == Phase::Closed && self.outstanding.is_empty() && !owes
     }
 
     /// The first instant known of it.
@@ -234,9 +244,15 @@ impl Incident {
 
     /// The earliest instant at which [`Command::Tick`](super::Command::Tick) would do something.
     ///
-    /// Never `None` while a leg is on offer; the instant may be past, and is then due at once.
+    /// Never `None` while a leg is on offer or something owed is not overdue yet; the instant may be past, and is then
+    /// due at once.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
+        let owed = self.duties.iter().filter(|duty| duty.state == DutyState::Open).map(|duty| duty.due);
+        owed.chain(self.next_answer_due()).min()
+    }
+
+    fn next_answer_due(&self) -> Option<Timestamp> {
         if self.phase != Phase::Offered {
             return None;
         }

@@ -1,10 +1,10 @@
 //! The single transition function: one event changes the state and makes at most one effect of a kind, live and at recovery alike.
 
-use super::event::{BackupService, Disposition, RecordReceived};
-use super::{Act, CadNotice, Effect, Event, GivenUp, Incident, Leg, LegState, Owner, Phase};
+use super::event::{BackupService, Disposition, Party, RecordReceived};
+use super::{Act, CadNotice, Duty, DutyState, Effect, Event, GivenUp, Incident, Leg, LegState, Owner, Phase};
 use crate::facts::Facts;
 use crate::policy::{Decision, LegPlan, Mode, ProgramKind, RouteStep, Status};
-use crate::record::{LegId, Lifecycle, ProgramId, TimePoint};
+use crate::record::{DutyId, LegId, Lifecycle, ProgramId, TimePoint};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -16,14 +16,8 @@ impl Incident {
     pub fn on(&mut self, event: &Event, at: Timestamp) -> Vec<Effect> {
         self.version = self.version.saturating_add(1);
         let act = self.apply(event, at);
-        let further = match event {
-            Event::Accepted { leg, by: _ } => self.go_ahead(leg),
-            _ => None,
-        };
-        let again = match event {
-            Event::Redriven { key, by: _ } => self.on_redriven(key),
-            _ => None,
-        };
+        let further = if let Event::Accepted { leg, by: _ } = event { self.go_ahead(leg) } else { None };
+        let again = if let Event::Redriven { key, by: _ } = event { self.on_redriven(key) } else { None };
         act.into_iter().chain(further).map(|act| self.issue(act)).chain(again).collect()
     }
 
@@ -60,7 +54,7 @@ impl Incident {
                 Some(backup(*service, *team_requested))
             }
             Event::StoodBack { leg, why } => self.on_stood_back(leg, why),
-            Event::Cleared { leg, disposition, by: _ } => self.on_cleared(leg, *disposition, at),
+            Event::Cleared { leg, disposition, party, by: _ } => self.on_cleared(leg, *disposition, *party, at),
             Event::ReturnedToOrdinary { why, leg } => Some(self.on_returned(leg.as_ref(), why)),
             Event::UnitSeen { unit, status, at: taken } => {
                 self.units_seen.insert((unit.clone(), *status));
@@ -70,6 +64,26 @@ impl Incident {
                 self.hand_to_psap(Phase::Closed);
                 self.first(TimePoint::Closed, at)
             }
+            Event::DutyOpened { duty, kind, program, leg, from, due } => {
+                let (id, program, leg) = (duty.clone(), program.clone(), leg.clone());
+                let (kind, from, due, state) = (*kind, *from, *due, DutyState::Open);
+                self.duties.push(Duty { id, kind, program, leg, from, due, state });
+                None
+            }
+            Event::DutyOverdue { duty, kind, program } => {
+                self.set_duty(duty, DutyState::Overdue);
+                Some(Act::TellCad(CadNotice::Overdue { duty: *kind, program: program.clone() }))
+            }
+            Event::DutyClosed { duty, kind: _, outcome, by: _ } => {
+                self.set_duty(duty, DutyState::Closed(*outcome));
+                None
+            }
+        }
+    }
+
+    fn set_duty(&mut self, id: &DutyId, state: DutyState) {
+        if let Some(duty) = self.duties.iter_mut().find(|duty| duty.id == *id) {
+            duty.state = state;
         }
     }
 
@@ -90,6 +104,8 @@ impl Incident {
         self.identity = Some(received.identity.clone());
         self.mode = received.mode;
         self.test = received.test;
+        // A record of before the bounds were stated does not release anybody.
+        self.bounds = received.bounds.or(self.bounds);
         for (point, at) in received.times.iter() {
             self.first(point, at);
         }
@@ -121,6 +137,7 @@ impl Incident {
         self.settled = true;
         self.steps_left = steps.to_vec();
         self.chosen_on = self.decision.as_ref().map(|decision| decision.status.clone());
+        self.follow_up = self.decision.as_ref().map(|decision| decision.follow_up.clone()).unwrap_or_default();
         None
     }
 
@@ -271,7 +288,13 @@ impl Incident {
         Some(Act::StandBack { leg: leg.id.clone(), plan: leg.plan.clone(), why: why.to_owned() })
     }
 
-    fn on_cleared(&mut self, leg: &LegId, disposition: Disposition, at: Timestamp) -> Option<Act> {
+    fn on_cleared(
+        &mut self,
+        leg: &LegId,
+        disposition: Disposition,
+        party: Option<Party>,
+        at: Timestamp,
+    ) -> Option<Act> {
         if let Some(beside) = self.accompanying_leg().map(|leg| leg.id.clone()) {
             self.end_leg(&beside, LegState::Cleared);
         }
@@ -282,6 +305,7 @@ impl Incident {
             program: program?,
             disposition: disposition.name().to_owned(),
             apco_code: disposition.apco_code().to_owned(),
+            party: party.map(|party| party.name().to_owned()),
         }))
     }
 

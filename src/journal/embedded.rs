@@ -3,17 +3,24 @@
 //! The file is an ordinary SQLite database in WAL mode that anyone can open; its tables are in
 //! `schemas/journal/embedded/`. An append is answered after `COMMIT` has returned with `synchronous=FULL`.
 
+mod checkpoint;
 mod file;
+mod records;
 mod rows;
+mod seals;
 mod standing;
+mod upkeep;
 mod writer;
 
+#[cfg(test)]
+mod keeping_tests;
 #[cfg(test)]
 mod restart_tests;
 #[cfg(test)]
 mod tests;
 
-use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending};
+use super::personal::MasterKey;
+use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending, Seal};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use file::{FileLock, unavailable};
@@ -23,7 +30,7 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
-use writer::Writer;
+use writer::{End, Writer};
 
 /// Settings of the embedded journal.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +38,17 @@ use writer::Writer;
 pub struct Settings {
     /// Database file; `-wal`, `-shm` and `.lock` files stand beside it.
     pub path: PathBuf,
+    /// File with the key (64 hexadecimal digits) under which each incident's own key is kept. Without it records stand in the
+    /// file as they came, and forgetting a person reaches no copy of it.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// File, on another disk where there is one, that is told now and then where the chain ends. A journal that ends before it
+    /// or is another chain (an old copy put back) is not served.
+    #[serde(default)]
+    pub checkpoint_file: Option<PathBuf>,
+    /// Days after which a period is sealed and dropped whole; without it everything is kept.
+    #[serde(default)]
+    pub retention_days: Option<u32>,
     /// Batches that may wait for the writer; above it an append is refused at once.
     #[serde(default = "defaults::queue_max")]
     pub queue_max: usize,
@@ -55,6 +73,9 @@ pub struct Settings {
     /// Largest size of the file in pages of 4,096 bytes; without it the disk is the limit.
     #[serde(default)]
     pub file_pages_max: Option<u32>,
+    /// How long one commit may take before further batches are refused at once instead of waiting behind it, milliseconds.
+    #[serde(default = "defaults::commit_slow_ms")]
+    pub commit_slow_ms: u32,
 }
 
 mod defaults {
@@ -80,6 +101,9 @@ mod defaults {
     pub(super) fn verify_at_open_entries() -> u64 {
         1_000
     }
+    pub(super) fn commit_slow_ms() -> u32 {
+        1_000
+    }
 }
 
 impl Settings {
@@ -88,6 +112,9 @@ impl Settings {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            key_file: None,
+            checkpoint_file: None,
+            retention_days: None,
             queue_max: defaults::queue_max(),
             queue_bytes_max: defaults::queue_bytes_max(),
             commit_batches_max: defaults::commit_batches_max(),
@@ -96,6 +123,7 @@ impl Settings {
             idle_checkpoint_s: defaults::idle_checkpoint_s(),
             verify_at_open_entries: defaults::verify_at_open_entries(),
             file_pages_max: None,
+            commit_slow_ms: defaults::commit_slow_ms(),
         }
     }
 }
@@ -103,8 +131,10 @@ impl Settings {
 /// What a walk over the whole chain found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verification {
-    /// Entries that are as they were written, counted from the first.
+    /// Entries that are as they were written, counted from where the chain begins.
     pub entries: u64,
+    /// Sequence of the sealed entry that the chain begins after: everything up to it was dropped. 0 where nothing was.
+    pub begins_after: u64,
     /// Chain value of the last of them, lower-case hex: publish it, and no later file can differ before it unseen.
     pub last_hash: String,
     /// The first place that is not as it was written.
@@ -127,16 +157,35 @@ impl EmbeddedJournal {
     /// [`JournalError::Unavailable`] where another adapter has it open, or it cannot be opened or written;
     /// [`JournalError::Corrupt`] where it is no journal, of an unknown format, or its last entries are not as written.
     pub fn open(settings: &Settings) -> Result<Self, JournalError> {
+        let master = settings.key_file.as_deref().map(MasterKey::read).transpose()?.map(Arc::new);
+        Self::open_under(settings, master, true)
+    }
+
+    /// Opens the journal to forget, seal or drop, without its key file: records can be neither read nor kept.
+    ///
+    /// # Errors
+    /// As [`EmbeddedJournal::open`].
+    pub fn open_for_upkeep(path: &Path) -> Result<Self, JournalError> {
+        if !path.exists() {
+            return Err(unavailable(format!("`{}` is not there", path.display())));
+        }
+        Self::open_under(&Settings::new(path), None, false)
+    }
+
+    fn open_under(settings: &Settings, master: Option<Arc<MasterKey>>, serves: bool) -> Result<Self, JournalError> {
         let lock = FileLock::take(&settings.path)?;
         let mut connection = file::open_for_writing(settings)?;
         let chain = file::check_tail(&connection, settings.verify_at_open_entries)?;
+        if serves {
+            records::check_key_file(&connection, master.as_deref())?;
+        }
+        if let Some(path) = &settings.checkpoint_file {
+            checkpoint::check(path, &connection, &chain)?;
+        }
         let sum = standing::made_right(&mut connection, &chain)?;
-        let writer = Writer::start(connection, chain, sum, settings)?;
-        Ok(Self {
-            readers: Arc::new(Readers::new(&settings.path, settings.readers_max, settings.busy_timeout_ms)),
-            writer: Some(writer),
-            _lock: Some(lock),
-        })
+        let writer = Writer::start(connection, End { chain, sum }, master.clone(), settings)?;
+        let readers = Readers::new(&settings.path, settings.readers_max, settings.busy_timeout_ms, master);
+        Ok(Self { readers: Arc::new(readers), writer: Some(writer), _lock: Some(lock) })
     }
 
     /// Opens an existing journal to read it, also while an adapter is appending to it. Appends are refused.
@@ -145,7 +194,7 @@ impl EmbeddedJournal {
     /// [`JournalError::Unavailable`] where it cannot be opened; [`JournalError::Corrupt`] where it is no journal.
     pub fn open_read_only(path: &Path) -> Result<Self, JournalError> {
         let defaults = Settings::new(path);
-        let readers = Readers::new(path, defaults.readers_max, defaults.busy_timeout_ms);
+        let readers = Readers::new(path, defaults.readers_max, defaults.busy_timeout_ms, None);
         readers.with(|_| Ok(()))?;
         Ok(Self { readers: Arc::new(readers), writer: None, _lock: None })
     }
@@ -166,12 +215,33 @@ impl EmbeddedJournal {
         self.readers.with(|connection| rows::entries_of(connection, incident))
     }
 
+    /// The chain value of an entry, lower-case hex, also of a sealed one that was dropped; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    pub fn chain_value(&self, sequence: u64) -> Result<Option<String>, JournalError> {
+        self.readers.with(|connection| {
+            if let Some((seal, _)) = seals::all(connection)?.into_iter().find(|(seal, _)| seal.through == sequence) {
+                return Ok(Some(seal.hash));
+            }
+            match rows::chain_at(connection, sequence) {
+                Ok(chain) => Ok(Some(chain.hash_hex())),
+                Err(JournalError::Corrupt { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
     /// Recomputes the whole chain on the calling thread. `progress` is told entries done and entries in all.
     ///
     /// # Errors
     /// Where the file cannot be read at all; a broken chain is a finding, not an error.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Verification, JournalError> {
         self.readers.with(|connection| file::verify_whole(connection, progress))
+    }
+
+    fn writer(&self) -> Result<&Writer, JournalError> {
+        self.writer.as_ref().ok_or_else(|| unavailable("it is opened for reading only"))
     }
 
     async fn read<T: Send + 'static>(
@@ -193,12 +263,7 @@ impl EmbeddedJournal {
 
 impl Journal for EmbeddedJournal {
     fn append(&self, batch: Batch) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
-        Box::pin(async move {
-            match &self.writer {
-                Some(writer) => writer.append(batch).await,
-                None => Err(unavailable("it is opened for reading only")),
-            }
-        })
+        Box::pin(async move { self.writer()?.append(batch).await })
     }
 
     fn read_after(&self, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
@@ -232,9 +297,34 @@ impl Journal for EmbeddedJournal {
         Box::pin(self.read(rows::last_instant))
     }
 
-    fn content(&self, _incident: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
-        let sha256 = sha256.to_owned();
-        Box::pin(self.read(move |connection| rows::content(connection, &sha256)))
+    fn content(&self, incident: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+        let (incident, sha256, master) = (incident.clone(), sha256.to_owned(), self.readers.master.clone());
+        Box::pin(self.read(move |connection| records::read(connection, master.as_deref(), &incident, &sha256)))
+    }
+
+    fn forget(&self, incident: &IncidentId, at: Timestamp) -> Pending<'_, Result<Entry, JournalError>> {
+        let incident = incident.clone();
+        Box::pin(async move { self.writer()?.alone(move |thread| thread.forget(&incident, at)).await })
+    }
+
+    fn seal(&self, before: Timestamp, at: Timestamp) -> Pending<'_, Result<Option<Seal>, JournalError>> {
+        Box::pin(async move { self.writer()?.alone(move |thread| thread.seal(before, at)).await })
+    }
+
+    fn drop_sealed(&self, through: u64, at: Timestamp) -> Pending<'_, Result<u64, JournalError>> {
+        Box::pin(async move {
+            let writer = self.writer()?;
+            let begins = writer.alone(move |thread| thread.begin_drop(through, at)).await?;
+            let mut gone = 0_u64;
+            while let taken @ 1.. = writer.alone(move |thread| thread.take_away(begins)).await? {
+                gone = gone.saturating_add(taken);
+            }
+            Ok(gone)
+        })
+    }
+
+    fn seals(&self) -> Pending<'_, Result<Vec<Seal>, JournalError>> {
+        Box::pin(self.read(|connection| Ok(seals::all(connection)?.into_iter().map(|(seal, _)| seal).collect())))
     }
 
     fn ready(&self) -> bool {
@@ -254,6 +344,7 @@ impl Drop for EmbeddedJournal {
 #[derive(Debug)]
 struct Readers {
     path: PathBuf,
+    master: Option<Arc<MasterKey>>,
     busy_timeout_ms: u32,
     free: Mutex<Vec<Connection>>,
     free_max: usize,
@@ -261,10 +352,11 @@ struct Readers {
 }
 
 impl Readers {
-    fn new(path: &Path, readers_max: usize, busy_timeout_ms: u32) -> Self {
+    fn new(path: &Path, readers_max: usize, busy_timeout_ms: u32, master: Option<Arc<MasterKey>>) -> Self {
         let free_max = readers_max.max(1);
         Self {
             path: path.to_owned(),
+            master,
             busy_timeout_ms,
             free: Mutex::default(),
             free_max,

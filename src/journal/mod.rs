@@ -2,6 +2,7 @@
 
 mod chain;
 mod embedded;
+mod personal;
 mod restart;
 mod stored;
 mod unavailable;
@@ -11,6 +12,7 @@ pub mod conformance;
 
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
+pub use personal::{IncidentKey, MasterKey};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, fold};
 pub use unavailable::UnavailableJournal;
 

@@ -119,7 +119,10 @@ impl Course {
             | Event::HazardReported { .. }
             | Event::HandedOn { .. }
             | Event::StoodBack { .. }
-            | Event::ReturnedToOrdinary { .. } => {}
+            | Event::ReturnedToOrdinary { .. }
+            | Event::DutyOpened { .. }
+            | Event::DutyOverdue { .. }
+            | Event::DutyClosed { .. } => {}
         }
     }
 

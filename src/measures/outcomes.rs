@@ -2,7 +2,7 @@
 
 use super::course::{Course, Standing};
 use super::intervals::{Distribution, Interval, Summary};
-use crate::incident::{Actor, BackupService, DeclineCause, Disposition, Event};
+use crate::incident::{Actor, BackupService, DeclineCause, Disposition, DutyKind, DutyOutcome, Event, Party};
 use crate::journal::{AdapterEvent, Entry, Stored, Subject};
 use crate::policy::WaiverSummary;
 use crate::record::{IncidentId, LegId, ProgramId};
@@ -26,9 +26,10 @@ pub struct Figures {
     pub(super) returns: BTreeMap<String, u64>,
     pub(super) stand_backs: BTreeMap<String, u64>,
     pub(super) backups: BTreeMap<(BackupService, &'static str), u64>,
-    pub(super) clears: BTreeMap<Disposition, u64>,
+    pub(super) clears: BTreeMap<(Disposition, Option<Party>), u64>,
     pub(super) closings: BTreeMap<String, u64>,
     pub(super) programs: BTreeMap<ProgramId, ProgramFigures>,
+    pub(super) duties: BTreeMap<DutyKind, DutyFigures>,
     /// Built-in safeguards that a policy in force has lifted at any time.
     pub(super) waived: BTreeSet<WaiverSummary>,
 }
@@ -119,6 +120,25 @@ pub struct ProgramFigures {
     pub cleared: u64,
 }
 
+/// Counts of one kind of thing owed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DutyFigures {
+    /// Became owed.
+    pub opened: u64,
+    /// Not done by its deadline: each was an alarm.
+    pub overdue: u64,
+    /// Ended, by how.
+    pub closed: BTreeMap<DutyOutcome, u64>,
+}
+
+impl DutyFigures {
+    /// Owed still at the last entry.
+    #[must_use]
+    pub fn owed_still(&self) -> u64 {
+        self.opened.saturating_sub(self.closed.values().sum())
+    }
+}
+
 impl Figures {
     /// Counts one entry. An entry absorbed before, by its sequence, changes nothing.
     pub fn absorb(&mut self, entry: &Entry) {
@@ -161,6 +181,12 @@ impl Figures {
     #[must_use]
     pub fn programs(&self) -> &BTreeMap<ProgramId, ProgramFigures> {
         &self.programs
+    }
+
+    /// Counts of each kind of thing owed.
+    #[must_use]
+    pub fn duties(&self) -> &BTreeMap<DutyKind, DutyFigures> {
+        &self.duties
     }
 
     /// Incidents that were not offered and have no reason: always 0 (invariant I16).
@@ -286,6 +312,11 @@ impl Figures {
             | Event::HandedOn { .. }
             | Event::Cleared { .. }
             | Event::ReturnedToOrdinary { .. } => self.count_leg(event, course),
+            Event::DutyOpened { kind, .. } => self.duties.entry(*kind).or_default().opened += 1,
+            Event::DutyOverdue { kind, .. } => self.duties.entry(*kind).or_default().overdue += 1,
+            Event::DutyClosed { kind, outcome, .. } => {
+                count(&mut self.duties.entry(*kind).or_default().closed, *outcome);
+            }
             Event::Delivered { .. } | Event::Redriven { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
         }
     }
@@ -320,9 +351,9 @@ impl Figures {
                 count(&mut self.stand_backs, why.clone());
                 (leg, |program| &mut program.stood_back)
             }
-            Event::Cleared { leg, disposition, .. } => {
+            Event::Cleared { leg, disposition, party, .. } => {
                 totals.clears += 1;
-                count(&mut self.clears, *disposition);
+                count(&mut self.clears, (*disposition, *party));
                 (leg, |program| &mut program.cleared)
             }
             Event::HandedOn { leg, .. } => (leg, |program| &mut program.handed_on),
@@ -347,7 +378,10 @@ impl Figures {
             | Event::BackupRequested { .. }
             | Event::HazardReported { .. }
             | Event::UnitSeen { .. }
-            | Event::Closed { .. } => return,
+            | Event::Closed { .. }
+            | Event::DutyOpened { .. }
+            | Event::DutyOverdue { .. }
+            | Event::DutyClosed { .. } => return,
         };
         if let Some(program) = course.and_then(|course| course.program(leg)) {
             *field(self.programs.entry(program.clone()).or_default()) += 1;

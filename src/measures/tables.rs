@@ -3,7 +3,7 @@
 use super::intervals::Interval;
 use super::outcomes::Figures;
 use super::table::Table;
-use crate::incident::DeclineCause;
+use crate::incident::{DeclineCause, DutyKind, Party};
 use std::collections::BTreeMap;
 
 impl Figures {
@@ -23,6 +23,7 @@ impl Figures {
             self.comings_back(),
             self.backups_asked(),
             self.dispositions(),
+            self.owed(),
             self.durations(),
         ]
     }
@@ -175,9 +176,36 @@ impl Figures {
     }
 
     fn dispositions(&self) -> Table {
-        let mut table = Table::new("Dispositions", &["disposition", "APCO 1.111.2-2018", "count"]);
-        for (disposition, count) in &self.clears {
-            table.row([disposition.name().to_owned(), disposition.apco_code().to_owned(), count.to_string()]);
+        let headers = ["disposition", "APCO 1.111.2-2018", "by or to", "count"];
+        let mut table = Table::new("Dispositions", &headers);
+        for ((disposition, party), count) in &self.clears {
+            let named = if disposition.parties().is_empty() { "-" } else { party.map_or("not said", Party::name) };
+            table.row([
+                disposition.name().to_owned(),
+                disposition.apco_code().to_owned(),
+                named.to_owned(),
+                count.to_string(),
+            ]);
+        }
+        table
+    }
+
+    fn owed(&self) -> Table {
+        let title = "Call-backs, follow-ups and acknowledgements";
+        let mut table = Table::new(title, &["what", "became owed", "overdue", "owed still", "ended", "count"]);
+        for kind in DutyKind::ALL {
+            let Some(figures) = self.duties.get(&kind) else { continue };
+            let row = |ended: &str, count: u64| {
+                let counts = [figures.opened, figures.overdue, figures.owed_still()].map(|count| count.to_string());
+                let [opened, overdue, still] = counts;
+                [kind.name().to_owned(), opened, overdue, still, ended.to_owned(), count.to_string()]
+            };
+            if figures.closed.is_empty() {
+                table.row(row("-", 0));
+            }
+            for (outcome, count) in &figures.closed {
+                table.row(row(outcome.name(), *count));
+            }
         }
         table
     }

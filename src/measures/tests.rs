@@ -116,6 +116,7 @@ fn received(mode: Mode, stated: &[(TimePoint, i64)]) -> Event {
         mode,
         applied: true,
         contact: None,
+        bounds: None,
     })
 }
 
@@ -142,7 +143,7 @@ fn whole_response(book: &mut Book, incident: &str) {
     book.write(incident, 50, Event::Accepted { leg: leg.clone(), by: team() });
     book.write(incident, 110, moved(&leg, TimePoint::EnRoute));
     book.write(incident, 650, moved(&leg, TimePoint::OnScene));
-    book.write(incident, 2450, Event::Cleared { leg, disposition: Disposition::Supported, by: team() });
+    book.write(incident, 2450, Event::Cleared { leg, disposition: Disposition::Supported, party: None, by: team() });
     book.write(incident, 2450, closed("cleared"));
 }
 

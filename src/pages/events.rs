@@ -182,5 +182,8 @@ pub fn event_name(event: &Event) -> &'static str {
         Event::ReturnedToOrdinary { .. } => "returned-to-ordinary",
         Event::UnitSeen { .. } => "unit-seen",
         Event::Closed { .. } => "closed",
+        Event::DutyOpened { .. } => "duty-opened",
+        Event::DutyOverdue { .. } => "duty-overdue",
+        Event::DutyClosed { .. } => "duty-closed",
     }
 }

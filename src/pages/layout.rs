@@ -66,6 +66,9 @@ pub fn page(page: &Page<'_>) -> Markup {
                     }
                 }
                 noscript { p.notice.notice-plain { (words.t("noscript")) " " a href=(address(page.path, &page.query)) { (words.t("reload")) } } }
+                @if let Some(since) = page.visitor.silent_since {
+                    p.notice.notice-bad role="alert" { (icon(Icon::Warning)) (words.with("silent", &[("since", &words.day_and_time(since, page.now))])) }
+                }
                 @for waiver in &page.visitor.waived {
                     p.notice.notice-plain {
                         (words.with("waived", &[("safeguard", &waiver.safeguard), ("by", &waiver.signed_by), ("because", &waiver.because)]))
@@ -153,6 +156,7 @@ const BAD_NEWS: &[&str] = &[
     "excluded",
     "no-longer-yours",
     "out-of-order",
+    "not-owed",
     "nothing-to-choose",
     "reason-required",
     "no-leg",

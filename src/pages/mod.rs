@@ -12,6 +12,7 @@ pub mod headers;
 pub mod layout;
 pub mod trail;
 mod risks;
+mod owed;
 pub mod call_taker;
 pub mod team;
 pub mod evaluation;
@@ -165,6 +166,7 @@ fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::ReasonRequired => "reason-required",
         Refusal::NothingToChoose { .. } => "nothing-to-choose",
         Refusal::OutOfOrder { .. } => "out-of-order",
+        Refusal::NotOwed { .. } => "not-owed",
         Refusal::KindNotAllowed { .. } => "kind-not-allowed",
         // No page sends a message again.
         Refusal::NotRedriven { .. } => "out-of-order",

@@ -49,6 +49,7 @@ pub fn visitor(language: Language, roles: &[Role]) -> Visitor {
         form_token: "f0".repeat(32),
         session: Some([7; 32]),
         waived: Vec::new(),
+        silent_since: None,
     }
 }
 
@@ -237,6 +238,7 @@ pub fn to_answer() -> IncidentView {
         cite: Some("pilot protocol 3.2".to_owned()),
         for_want_of: vec!["weapon".to_owned()],
         send: None,
+        bars: None,
     });
     let known = &[
         ("nature", "person-in-crisis", "call-type"),

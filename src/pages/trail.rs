@@ -5,7 +5,8 @@ use super::words::Words;
 use crate::incident::{Actor, Event};
 use crate::journal::{Entry, Stored};
 use crate::policy::Route;
-use crate::record::LegId;
+use crate::record::{LegId, ProgramId};
+use jiff::Timestamp;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -16,8 +17,11 @@ const SHOWN_MAX: usize = 60;
 #[must_use]
 pub fn trail(words: &Words, entries: &[Entry]) -> Markup {
     let programs = programs_of(entries);
-    let lines: Vec<_> =
-        entries.iter().rev().filter_map(|entry| Some((entry, line(words, event_of(entry)?, &programs)?))).collect();
+    let lines: Vec<_> = entries
+        .iter()
+        .rev()
+        .filter_map(|entry| Some((entry, line(words, event_of(entry)?, entry.at, &programs)?)))
+        .collect();
     html! {
         ol.trail {
             @for (entry, (what, who)) in lines.iter().take(SHOWN_MAX) {
@@ -36,11 +40,17 @@ pub fn trail(words: &Words, entries: &[Entry]) -> Markup {
 pub fn alarms(words: &Words, entries: &[Entry]) -> Markup {
     let programs = programs_of(entries);
     let alarming = |event: &Event| {
-        matches!(event, Event::BackupRequested { .. } | Event::HazardReported { .. } | Event::StoodBack { .. })
+        matches!(
+            event,
+            Event::BackupRequested { .. }
+                | Event::HazardReported { .. }
+                | Event::StoodBack { .. }
+                | Event::DutyOverdue { .. }
+        )
     };
     html! {
         @for entry in entries {
-            @if let Some(event) = event_of(entry) && alarming(event) && let Some((what, _)) = line(words, event, &programs) {
+            @if let Some(event) = event_of(entry) && alarming(event) && let Some((what, _)) = line(words, event, entry.at, &programs) {
                 p.alarm { (icon(Icon::Warning)) time datetime=(entry.at) { (words.clock_time(entry.at)) } " " (what) }
             }
         }
@@ -64,7 +74,12 @@ fn programs_of(entries: &[Entry]) -> BTreeMap<LegId, String> {
 }
 
 /// One event as a sentence, and who did it; nothing for events that say nothing to a person.
-fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Option<(String, Option<String>)> {
+fn line(
+    words: &Words,
+    event: &Event,
+    at: Timestamp,
+    programs: &BTreeMap<LegId, String>,
+) -> Option<(String, Option<String>)> {
     let team = |leg: &LegId| programs.get(leg).cloned().unwrap_or_else(|| leg.to_string());
     let says = |key: &str, names: &[(&str, &str)]| words.with(key, names);
     let by = |actor: &Actor| Some(actor_name(words, actor));
@@ -119,9 +134,23 @@ fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Opt
         }
         Event::HandedOn { leg, by: who } => (says("trail.handed-on", &[("team", &team(leg))]), by(who)),
         Event::StoodBack { leg, .. } => (says("trail.stood-back", &[("team", &team(leg))]), None),
-        Event::Cleared { leg, disposition, by: who } => {
-            let disposition = words.code("disposition", &kebab(disposition)).into_owned();
-            (says("trail.cleared", &[("team", &team(leg)), ("what", &disposition)]), by(who))
+        Event::Cleared { leg, disposition, party, by: who } => {
+            let party = party.map(|party| format!(" ({})", words.code("party", party.name()))).unwrap_or_default();
+            let what = format!("{}{party}", words.code("disposition", &kebab(disposition)));
+            (says("trail.cleared", &[("team", &team(leg)), ("what", &what)]), by(who))
+        }
+        Event::DutyOpened { kind, program, due, .. } => {
+            let (what, who) = (words.code("duty", kind.name()), who_owes(words, program.as_ref()));
+            let due = words.day_and_time(*due, at);
+            (says("trail.owed", &[("what", &what), ("who", &who), ("time", &due)]), None)
+        }
+        Event::DutyOverdue { kind, program, .. } => {
+            let names = [("what", &*words.code("alarm", kind.alarm())), ("who", &*who_owes(words, program.as_ref()))];
+            (says("trail.overdue", &names), None)
+        }
+        Event::DutyClosed { kind, outcome, by: who, .. } => {
+            let names = [("what", &*words.code("duty", kind.name())), ("how", &*words.code("outcome", outcome.name()))];
+            (says("trail.owed-no-more", &names), by(who))
         }
         Event::ReturnedToOrdinary { why, .. } => (says("trail.returned", &[("why", &words.why(why))]), None),
         Event::UnitSeen { unit, status, .. } => {
@@ -130,6 +159,12 @@ fn line(words: &Words, event: &Event, programs: &BTreeMap<LegId, String>) -> Opt
         }
         Event::Closed { why } => (says("trail.closed", &[("why", &words.why(why))]), None),
     })
+}
+
+/// Who owes something: a program, or the centre.
+#[must_use]
+pub fn who_owes(words: &Words, program: Option<&ProgramId>) -> String {
+    program.map_or_else(|| words.t("owed.centre").to_owned(), ToString::to_string)
 }
 
 fn with_reason(words: &Words, key: &str, reason: &Option<String>) -> String {

@@ -13,6 +13,7 @@ use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, HOST, LOCATION, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
@@ -51,6 +52,8 @@ pub struct Visitor {
     pub session: Option<IdHash>,
     /// Built-in safeguards that the policy in force lifts: every page says so.
     pub waived: Vec<WaiverSummary>,
+    /// Since when no record has come from the CAD, where that is too long.
+    pub silent_since: Option<Timestamp>,
 }
 
 impl Visitor {
@@ -169,11 +172,29 @@ impl Doors {
             && let Some(identity) = self.sessions.identity(&hash, now)
         {
             let form_token = self.sessions.form_token(Some(&hash));
-            return Some(Visitor { identity, words, form_token, session, waived: self.waived() });
+            return Some(Visitor {
+                identity,
+                words,
+                form_token,
+                session,
+                waived: self.waived(),
+                silent_since: self.silent_since(),
+            });
         }
         let identity = if is_loopback(parts) { self.access.loopback_identity() } else { None }?;
         let form_token = self.sessions.form_token(None);
-        Some(Visitor { identity, words, form_token, session: None, waived: self.waived() })
+        Some(Visitor {
+            identity,
+            words,
+            form_token,
+            session: None,
+            waived: self.waived(),
+            silent_since: self.silent_since(),
+        })
+    }
+
+    fn silent_since(&self) -> Option<Timestamp> {
+        self.desk.as_ref()?.silent_since()
     }
 
     fn waived(&self) -> Vec<WaiverSummary> {

@@ -424,18 +424,22 @@ impl Space {
         ones.iter().flat_map(|one| others.iter().filter_map(move |other| self.meet(one, other))).collect()
     }
 
-    /// A box without one that differs from the whole in a single dimension; `None` where that is nothing.
-    ///
-    /// # Errors
-    /// Where the other differs in several: what is left would not be one box.
-    pub(super) fn cut(&self, from: &Box, other: &Box) -> Result<Option<Box>, TooHard> {
-        let mut named = self.spans.iter().filter(|span| span.part(other) != span.part(&self.whole));
-        let (Some(span), None) = (named.next(), named.next()) else {
-            return Err(TooHard);
-        };
-        let mut left = from.clone();
-        restrict(span, &mut left, |class| !span.holds(other, class));
-        Ok((!self.is_empty(&left)).then_some(left))
+    /// A box without another: for each dimension in which the other is not the whole the part beyond it, the parts apart.
+    pub(super) fn cut(&self, from: &Box, other: &Box) -> Vec<Box> {
+        if self.meet(from, other).is_none() {
+            return vec![from.clone()];
+        }
+        let mut inside = from.clone();
+        let mut left = Vec::new();
+        for span in self.spans.iter().filter(|span| span.part(other) != span.part(&self.whole)) {
+            let mut beyond = inside.clone();
+            restrict(span, &mut beyond, |class| !span.holds(other, class));
+            if !self.is_empty(&beyond) {
+                left.push(beyond);
+            }
+            restrict(span, &mut inside, |class| span.holds(other, class));
+        }
+        left
     }
 
     /// A part of `target` that none of the covers holds, `None` where they hold all of it.

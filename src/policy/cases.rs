@@ -195,24 +195,25 @@ fn facts(policy: &Compiled, reader: &mut Reader, table: &Table<'_>) -> (Facts, V
         }
     }
     let mut gaps = Vec::new();
-    if let Some((_, code)) = named.iter().find(|(name, _)| name == "call_type") {
-        let vendor = reader.optional_text(table, "vendor");
-        let version = reader.optional_text(table, "version");
-        let found = policy.sources.call_types.look_up(code, &Pin::new(vendor.as_deref(), version.as_deref()));
-        let implied = found.ok();
-        for (fact, value) in implied.into_iter().flat_map(|implied| &implied.facts) {
-            facts = facts.with(fact, value, Source::CallType);
-        }
-        if let Some(priority) = implied.and_then(|implied| implied.priority) {
-            facts = facts.with("priority", &priority.to_string(), Source::CallType);
-        }
-        match implied.map(|implied| &implied.nature) {
-            Some(Some(nature)) => facts = facts.with("nature", nature, Source::CallType),
-            _ if named.iter().any(|(name, _)| name == "nature") => {}
-            _ => {
-                let why = found.err().map_or("call-type-says-nothing", Unmapped::name);
-                gaps.push(Gap { fact: "nature".to_owned(), why: why.to_owned() });
+    let pin =
+        Pin::new(reader.optional_text(table, "vendor").as_deref(), reader.optional_text(table, "version").as_deref());
+    // The first type stands before the last, as it would in a record that states both.
+    for kind in ["first_call_type", "call_type"] {
+        let Some((_, code)) = named.iter().find(|(name, _)| name == kind) else { continue };
+        let found = policy.sources.call_types.look_up(code, &pin);
+        if let Ok(implied) = found {
+            let priority = implied.priority.map(|priority| ("priority".to_owned(), priority.to_string()));
+            let nature = implied.nature.clone().map(|nature| ("nature".to_owned(), nature));
+            for (fact, value) in implied.facts.iter().cloned().chain(priority).chain(nature) {
+                // The table was read with this vocabulary, and a call type may state any fact.
+                let _ = facts.state(vocabulary, &fact, &value, Source::CallType);
             }
+        }
+        let named_beside = named.iter().any(|(name, _)| name == "nature");
+        let says_nature = found.is_ok_and(|implied| implied.nature.is_some());
+        if kind == "call_type" && !says_nature && !named_beside {
+            let why = found.err().map_or("call-type-says-nothing", Unmapped::name);
+            gaps.push(Gap { fact: "nature".to_owned(), why: why.to_owned() });
         }
     }
     for (name, value) in named {

@@ -29,8 +29,12 @@ pub(super) struct Table {
     pub bars_all: RowSet,
     /// Exclusions that send to a co-response.
     pub bars_all_but: RowSet,
-    /// Built-in exclusions that bar the unaccompanied.
+    /// Exclusions that bar some programs and leave the others.
+    pub bars_some: RowSet,
+    /// Those of them that bar whoever comes without an officer.
     pub bars_unaccompanied: RowSet,
+    /// By program: those that name it.
+    bars_named: Vec<RowSet>,
     /// Rows that do not always count: with effective dates, or for surge mode.
     pub dated: Vec<usize>,
     /// Rows that count from a date on, until the next; in surge mode second.
@@ -102,7 +106,15 @@ impl Table {
             shadow: select(&|kind| matches!(kind, RowKind::Rule { shadow: true, .. })),
             bars_all: select(&|kind| *kind == RowKind::Exclusion(Bars::All)),
             bars_all_but: select(&|kind| matches!(kind, RowKind::Exclusion(Bars::AllBut(_)))),
-            bars_unaccompanied: select(&|kind| *kind == RowKind::Exclusion(Bars::Unaccompanied)),
+            bars_some: select(&|kind| matches!(kind, RowKind::Exclusion(Bars::Some(_)))),
+            bars_unaccompanied: select(
+                &|kind| matches!(kind, RowKind::Exclusion(Bars::Some(barred)) if barred.unaccompanied),
+            ),
+            bars_named: (0..written.programs.len())
+                .map(|program| {
+                    select(&|kind| matches!(kind, RowKind::Exclusion(Bars::Some(barred)) if barred.names(program)))
+                })
+                .collect(),
             dated: (0..rows.len()).filter(|row| rows.get(*row).is_some_and(|row| !row.always_counts())).collect(),
             rows,
             further_cells,
@@ -156,6 +168,23 @@ impl Table {
             *code = first.and_then(|zone| u16::try_from(zone + 1).ok()).unwrap_or(0);
         }
         coded.zone_rows = column.zone_rows(true, &coded.zones);
+    }
+
+    /// Exclusions that bar this program and leave others, as it comes: with an officer or without.
+    pub(super) fn bars_of(&self, program: usize, accompanied: bool) -> RowSet {
+        let named = self.bars_named.get(program).copied().unwrap_or(RowSet::EMPTY);
+        if accompanied { named } else { named.or(&self.bars_unaccompanied) }
+    }
+
+    /// The same of several who come together: what bars one of them bars all. `alone`: one of them has no officer.
+    pub(super) fn bars_together(&self, programs: impl IntoIterator<Item = usize>, alone: bool) -> RowSet {
+        let none = if alone { self.bars_unaccompanied } else { RowSet::EMPTY };
+        programs.into_iter().fold(none, |rows, program| rows.or(&self.bars_of(program, true)))
+    }
+
+    /// Rows that may hold only for want of an answer.
+    pub(super) fn may_be_soft(&self) -> RowSet {
+        self.columns.iter().fold(RowSet::EMPTY, |rows, column| rows.or(&column.soft))
     }
 
     /// The rows that count on a date, in surge mode or out of it.

@@ -2,7 +2,8 @@
 
 use super::compile::{Coded, Table};
 use super::decision::{
-    ExclusionHit, FollowUp, Gap, LegPlan, Mode, ProgramOption, QueuePlace, Reason, Route, RouteStep, Status,
+    BarredPrograms, ExclusionHit, FollowUp, Gap, LegPlan, Mode, ProgramOption, QueuePlace, Reason, Route, RouteStep,
+    Status,
 };
 use super::hours::{next_opening, spoken};
 use super::language::{Bars, FollowUpDue, Program, Row, RowKind, Step, StepForm};
@@ -254,11 +255,22 @@ impl Assessment<'_> {
                     cite: row.cite.clone(),
                     for_want_of: self.want_of(place),
                     send: send.map(|program| program.id.clone()),
+                    bars: self.barred(row),
                 })
             })
             .collect();
         hits.sort_by(|one, other| one.id.cmp(&other.id));
         hits
+    }
+
+    /// Whom an authored exclusion bars that leaves others.
+    fn barred(&self, row: &Row) -> Option<BarredPrograms> {
+        let RowKind::Exclusion(Bars::Some(barred)) = &row.kind else {
+            return None;
+        };
+        let named = self.policy.programs.iter().enumerate().filter(|(place, _)| barred.names(*place));
+        let programs = named.map(|(_, program)| program.id.clone()).collect();
+        (row.line > 0).then_some(BarredPrograms { programs, unaccompanied: barred.unaccompanied })
     }
 
     /// The unknown facts for want of which a row holds.
@@ -393,7 +405,7 @@ impl Assessment<'_> {
         let (code, why, opens_at) = match (considered, excluded) {
             (false, _) => ("no-rule", "no rule sends this call to it".to_owned(), None),
             (true, Some(because)) => ("excluded", because, None),
-            (true, None) => self.why_not(program, &duty),
+            (true, None) => self.why_not(place, program, &duty),
         };
         ProgramOption {
             program: program.id.clone(),
@@ -405,16 +417,18 @@ impl Assessment<'_> {
         }
     }
 
-    fn why_not(&self, program: &Program, duty: &Duty) -> (&'static str, String, Option<Timestamp>) {
-        let barred = self.verdict.exclusions.and(&self.policy.table.bars_unaccompanied).iter().next();
+    fn why_not(&self, place: usize, program: &Program, duty: &Duty) -> (&'static str, String, Option<Timestamp>) {
+        let table = &self.policy.table;
+        let because = |row: usize| self.row(row).map_or_else(String::new, |row| row.because.clone());
         let name = |fact: usize| {
             self.policy.sources.vocabulary.facts().get(fact).map_or_else(String::new, |fact| fact.name.to_string())
         };
-        match self.policy.can_take(&self.call, program, duty, barred.is_none()) {
+        match self.policy.can_take(&self.call, place, duty, self.verdict.barring(table)) {
             Can::Take => ("can-take", "can take the call now".to_owned(), None),
-            Can::OfficerNeeded => {
-                let because = barred.and_then(|row| self.row(row)).map(|row| row.because.clone());
-                ("officer-needed", because.unwrap_or_else(|| "an officer is needed".to_owned()), None)
+            Can::Barred(by) if table.bars_of(place, true).contains(by) => ("excluded", because(by), None),
+            Can::Barred(by) => ("officer-needed", because(by), None),
+            Can::Waits(by) => {
+                ("needs-answer", format!("{} (not known: {})", because(by), self.want_of(by).join(", ")), None)
             }
             Can::OutOfArea => ("out-of-area", "the place is outside its area".to_owned(), None),
             Can::OutOfHours => {
@@ -453,11 +467,12 @@ impl Assessment<'_> {
         let Way::Go { row, step, .. } = self.verdict.way else {
             return Vec::new();
         };
-        let free = self.verdict.exclusions.and(&self.policy.table.bars_unaccompanied).is_empty();
+        let barring = self.verdict.barring(&self.policy.table);
         let able = |place: &usize| {
             let program = self.policy.programs.get(*place)?;
             let duty = self.moment.duty(*place)?;
-            (self.policy.can_take(&self.call, program, &duty, free) == Can::Take).then_some((program, duty.shift_date))
+            (self.policy.can_take(&self.call, *place, &duty, barring) == Can::Take)
+                .then_some((program, duty.shift_date))
         };
         self.policy.steps(self.policy.steps_of(row, step), Some(&self.call), |place| able(&place))
     }

@@ -211,6 +211,19 @@ pub struct ExclusionHit {
     pub for_want_of: Vec<String>,
     /// The co-response program it sends to instead of the ordinary route, if it does.
     pub send: Option<ProgramId>,
+    /// Whom it bars, where it leaves the others of a chain. `None`: every program but the one it sends to; a built-in
+    /// safeguard bars whoever comes without an officer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bars: Option<BarredPrograms>,
+}
+
+/// Whom an exclusion bars.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarredPrograms {
+    /// These, in order of id.
+    pub programs: Vec<ProgramId>,
+    /// And whoever comes without an officer.
+    pub unaccompanied: bool,
 }
 
 /// One reason.

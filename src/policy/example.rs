@@ -62,8 +62,12 @@ impl Compiled {
         let (at, open) = self.time_for(shows);
         let facts = facts_of(&point.facts);
         let route = self.programs.get(shows.program).map_or("", |program| program.id.as_str());
-        let others =
-            || self.programs.iter().filter(|program| program.id.as_str() != route).map(|program| program.id.clone());
+        // Whose units it works with is not away where it comes.
+        let lender = self.programs.get(shows.program).and_then(|program| program.units_of);
+        let others = || {
+            let apart = self.programs.iter().enumerate().filter(|(place, _)| Some(*place) != lender);
+            apart.filter(|(_, program)| program.id.as_str() != route).map(|(_, program)| program.id.clone())
+        };
         let answers = |away: &[ProgramId]| {
             let availability = Availability { unstaffed: away.to_vec(), surge: shows.surge, ..Availability::default() };
             let verdict = self.verdict(&self.table.code(&facts), &self.moment(at, &availability));
@@ -137,9 +141,11 @@ impl Compiled {
 
     /// An instant at which the program is open in the way wanted and the same rows are in effect; false where there is none.
     fn time_for(&self, shows: &Shows<'_>) -> (Timestamp, bool) {
+        let areas: Vec<u64> = self.programs.iter().map(|program| program.area_on(shows.date)).collect();
         let serves = |scene: &Scene| {
             let duty = scene.duties.get(shows.program);
             scene.effective == *shows.effective
+                && scene.duties.iter().map(|duty| duty.area).eq(areas.iter().copied())
                 && duty.is_some_and(|duty| duty.state == DutyState::Open && duty.accompanied == shows.accompanied)
         };
         let serving = |at: &Timestamp| serves(&Scene::of(self, *at, shows.surge));
@@ -197,7 +203,12 @@ impl Compiled {
         let day = weekday_name(local.date().weekday());
         let (hour, minute) = (local.hour(), local.minute());
         let dated = self.table.rows.iter().any(|row| !row.effective.is_always())
-            || self.programs.iter().any(|program| program.crew.len() > 1);
+            || self.programs.iter().any(|program| program.crew.len() > 1)
+            || self
+                .programs
+                .iter()
+                .flat_map(|program| program.area.iter().flatten())
+                .any(|area| !area.effective.is_always());
         if dated {
             format!("{day} {} {hour:02}:{minute:02}", local.date())
         } else {

@@ -7,7 +7,7 @@ use super::Compiled;
 use super::boxes::{Box, TooHard};
 use super::column::Column;
 use super::compile::rank;
-use super::language::{Row, RowKind};
+use super::language::{Bars, Row, RowKind};
 use super::ordered::{Party, View};
 use super::prove::{Stretch, TOO_HARD};
 use super::row_set::RowSet;
@@ -143,7 +143,6 @@ impl Finder<'_> {
         let asked = view.with_known(view.row(row).to_vec(), &view.ask(row), false);
         let mut hiding: BTreeSet<usize> = BTreeSet::new();
         for party in view.parties(row).iter().filter(|party| party.referred_by.is_none()) {
-            let targets = view.takeable_by(asked.clone(), party);
             for accompanied in [true, false] {
                 let can = |stretch: &Stretch| {
                     let mut programs = party.programs.iter();
@@ -155,7 +154,7 @@ impl Finder<'_> {
                 };
                 for stretch in self.stretches.iter().filter(|stretch| stretch.effective.contains(row) && can(stretch)) {
                     let covers = self.before(row, party, accompanied, &stretch.effective);
-                    for target in &targets {
+                    for target in &view.takeable_by(asked.clone(), party, |program| stretch.area(program)) {
                         match view.space.covered_by(target, &covers.boxes)? {
                             None => return Ok(None),
                             Some(used) => hiding.extend(self.needed(target, &covers, &used)?),
@@ -187,12 +186,18 @@ impl Finder<'_> {
         };
         let mut barring = table.bars_all.or(&table.bars_all_but);
         if !self.with_officer(row) {
-            barring = barring.or(&table.bars_unaccompanied);
+            barring = barring.or(&self.bars_alone());
         }
         let mut covers = self.view.space.rows(self.view.policy.always_in_effect(&barring));
         let before = self.view.policy.always_in_effect(&self.live).iter().take_while(|other| *other < row);
         covers.extend(before.filter(sends_all).flat_map(|other| self.view.row(other)));
         covers
+    }
+
+    /// Exclusions that for certain bar whoever comes without an officer: what they bar waits for no answer.
+    fn bars_alone(&self) -> RowSet {
+        let table = &self.view.policy.table;
+        table.bars_unaccompanied.without(&table.may_be_soft())
     }
 
     /// Whether on some date some program of a rule's chain has an officer with it.
@@ -205,10 +210,8 @@ impl Finder<'_> {
     /// own and named first) that would have found the same program.
     fn before(&self, row: usize, party: &Party, accompanied: bool, effective: &RowSet) -> Covers<'_> {
         let table = &self.view.policy.table;
-        let mut barring = table.bars_all.or(&table.bars_all_but);
-        if !accompanied {
-            barring = barring.or(&table.bars_unaccompanied);
-        }
+        let together = table.bars_together(party.programs.iter().copied(), !accompanied);
+        let barring = table.bars_all.or(&table.bars_all_but).or(&together);
         let same_shadow = if table.shadow.contains(row) { table.shadow } else { self.live };
         let mut covers = Covers::default();
         for other in barring.and(effective).iter() {
@@ -247,7 +250,21 @@ impl Finder<'_> {
         let rules =
             table.rules.iter().filter(|rule| table.rows.get(*rule).is_some_and(|rule| rule.counts_with(exclusion)));
         let to_co_response = table.bars_all_but.contains(row);
+        let barred = match &exclusion.kind {
+            RowKind::Exclusion(Bars::Some(barred)) => Some(*barred),
+            _ => None,
+        };
+        // One that bars some programs concerns the rules that send to them, and exclusions that do.
+        let concerns = |program: &usize| barred.is_none_or(|barred| barred.unaccompanied || barred.names(*program));
+        if barred.is_some()
+            && table.bars_all_but.iter().any(|row| self.view.co_response(row).is_some_and(|program| concerns(&program)))
+        {
+            return Ok(None);
+        }
         let meets = |rule: usize| {
+            if !self.view.policy.sends_to(rule).any(|program| concerns(&program)) {
+                return false;
+            }
             let boxes = self.view.row(rule);
             let freed = || boxes.iter().map(|rule| self.view.space.freed(0, table, rule, row)).collect::<Vec<_>>();
             let boxes = if to_co_response { freed() } else { boxes.to_vec() };
@@ -262,7 +279,13 @@ impl Finder<'_> {
         if to_co_response {
             return Ok(None);
         }
-        let covers = self.other_exclusions(row, &self.view.policy.always_in_effect(&table.bars_all));
+        let as_much = |other: &usize| match (barred, table.rows.get(*other).map(|row| &row.kind)) {
+            (Some(barred), Some(RowKind::Exclusion(Bars::Some(other)))) => other.bars_as_much_as(barred),
+            _ => false,
+        };
+        let mut barring = table.bars_all;
+        table.bars_some.iter().filter(as_much).for_each(|other| barring.insert(other));
+        let covers = self.other_exclusions(row, &self.view.policy.always_in_effect(&barring));
         let mut hiding = BTreeSet::new();
         for target in own {
             match self.view.space.covered_by(target, &covers.boxes)? {
@@ -344,7 +367,7 @@ impl Finder<'_> {
         for stretch in self.stretches.iter().filter(|stretch| stretch.effective.contains(row)) {
             let mut barring = table.bars_all;
             if !comes_with_officer(stretch) {
-                barring = barring.or(&table.bars_unaccompanied);
+                barring = barring.or(&self.bars_alone());
             }
             let mut covers: Vec<&Box> = view.row(row).iter().collect();
             covers.extend(view.space.rows(barring.and(&stretch.effective)));
@@ -373,9 +396,9 @@ impl Finder<'_> {
     fn exclusion_cell_matters(&self, row: usize, fact: usize) -> Result<bool, TooHard> {
         let view = &self.view;
         let table = &view.policy.table;
-        // A cell for want of which a co-response waits: without it the call would be sent there unasked.
+        // A cell for want of which a co-response, or a program that is barred, waits: without it nobody would be asked.
         let waits = |column: &Column| column.fact == fact && column.soft.contains(row);
-        if view.co_response(row).is_some() && table.columns.iter().any(waits) {
+        if !table.bars_all.contains(row) && table.columns.iter().any(waits) {
             return Ok(true);
         }
         let wider = self.widened(row, fact);

@@ -50,7 +50,7 @@ impl Assessment<'_> {
     fn may_flip(&self, column: &Column, essence: bool) -> bool {
         match column.name.as_str() {
             "doubt" => self.facts.value("doubt") == Some("yes"),
-            "nature" | "call_type" | "priority" => essence,
+            "nature" | "call_type" | "first_call_type" | "priority" => essence,
             _ => true,
         }
     }

@@ -40,8 +40,8 @@ pub use calls::{Calls, ColumnsError, Profile};
 pub use cases::{CaseReport, CaseResult};
 pub use changes::{Change, changes};
 pub use decision::{
-    Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity, ProgramKind, ProgramOption,
-    Question, QueuePlace, Reason, Route, RouteStep, Status,
+    BarredPrograms, Decision, ExclusionHit, Flip, FlipChange, FollowUp, Gap, LegPlan, Mode, PolicyIdentity,
+    ProgramKind, ProgramOption, Question, QueuePlace, Reason, Route, RouteStep, Status,
 };
 pub use diff::{CallAnswer, Comparison, Move, MoveKind, MovedCall, Relation};
 pub use example::ExampleCall;
@@ -154,9 +154,9 @@ pub struct ProgramSummary {
     pub title: String,
     /// Its kind, crew phases left aside.
     pub kind: ProgramKind,
-    /// Calls at a time, where a limit is known.
+    /// Calls at a time, where a limit is known: of several phases the last.
     pub capacity: Option<u32>,
-    /// Zones it serves; `None` where it serves every place.
+    /// Zones it serves, with their dates where they have any; `None` where it serves every place.
     pub area: Option<Vec<String>>,
     /// Facts that it must know.
     pub required: Vec<String>,
@@ -467,11 +467,8 @@ impl Compiled {
                 id: program.id.clone(),
                 title: program.title.clone(),
                 kind: program.kind,
-                capacity: program.capacity,
-                area: program
-                    .area
-                    .as_ref()
-                    .map(|area| area.iter().filter_map(|zone| zones.get(*zone).cloned()).collect()),
+                capacity: program.capacity.last().map(|phase| phase.calls),
+                area: program.area.as_ref().map(|area| area.iter().map(|entry| spoken_area(entry, &zones)).collect()),
                 required: program
                     .required
                     .iter()
@@ -498,14 +495,23 @@ impl Compiled {
     }
 }
 
-/// Zones that programs' areas name.
+/// Zones that programs' areas name, on whatever date.
 fn area_zones(programs: &[Program]) -> Vec<usize> {
-    programs.iter().filter_map(|program| program.area.clone()).flatten().collect()
+    programs.iter().flat_map(|program| program.area.iter().flatten()).flat_map(|area| area.zones.clone()).collect()
+}
+
+/// `north, south`, with the dates where it has any.
+fn spoken_area(area: &language::Area, zones: &[String]) -> String {
+    let names: Vec<&str> = area.zones.iter().filter_map(|zone| zones.get(*zone)).map(String::as_str).collect();
+    let dates = [("from", area.effective.from), ("until", area.effective.to)];
+    let dates = dates.into_iter().filter_map(|(word, date)| Some(format!(" {word} {}", date?)));
+    dates.fold(names.join(", "), |text, date| text + &date)
 }
 
 /// The built-in exclusions that no waiver lifts, as rows of the table like any other.
 fn built_in_rows(written: &Written) -> Result<Vec<Row>, String> {
     let facts = written.sources.vocabulary.facts();
+    let unaccompanied = language::Barred { programs: 0, unaccompanied: true };
     let mut rows = Vec::new();
     for (id, fact, values, all, because) in BUILT_IN {
         if written.waivers.iter().any(|waiver| waiver.safeguard == id) {
@@ -523,7 +529,7 @@ fn built_in_rows(written: &Written) -> Result<Vec<Row>, String> {
             cite: None,
             effective: hours::Effective::default(),
             surge: None,
-            kind: RowKind::Exclusion(if all { Bars::All } else { Bars::Unaccompanied }),
+            kind: RowKind::Exclusion(if all { Bars::All } else { Bars::Some(unaccompanied) }),
         });
     }
     Ok(rows)

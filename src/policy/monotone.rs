@@ -76,6 +76,7 @@ impl Compiled {
                 shift_date: stretch.date,
                 state: if staffed { DutyState::Open } else { DutyState::NoCrew },
                 accompanied: stretch.can(program, officers_first) == officers_first,
+                area: stretch.area(program),
             }
         };
         Scene {

@@ -67,7 +67,7 @@ impl Paths {
                 RowKind::Exclusion(Bars::AllBut(program)) => {
                     paths.programs.get_mut(*program).into_iter().for_each(|sends| sends.exclusions.insert(place));
                 }
-                RowKind::Exclusion(Bars::All | Bars::Unaccompanied) => {}
+                RowKind::Exclusion(Bars::All | Bars::Some(_)) => {}
                 RowKind::Rule { send, ask, .. } => {
                     let goes = send.iter().filter(|step| !matches!(step.form, StepForm::ReferredBy(_)));
                     for program in goes.flat_map(|step| &step.programs) {
@@ -126,7 +126,7 @@ impl Compiled {
         let mut lacking: Vec<(u64, &RowSet)> = Vec::with_capacity(self.programs.len());
         for (place, (program, sends)) in self.programs.iter().zip(&self.paths.programs).enumerate() {
             let Some(duty) = moment.duty(place).filter(|duty| duty.state == DutyState::Open) else { continue };
-            let Some(lacks) = self.lacks(call, program) else { continue };
+            let Some(lacks) = self.lacks(call, program, &duty) else { continue };
             able.add(&sends.rules, self.table.words);
             if duty.accompanied {
                 able.add(&sends.exclusions, self.table.exclusion_words);

@@ -12,6 +12,9 @@ use super::{Availability, Compiled};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
+/// Boxes into which one row's calls may be cut by what bars its programs, at most.
+const PIECES_MAX: usize = 4_096;
+
 /// One policy's rows in a space.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
@@ -75,14 +78,18 @@ impl<'a> View<'a> {
         facts.iter().fold(boxes, |boxes, fact| self.known(&boxes, *fact, true, present))
     }
 
-    /// The calls that a program may take at all: what it requires is there, and the place is within its area.
-    pub(super) fn takeable(&self, boxes: Vec<Box>, program: usize) -> Vec<Box> {
+    /// The calls that a program may take at all: what it requires is there, and the place is within these entries of its
+    /// area.
+    pub(super) fn takeable(&self, boxes: Vec<Box>, program: usize, area: u64) -> Vec<Box> {
         let Some(program) = self.policy.programs.get(program) else {
             return Vec::new();
         };
         let boxes = self.with_known(boxes, &program.required, true);
-        match &program.area {
-            Some(area) => boxes.iter().flat_map(|own| self.space.within(self.side, own, area)).collect(),
+        match program.zones_of(area) {
+            Some(zones) => {
+                let zones: Vec<usize> = zones.collect();
+                boxes.iter().flat_map(|own| self.space.within(self.side, own, &zones)).collect()
+            }
             None => boxes,
         }
     }
@@ -101,10 +108,17 @@ impl<'a> View<'a> {
         steps.into_iter().flat_map(each).collect()
     }
 
-    /// The calls that everybody of a party may take, and whoever refers to it.
-    pub(super) fn takeable_by(&self, boxes: Vec<Box>, party: &Party) -> Vec<Box> {
+    /// The calls that everybody of a party may take, and whoever refers to it; `areas` are those in effect, by program.
+    pub(super) fn takeable_by(&self, boxes: Vec<Box>, party: &Party, areas: impl Fn(usize) -> u64) -> Vec<Box> {
         let programs = party.programs.iter().chain(&party.referred_by);
-        programs.fold(boxes, |boxes, program| self.takeable(boxes, *program))
+        programs.fold(boxes, |boxes, program| self.takeable(boxes, *program, areas(*program)))
+    }
+
+    /// True where somebody of a party serves other places on other dates.
+    pub(super) fn area_is_dated(&self, party: &Party) -> bool {
+        let programs = party.programs.iter().chain(&party.referred_by);
+        let mut areas = programs.filter_map(|program| self.policy.programs.get(*program)?.area.as_ref()).flatten();
+        areas.any(|area| !area.effective.is_always())
     }
 
     /// Facts that a rule asks for.
@@ -156,15 +170,13 @@ impl<'a> View<'a> {
         }
     }
 
-    /// A box without the calls that the built-in exclusions keep from the unaccompanied.
-    fn without_danger(&self, own: Box, effective: &RowSet) -> Result<Option<Box>, TooHard> {
-        let mut left = Some(own);
-        for row in self.policy.table.bars_unaccompanied.and(effective).iter() {
-            for barred in self.row(row) {
-                left = match left {
-                    Some(own) => self.space.cut(&own, barred)?,
-                    None => None,
-                };
+    /// Boxes without the calls that these exclusions keep from a program.
+    fn without_barred(&self, own: Vec<Box>, bars: &RowSet) -> Result<Vec<Box>, TooHard> {
+        let mut left = own;
+        for barred in bars.iter().flat_map(|row| self.row(row)) {
+            left = left.iter().flat_map(|own| self.space.cut(own, barred)).collect();
+            if left.len() > PIECES_MAX {
+                return Err(TooHard);
             }
         }
         Ok(left)
@@ -178,7 +190,7 @@ impl<'a> View<'a> {
         for row in table.bars_all.and(effective).iter() {
             self.push(&mut entries, self.row(row).to_vec(), None, Some(row));
         }
-        self.push_elsewhere(&mut entries, scene);
+        self.push_elsewhere(&mut entries, scene)?;
         let live: Vec<usize> = table.rules.without(&table.shadow).and(effective).iter().collect();
         let rank_of = |row: &usize| table.rows.get(*row).map(rank);
         for group in live.chunk_by(|one, other| rank_of(one) == rank_of(other)) {
@@ -199,7 +211,7 @@ impl<'a> View<'a> {
 
     /// Exclusions that send to a co-response: the first that holds for certain decides, unless one with another aim might
     /// hold; where none holds for certain and one might, the call waits.
-    fn push_elsewhere(&self, entries: &mut Vec<Entry>, scene: &Scene) {
+    fn push_elsewhere(&self, entries: &mut Vec<Entry>, scene: &Scene) -> Result<(), TooHard> {
         let rows: Vec<usize> = self.policy.table.bars_all_but.and(&scene.effective).iter().collect();
         for row in &rows {
             let hard = self.hard(*row);
@@ -212,13 +224,16 @@ impl<'a> View<'a> {
                 && duty.is_some_and(|duty| duty.state == DutyState::Open && duty.accompanied)
             {
                 let wanted = self.space.meet_all(&hard, &self.rules_but_for(*row, &scene.effective));
-                self.push(entries, self.takeable(wanted, target), Some(target), Some(*row));
+                let wanted = self.takeable(wanted, target, duty.map_or(0, |duty| duty.area));
+                let bars = self.policy.table.bars_of(target, true).and(&scene.effective);
+                self.push(entries, self.without_barred(wanted, &bars)?, Some(target), Some(*row));
             }
             self.push(entries, hard, None, Some(*row));
         }
         for row in &rows {
             self.push(entries, self.soft(*row), None, Some(*row));
         }
+        Ok(())
     }
 
     fn push_rule(&self, entries: &mut Vec<Entry>, scene: &Scene, row: usize) -> Result<(), TooHard> {
@@ -228,10 +243,11 @@ impl<'a> View<'a> {
                 continue;
             }
             let alone = duties.iter().any(|duty| !duty.accompanied);
-            for own in self.takeable_by(self.row(row).to_vec(), party) {
-                let own = if alone { self.without_danger(own, &scene.effective)? } else { Some(own) };
-                self.push(entries, own.into_iter().collect(), party.programs.first().copied(), Some(row));
-            }
+            let areas = |program: usize| scene.duties.get(program).map_or(0, |duty| duty.area);
+            let own = self.takeable_by(self.row(row).to_vec(), party, areas);
+            let bars = self.policy.table.bars_together(party.programs.iter().copied(), alone);
+            let own = self.without_barred(own, &bars.and(&scene.effective))?;
+            self.push(entries, own, party.programs.first().copied(), Some(row));
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Proof {
     }
 }
 
-/// A stretch of dates on which the same rows are in effect and the same crews work.
+/// A stretch of dates on which the same rows are in effect, the same crews work and the same areas are served.
 pub(super) struct Stretch {
     pub date: Date,
     pub surge: bool,
@@ -60,9 +60,16 @@ pub(super) struct Stretch {
     /// By program: whether a team may come without an officer, and with one.
     without_officer: Vec<bool>,
     with_officer: Vec<bool>,
+    /// By program: the entries of its area that are in effect.
+    areas: Vec<u64>,
 }
 
 impl Stretch {
+    /// The entries of a program's area that are in effect.
+    pub(super) fn area(&self, program: usize) -> u64 {
+        self.areas.get(program).copied().unwrap_or(0)
+    }
+
     /// Whether a program may come in this way.
     pub(super) fn can(&self, program: usize, accompanied: bool) -> bool {
         let ways = if accompanied { &self.with_officer } else { &self.without_officer };
@@ -96,14 +103,18 @@ struct Comes<'a> {
 }
 
 impl Comes<'_> {
+    /// Everybody of the party, and whoever refers to it.
+    fn all(&self) -> impl Iterator<Item = usize> + '_ {
+        self.party.programs.iter().chain(&self.party.referred_by).copied()
+    }
+
     /// Whether it may so come in a stretch, and then whether everybody of the party may have an officer with them.
     fn on(&self, stretch: &Stretch) -> Option<bool> {
         if !stretch.effective.contains(self.row) || !stretch.can(self.program, self.accompanied) {
             return None;
         }
-        let mut others =
-            self.party.programs.iter().chain(&self.party.referred_by).filter(|other| **other != self.program);
-        Some(self.accompanied && others.all(|other| stretch.can(*other, true)))
+        let mut others = self.all().filter(|other| *other != self.program);
+        Some(self.accompanied && others.all(|other| stretch.can(other, true)))
     }
 }
 
@@ -157,8 +168,9 @@ impl Compiled {
     /// what is in effect from it on.
     pub(super) fn stretches(&self) -> Vec<Stretch> {
         let mut dates: BTreeSet<Date> = BTreeSet::new();
-        let crews = self.programs.iter().flat_map(|program| program.crew.iter().map(|crew| crew.effective));
-        for effective in self.table.rows.iter().map(|row| row.effective).chain(crews) {
+        let crews = self.programs.iter().flat_map(|program| &program.crew).map(|crew| crew.effective);
+        let areas = self.programs.iter().flat_map(|program| program.area.iter().flatten()).map(|area| area.effective);
+        for effective in self.table.rows.iter().map(|row| row.effective).chain(crews).chain(areas) {
             dates.extend(effective.from);
             dates.extend(effective.to.and_then(|to| to.tomorrow().ok()));
         }
@@ -188,11 +200,13 @@ impl Compiled {
                     .collect::<Vec<_>>()
             };
             let (without_officer, with_officer) = (on_some(false), on_some(true));
-            let stretch = Stretch { date, surge, effective, without_officer, with_officer };
+            let areas = self.programs.iter().map(|program| program.area_on(date)).collect();
+            let stretch = Stretch { date, surge, effective, without_officer, with_officer, areas };
             let known = stretches.iter().any(|known| {
                 known.effective == stretch.effective
                     && known.without_officer == stretch.without_officer
                     && known.with_officer == stretch.with_officer
+                    && known.areas == stretch.areas
             });
             if !known {
                 stretches.push(stretch);
@@ -301,7 +315,6 @@ impl Prover<'_> {
         }
         let always = view.policy.always_in_effect(&view.policy.table.all);
         for party in view.parties(row) {
-            let targets = view.takeable_by(targets.clone(), &party);
             for program in &party.programs {
                 for accompanied in self.ways(claim, *program) {
                     let comes = Comes { party: &party, program: *program, accompanied, row };
@@ -317,22 +330,24 @@ impl Prover<'_> {
     /// A call of the targets to which a program may come in this way, and when.
     fn reached(&self, targets: &[Box], comes: &Comes<'_>, always: &RowSet) -> Result<Option<(Box, &Stretch)>, TooHard> {
         // What is covered on every date needs no second look on each.
-        let covers = self.before(comes.row, comes.accompanied, always);
+        let covers = self.before(comes, comes.accompanied, always);
         let mut open = Vec::new();
-        for target in targets {
-            if self.view.space.uncovered(target, &covers)?.is_some() {
+        for target in self.view.takeable_by(targets.to_vec(), comes.party, |_| u64::MAX) {
+            if self.view.space.uncovered(&target, &covers)?.is_some() {
                 open.push(target);
             }
         }
         if open.is_empty() {
             return Ok(None);
         }
+        let dated = self.view.area_is_dated(comes.party);
         for stretch in &self.stretches {
             let Some(all_accompanied) = comes.on(stretch) else {
                 continue;
             };
-            let covers = self.before(comes.row, all_accompanied, &stretch.effective);
-            for target in &open {
+            let covers = self.before(comes, all_accompanied, &stretch.effective);
+            let served = || self.view.takeable_by(targets.to_vec(), comes.party, |program| stretch.area(program));
+            for target in &if dated { served() } else { open.clone() } {
                 if let Some(call) = self.view.space.uncovered(target, &covers)? {
                     return Ok(Some((call, stretch)));
                 }
@@ -343,13 +358,10 @@ impl Prover<'_> {
 
     /// What keeps a rule from a call whoever is on duty: exclusions, and facts not known that a rule of its rank or of a
     /// higher one asks for.
-    fn before(&self, row: usize, accompanied: bool, effective: &RowSet) -> Vec<&Box> {
+    fn before(&self, comes: &Comes<'_>, accompanied: bool, effective: &RowSet) -> Vec<&Box> {
         let table = &self.view.policy.table;
-        let own = table.rows.get(row).map_or(0, rank);
-        let mut barring = table.bars_all.or(&table.bars_all_but);
-        if !accompanied {
-            barring = barring.or(&table.bars_unaccompanied);
-        }
+        let own = table.rows.get(comes.row).map_or(0, rank);
+        let barring = table.bars_all.or(&table.bars_all_but).or(&table.bars_together(comes.all(), !accompanied));
         let mut covers = self.view.space.rows(barring.and(effective));
         let asking =
             self.live.and(effective).iter().filter(|other| table.rows.get(*other).is_some_and(|row| rank(row) >= own));
@@ -365,9 +377,8 @@ impl Prover<'_> {
         let Some(program) = view.co_response(row).filter(|program| self.ways(claim, *program).contains(&true)) else {
             return Ok(None);
         };
-        let own = view.space.meet_all(&view.hard(row), &claim.when);
-        let own = view.takeable(own, program);
-        if own.is_empty() {
+        let wanted = view.space.meet_all(&view.hard(row), &claim.when);
+        if view.takeable(wanted.clone(), program, u64::MAX).is_empty() {
             return Ok(None);
         }
         let others: Vec<usize> = table.bars_all_but.iter().filter(|other| *other != row).collect();
@@ -382,8 +393,10 @@ impl Prover<'_> {
                     doubtful.extend(view.hard(*other));
                 }
             }
-            let mut covers = view.space.rows(table.bars_all.and(&stretch.effective));
+            let barring = table.bars_all.or(&table.bars_of(program, true));
+            let mut covers = view.space.rows(barring.and(&stretch.effective));
             covers.extend(&doubtful);
+            let own = view.takeable(wanted.clone(), program, stretch.area(program));
             for target in view.space.meet_all(&own, &view.rules_but_for(row, &stretch.effective)) {
                 if let Some(call) = view.space.uncovered(&target, &covers)? {
                     return Ok(Some(self.tell(claim, &call, program, true, row, stretch)));

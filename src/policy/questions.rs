@@ -105,14 +105,20 @@ impl Assessment<'_> {
                 facts.extend(ask);
             }
         }
-        let free = self.verdict.exclusions.and(&table.bars_unaccompanied).is_empty();
+        let barring = self.verdict.barring(table);
         for place in self.policy.chain(row).into_iter().flatten() {
             let program = self.policy.programs.get(place).zip(self.moment.duty(place));
-            if let Some((program, duty)) = program
-                && let Can::Missing(fact) = self.policy.can_take(&self.call, program, &duty, free)
-            {
-                facts.push(fact);
-                facts.extend(&program.required);
+            let Some((program, duty)) = program else { continue };
+            match self.policy.can_take(&self.call, place, &duty, barring) {
+                Can::Missing(fact) => {
+                    facts.push(fact);
+                    facts.extend(&program.required);
+                }
+                Can::Waits(by) => {
+                    let waiting = table.columns.iter().filter(|column| column.soft.contains(by));
+                    facts.extend(waiting.map(|column| column.fact));
+                }
+                _ => {}
             }
         }
         facts.sort_unstable();

@@ -51,6 +51,8 @@ pub(super) struct Duty {
     pub shift_date: Date,
     pub state: DutyState,
     pub accompanied: bool,
+    /// Entries of its area that are in effect on the civil date, as bits.
+    pub area: u64,
 }
 
 /// Whether a program could take any call at all.
@@ -72,7 +74,10 @@ pub(super) enum DutyState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Can {
     Take,
-    OfficerNeeded,
+    /// This exclusion bars it.
+    Barred(usize),
+    /// This exclusion bars it for want of an answer.
+    Waits(usize),
     OutOfArea,
     OutOfHours,
     NoUnit,
@@ -95,12 +100,21 @@ pub(super) enum Way {
     NoRule,
     /// This row would send, but these facts must be known first.
     Ask(usize),
-    /// This rule's programs all need an officer with them, for this built-in exclusion.
+    /// This rule's programs are all barred, the nearest by this exclusion (an officer is needed, for the built-in ones).
     Barred { rule: usize, by: usize },
     /// This row would send; nobody in its chain can take the call now.
     Nobody { row: usize, why: Can },
     /// This row sends, beginning with this step of its chain (0 for an exclusion) and this program.
     Go { row: usize, step: usize, program: usize },
+}
+
+/// Of a call's exclusions those that bar some programs and leave the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Barring<'a> {
+    exclusions: &'a RowSet,
+    soft: &'a RowSet,
+    /// False where there is none, as mostly.
+    any: bool,
 }
 
 /// The table's answer.
@@ -116,6 +130,11 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// The exclusions that bar some programs only.
+    pub(super) fn barring(&self, table: &Table) -> Barring<'_> {
+        table.barring(&self.exclusions, &self.soft)
+    }
+
     /// The program that the call goes to first, `None` for the ordinary route.
     pub(super) fn program(&self) -> Option<usize> {
         match self.way {
@@ -142,17 +161,20 @@ impl Compiled {
         let on_duty = |shifts: &[Shift]| on_duty_since(shifts, local, &self.time_zone, &self.holidays, surge);
         let since = on_duty(&program.shifts);
         let shift_date = since.unwrap_or(local.date);
-        let load = availability.load.get(&program.id).copied().unwrap_or(0);
+        // Programs that share units are full together, and away together.
+        let pool = program.units_of.and_then(|place| self.programs.get(place)).unwrap_or(program);
+        let load = self.load_of(pool, availability);
+        let unstaffed = |program: &Program| availability.unstaffed.contains(&program.id);
         let decider = program.decider.and_then(|place| self.deciders.get(place));
         let decided = decider.is_none_or(|decider| {
             !availability.deciders_away.contains(&decider.id) && on_duty(&decider.shifts).is_some()
         });
-        let capacity = program.surge_capacity.filter(|_| surge).or(program.capacity);
+        let capacity = pool.capacity_on(local.date, surge);
         let state = if !program.staffed_on(shift_date) {
             DutyState::NoCrew
         } else if since.is_none() {
             DutyState::Closed
-        } else if availability.unstaffed.contains(&program.id) {
+        } else if unstaffed(program) || unstaffed(pool) {
             DutyState::Unstaffed
         } else if !decided {
             DutyState::NoDecider
@@ -161,7 +183,18 @@ impl Compiled {
         } else {
             DutyState::Open
         };
-        Duty { shift_date, state, accompanied: program.accompanied_on(shift_date) }
+        Duty { shift_date, state, accompanied: program.accompanied_on(shift_date), area: program.area_on(local.date) }
+    }
+
+    /// Calls that a program's units hold, for itself and for those who share them.
+    fn load_of(&self, pool: &Program, availability: &Availability) -> u32 {
+        let load = |program: &Program| availability.load.get(&program.id).copied().unwrap_or(0);
+        let shares = |other: &&Program| {
+            let of = other.units_of.and_then(|place| self.programs.get(place));
+            of.is_some_and(|of| of.id == pool.id)
+        };
+        let shared = if availability.load.is_empty() { 0 } else { self.programs.iter().filter(shares).map(load).sum() };
+        load(pool).saturating_add(shared)
     }
 
     /// The live rules' answer.
@@ -214,8 +247,8 @@ impl Compiled {
             return Way::Unsure;
         }
         match hard {
-            Some(row) => self.elsewhere(call, moment, row),
-            None => self.by_rules(call, moment, exclusions, rules),
+            Some(row) => self.elsewhere(call, moment, row, table.barring(exclusions, soft)),
+            None => self.by_rules(call, moment, table.barring(exclusions, soft), rules),
         }
     }
 
@@ -227,21 +260,23 @@ impl Compiled {
     }
 
     /// An exclusion sends to a co-response, where a rule would take the call but for what the exclusion names.
-    fn elsewhere(&self, call: &Coded, moment: &Moment<'_>, row: usize) -> Way {
+    fn elsewhere(&self, call: &Coded, moment: &Moment<'_>, row: usize, barring: Barring<'_>) -> Way {
         let Some(target) = self.target(row) else {
             return Way::Excluded(row);
         };
         if self.rules_but_for(call, moment, row).is_empty() {
             return Way::Excluded(row);
         }
-        match self.programs.get(target).zip(moment.duty(target)) {
-            Some((program, duty)) => match self.can_take(call, program, &duty, true) {
-                // A co-response whose officer is away is not what the exclusion sends to.
-                Can::Take if duty.accompanied => Way::Go { row, step: 0, program: target },
-                Can::Missing(_) => Way::Ask(row),
-                why => Way::Nobody { row, why: if why == Can::Take { Can::NoUnit } else { why } },
-            },
-            None => Way::Excluded(row),
+        let Some(duty) = moment.duty(target) else {
+            return Way::Excluded(row);
+        };
+        // A co-response whose officer is away is not what the exclusion sends to, whatever bars the unaccompanied.
+        let barring = Barring { any: barring.any && duty.accompanied, ..barring };
+        match self.can_take(call, target, &duty, barring) {
+            Can::Take if duty.accompanied => Way::Go { row, step: 0, program: target },
+            Can::Missing(_) | Can::Waits(_) => Way::Ask(row),
+            Can::Barred(by) => Way::Barred { rule: row, by },
+            why => Way::Nobody { row, why: if why == Can::Take { Can::NoUnit } else { why } },
         }
     }
 
@@ -252,9 +287,7 @@ impl Compiled {
         free.and(&table.rules).without(&table.shadow).and(moment.effective)
     }
 
-    fn by_rules(&self, call: &Coded, moment: &Moment<'_>, exclusions: &RowSet, rules: &RowSet) -> Way {
-        let bars = &self.table.bars_unaccompanied;
-        let barred_by = RowSet::lowest(self.table.exclusion_words, |word| exclusions.word(word) & bars.word(word));
+    fn by_rules(&self, call: &Coded, moment: &Moment<'_>, barring: Barring<'_>, rules: &RowSet) -> Way {
         let mut best: Option<Way> = None;
         let mut tried: Option<i64> = None;
         for row in rules.iter() {
@@ -269,13 +302,13 @@ impl Compiled {
             if self.unasked(call, rules, rule) {
                 return Way::Ask(row);
             }
-            let way = self.by_rule(call, moment, row, rule, barred_by);
+            let way = self.by_rule(call, moment, row, rule, barring);
             match way {
                 Way::Go { .. } => return way,
                 _ => best = Some(best.map_or(way, |best| nearer(best, way))),
             }
         }
-        best.unwrap_or(match barred_by {
+        best.unwrap_or_else(|| match barring.hard(&self.table, &self.table.bars_unaccompanied) {
             Some(row) => Way::Excluded(row),
             None => Way::NoRule,
         })
@@ -290,7 +323,7 @@ impl Compiled {
         })
     }
 
-    fn by_rule(&self, call: &Coded, moment: &Moment<'_>, row: usize, rule: &Row, barred_by: Option<usize>) -> Way {
+    fn by_rule(&self, call: &Coded, moment: &Moment<'_>, row: usize, rule: &Row, barring: Barring<'_>) -> Way {
         let RowKind::Rule { send, .. } = &rule.kind else {
             return Way::NoRule;
         };
@@ -298,10 +331,10 @@ impl Compiled {
         for (place, step) in send.iter().enumerate() {
             let mut willing = 0;
             for program in &step.programs {
-                let Some((known, duty)) = self.programs.get(*program).zip(moment.duty(*program)) else {
+                let Some(duty) = moment.duty(*program) else {
                     continue;
                 };
-                let way = match self.can_take(call, known, &duty, barred_by.is_none()) {
+                let way = match self.can_take(call, *program, &duty, barring) {
                     Can::Take => {
                         willing += 1;
                         match step.form {
@@ -315,11 +348,8 @@ impl Compiled {
                         }
                     }
                     _ if matches!(step.form, StepForm::ReferredBy(_)) => continue,
-                    Can::Missing(_) => Way::Ask(row),
-                    Can::OfficerNeeded => match barred_by {
-                        Some(by) => Way::Barred { rule: row, by },
-                        None => Way::Nobody { row, why: Can::OfficerNeeded },
-                    },
+                    Can::Missing(_) | Can::Waits(_) => Way::Ask(row),
+                    Can::Barred(by) => Way::Barred { rule: row, by },
                     why => Way::Nobody { row, why },
                 };
                 best = Some(best.map_or(way, |best| nearer(best, way)));
@@ -328,20 +358,24 @@ impl Compiled {
         best.unwrap_or(Way::NoRule)
     }
 
-    /// Whether a program can take a call now. `free`: no built-in exclusion bars the unaccompanied.
-    pub(super) fn can_take(&self, call: &Coded, program: &Program, duty: &Duty, free: bool) -> Can {
-        if !free && !duty.accompanied {
-            return Can::OfficerNeeded;
+    /// Whether a program can take a call now.
+    pub(super) fn can_take(&self, call: &Coded, place: usize, duty: &Duty, barring: Barring<'_>) -> Can {
+        let Some(program) = self.programs.get(place) else {
+            return Can::NoUnit;
+        };
+        let bars = if barring.any { self.table.bars_of(place, duty.accompanied) } else { RowSet::EMPTY };
+        if let Some(by) = barring.hard(&self.table, &bars) {
+            return Can::Barred(by);
         }
         let mut missing = None;
-        if let Some(area) = &program.area {
+        if let Some(mut area) = program.zones_of(duty.area) {
             match self
                 .table
                 .zone_column
                 .and_then(|place| Some((self.table.columns.get(place)?, call.codes.get(place)?)))
             {
                 Some((_, code)) if *code != 0 => {
-                    if !area.iter().any(|zone| call.zones.holds(*zone)) {
+                    if !area.any(|zone| call.zones.holds(zone)) {
                         return Can::OutOfArea;
                     }
                 }
@@ -362,17 +396,21 @@ impl Compiled {
                 Some(_) => {}
             }
         }
-        missing.map_or(Can::Take, Can::Missing)
+        match (missing, barring.soft(&self.table, &bars)) {
+            (Some(fact), _) => Can::Missing(fact),
+            (None, Some(by)) => Can::Waits(by),
+            (None, None) => Can::Take,
+        }
     }
 
     /// The columns, as bits, of which [`Compiled::can_take`] wants other values, whoever is on duty; `None` where none would do.
-    pub(super) fn lacks(&self, call: &Coded, program: &Program) -> Option<u64> {
+    pub(super) fn lacks(&self, call: &Coded, program: &Program, duty: &Duty) -> Option<u64> {
         let table = &self.table;
         let mut lacks = 0;
-        if let Some(area) = &program.area {
+        if let Some(mut area) = program.zones_of(duty.area) {
             let place = table.zone_column?;
             let known = call.codes.get(place).is_some_and(|code| *code != 0);
-            lacks |= u64::from(!(known && area.iter().any(|zone| call.zones.holds(*zone)))) << place;
+            lacks |= u64::from(!(known && area.any(|zone| call.zones.holds(zone)))) << place;
         }
         for fact in &program.required {
             let place = table.place_of(*fact)?;
@@ -407,6 +445,20 @@ impl Compiled {
     }
 }
 
+impl Barring<'_> {
+    /// The first of these rows that holds for certain.
+    fn hard(&self, table: &Table, rows: &RowSet) -> Option<usize> {
+        let held = |word: usize| self.exclusions.word(word) & rows.word(word) & !self.soft.word(word);
+        if self.any { RowSet::lowest(table.exclusion_words, held) } else { None }
+    }
+
+    /// The first of them that holds for want of an answer.
+    fn soft(&self, table: &Table, rows: &RowSet) -> Option<usize> {
+        let held = |word: usize| self.exclusions.word(word) & rows.word(word) & self.soft.word(word);
+        if self.any { RowSet::lowest(table.exclusion_words, held) } else { None }
+    }
+}
+
 /// Of two failures the one nearer to a team: an answer away, then a free unit, hours, area, a thing that is not there.
 fn nearer(one: Way, other: Way) -> Way {
     let distance = |way: &Way| match way {
@@ -422,6 +474,11 @@ fn nearer(one: Way, other: Way) -> Way {
 }
 
 impl Table {
+    fn barring<'a>(&self, exclusions: &'a RowSet, soft: &'a RowSet) -> Barring<'a> {
+        let some = |word: usize| exclusions.word(word) & self.bars_some.word(word);
+        Barring { exclusions, soft, any: RowSet::lowest(self.exclusion_words, some).is_some() }
+    }
+
     /// The row's identifier.
     pub(super) fn id(&self, row: usize) -> &str {
         self.rows.get(row).map_or("", |row| row.id.as_str())

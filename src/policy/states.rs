@@ -77,8 +77,11 @@ fn days(policies: &[&Compiled]) -> BTreeSet<Date> {
     let mut cuts: BTreeSet<Date> = BTreeSet::new();
     for policy in policies {
         let rows = policy.table.rows.iter().map(|row| row.effective);
-        let crews = policy.programs.iter().flat_map(|program| program.crew.iter().map(|crew| crew.effective));
-        for effective in rows.chain(crews).chain(shifts(policy).map(|shift| shift.effective)) {
+        let crews = policy.programs.iter().flat_map(|program| &program.crew).map(|crew| crew.effective);
+        let areas = policy.programs.iter().flat_map(|program| program.area.iter().flatten()).map(|area| area.effective);
+        let places = policy.programs.iter().flat_map(|program| &program.capacity).map(|phase| phase.effective);
+        for effective in rows.chain(crews).chain(areas).chain(places).chain(shifts(policy).map(|shift| shift.effective))
+        {
             cuts.extend(effective.from);
             cuts.extend(effective.to.and_then(|to| to.tomorrow().ok()));
         }

@@ -69,6 +69,26 @@ impl LegId {
     }
 }
 
+identifier!(
+    /// Something owed on an incident: `<incident>.d<n>`, n counted from 1.
+    DutyId
+);
+
+impl DutyId {
+    /// The n-th duty (from 1) of an incident.
+    #[must_use]
+    pub fn of(incident: &IncidentId, number: u32) -> Self {
+        Self(format!("{incident}.d{number}"))
+    }
+
+    /// The incident this duty belongs to.
+    #[must_use]
+    pub fn incident(&self) -> IncidentId {
+        let incident = self.0.rsplit_once('.').map_or(self.0.as_str(), |(incident, _)| incident);
+        IncidentId(incident.to_owned())
+    }
+}
+
 /// Who sent which incident in which version: equal identities are the same record sent again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RecordIdentity {

@@ -3,7 +3,7 @@
 mod identifiers;
 mod times;
 
-pub use identifiers::{AgencyId, IncidentId, LegId, ProgramId, RecordIdentity, SourceId};
+pub use identifiers::{AgencyId, DutyId, IncidentId, LegId, ProgramId, RecordIdentity, SourceId};
 pub use times::{TimePoint, TimePoints};
 
 use jiff::Timestamp;
@@ -130,6 +130,9 @@ pub struct NatureFields {
     pub call_type_vendor: Option<String>,
     /// Their version (`13.3`): the same determinant changes meaning between versions.
     pub call_type_version: Option<String>,
+    /// The code that the call had first, where the record states it beside the one it has now.
+    #[serde(default)]
+    pub first_call_type: Option<String>,
     /// Other call types that the record carries (one per agency context): the most dangerous rules.
     pub further_call_types: Vec<String>,
     /// EIDO IncidentType-Common (APCO ANS 2.103.2-2019): `MNTL`, `WELFARE`, …

@@ -32,7 +32,7 @@ CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry BEGIN
     SELECT raise(ABORT, 'entries are never deleted');
 END;
 
--- Call records as they came. Personal data. The chain commits to the digest only, so that a row can be destroyed and the chain still verifies.
+-- Call records of earlier programs, as they came; `record` has the later ones. Personal data. The chain commits to the digest only, so that a row can be destroyed and the chain still verifies.
 CREATE TABLE content (
     sha256        TEXT    PRIMARY KEY CHECK (length(sha256) = 64), -- SHA-256 of the bytes, lower-case hex
     bytes         BLOB    NOT NULL,                     -- the record's bytes as they came

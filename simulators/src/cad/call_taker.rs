@@ -217,6 +217,15 @@ async fn post_choice(source: &CallSource, incident: &str, choice: &Value) -> boo
     }
 }
 
+/// Says that the centre has a call that came back.
+pub(super) async fn acknowledge(source: &CallSource, incident: &str) {
+    let doors = source.around.doors.wait().await;
+    let url = format!("{}/v1/calls/{incident}/acknowledge", doors.intake);
+    if source.around.client.post_json(&url, &source.token, &json!({})).await.is_ok_and(|answer| answer.good()) {
+        count(&source.around.counters.returns_acknowledged);
+    }
+}
+
 async fn wait(source: &CallSource, seconds: f64) {
     source.around.clock.sleep(Duration::from_secs_f64(seconds)).await;
 }

@@ -123,7 +123,7 @@ impl<'a> Open<'a> {
                     self.happen(due).await;
                 }
             }
-            Some(notice) = notices.recv() => self.heed(&notice),
+            Some(notice) = notices.recv() => self.heed(&notice).await,
             chosen = choice => {
                 self.call_taker = None;
                 if chosen == Chosen::Ordinary {
@@ -134,13 +134,16 @@ impl<'a> Open<'a> {
     }
 
     /// Does what the adapter's notice asks of a dispatcher.
-    fn heed(&mut self, notice: &Notice) {
+    async fn heed(&mut self, notice: &Notice) {
         match notice {
             Notice::TeamAccepted => self.team_owns = true,
-            Notice::TeamMoved | Notice::Other(_) => {}
+            Notice::TeamMoved | Notice::Alarm | Notice::Other(_) => {}
             Notice::OrdinaryRoute => {
                 self.team_owns = false;
                 self.send_unit(None);
+                if let Some(incident) = &self.incident {
+                    call_taker::acknowledge(self.source, incident).await;
+                }
             }
             Notice::Backup(service) => {
                 let service = match service.as_str() {

@@ -15,12 +15,14 @@ pub enum Notice {
     Backup(String),
     /// The team is done.
     Cleared,
+    /// Somebody owes something and is late.
+    Alarm,
     /// Something else.
     Other(String),
 }
 
 /// Kebab-case names of notices as the adapter writes them.
-const NAMES: [&str; 5] = ["team-accepted", "team-moved", "ordinary-route", "backup", "cleared"];
+const NAMES: [&str; 6] = ["team-accepted", "team-moved", "ordinary-route", "backup", "cleared", "overdue"];
 
 impl Notice {
     /// The name that it is counted by.
@@ -32,6 +34,7 @@ impl Notice {
             Self::OrdinaryRoute => "ordinary-route",
             Self::Backup(_) => "backup",
             Self::Cleared => "cleared",
+            Self::Alarm => "overdue",
             Self::Other(_) => "other",
         }
     }
@@ -87,6 +90,7 @@ fn named(name: &str, notes: &str) -> Notice {
         "team-moved" => Notice::TeamMoved,
         "ordinary-route" => Notice::OrdinaryRoute,
         "cleared" => Notice::Cleared,
+        "overdue" => Notice::Alarm,
         _ => {
             let service = ["ems", "fire"].into_iter().find(|service| notes.contains(service)).unwrap_or("police");
             Notice::Backup(service.to_owned())

@@ -163,7 +163,7 @@ fn with_line() -> World {
 #[test]
 fn a_phone_line_closes_the_call_hands_it_on_or_gives_it_back() {
     let mut world = with_line();
-    let closed = Command::ClearLeg { leg: leg(3), disposition: Disposition::ResolvedByPhone, by: team() };
+    let closed = Command::ClearLeg { leg: leg(3), disposition: Disposition::ResolvedByPhone, party: None, by: team() };
     assert_eq!(names(&world.good(40, closed)), ["cleared", "closed"]);
 
     let mut world = with_line();

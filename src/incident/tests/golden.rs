@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every kind of event by its wire name. [`kind`] fails to compile when a variant is added.
-pub(super) const KINDS: [&str; 23] = [
+pub(super) const KINDS: [&str; 26] = [
     "record-received",
     "assessed",
     "answer-given",
@@ -29,6 +29,9 @@ pub(super) const KINDS: [&str; 23] = [
     "closed",
     "handed-on",
     "redriven",
+    "duty-opened",
+    "duty-overdue",
+    "duty-closed",
 ];
 
 fn kind(event: &Event) -> &'static str {
@@ -56,6 +59,9 @@ fn kind(event: &Event) -> &'static str {
         Event::Closed { .. } => 20,
         Event::HandedOn { .. } => 21,
         Event::Redriven { .. } => 22,
+        Event::DutyOpened { .. } => 23,
+        Event::DutyOverdue { .. } => 24,
+        Event::DutyClosed { .. } => 25,
     };
     KINDS[place]
 }
@@ -82,6 +88,17 @@ fn every_kind_of_event_has_a_frozen_sample_that_reads_and_writes_back_alike() {
         let event: Event = serde_json::from_str(&frozen).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(kind(&event), name);
         assert_eq!(names(std::slice::from_ref(&event)), [name]);
+        assert_eq!(pretty(&event), frozen, "{name}");
+    }
+}
+
+/// Members that were added to events of version 1: files of before lack them, and these have them.
+#[test]
+fn events_with_members_added_later_read_and_write_back_alike() {
+    for name in ["cleared_party", "record-received_bounds"] {
+        let path = folder().with_file_name("v1_grown").join(format!("{name}.json"));
+        let frozen = std::fs::read_to_string(path).unwrap();
+        let event: Event = serde_json::from_str(&frozen).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(pretty(&event), frozen, "{name}");
     }
 }
@@ -125,5 +142,8 @@ fn the_words_inside_events_are_frozen() {
     reads::<TimePoint>(&frozen["time-point"], 12);
     reads::<ReleasedField>(&frozen["released-field"], 8);
     reads::<crate::facts::Source>(&frozen["fact-source"], 6);
-    assert_eq!(frozen.len(), 14);
+    reads::<DutyKind>(&frozen["duty-kind"], 5);
+    reads::<DutyOutcome>(&frozen["duty-outcome"], 9);
+    reads::<Party>(&frozen["party"], 15);
+    assert_eq!(frozen.len(), 17);
 }

@@ -4,18 +4,21 @@ mod choices;
 mod golden;
 mod forms;
 mod handover;
+mod ledger;
 mod sequences;
+mod owed;
 mod team;
 mod updates;
 
 use super::*;
 use crate::facts::Facts;
 use crate::policy::{
-    Decision, ExclusionHit, LegPlan, Mode, PolicyIdentity, ProgramKind, Reason, Route, RouteStep, Status,
+    BarredPrograms, Decision, ExclusionHit, LegPlan, Mode, PolicyIdentity, ProgramKind, Reason, Route, RouteStep,
+    Status,
 };
 use crate::record::{
-    AgencyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, ReleasedField, SourceId, TimePoint,
-    TimePoints, UnitStatus,
+    AgencyId, DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, ReleasedField, SourceId,
+    TimePoint, TimePoints, UnitStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -114,7 +117,14 @@ fn exclusion(id: &str, for_want_of: &[&str], send: Option<&str>) -> ExclusionHit
         cite: None,
         for_want_of: for_want_of.iter().map(|fact| (*fact).to_owned()).collect(),
         send: send.map(ProgramId::new),
+        bars: None,
     }
+}
+
+/// An exclusion that bars this program and leaves the others.
+fn exclusion_of(id: &str, program: &str) -> ExclusionHit {
+    let bars = BarredPrograms { programs: vec![ProgramId::new(program)], unaccompanied: false };
+    ExclusionHit { bars: Some(bars), ..exclusion(id, &[], None) }
 }
 
 /// An exclusion on known facts: the ordinary route.
@@ -141,6 +151,7 @@ struct Record {
     mode: Mode,
     units: Vec<UnitStatus>,
     times: TimePoints,
+    bounds: Option<Bounds>,
 }
 
 fn record(digest: &str, updated_s: i64) -> Record {
@@ -153,6 +164,7 @@ fn record(digest: &str, updated_s: i64) -> Record {
         mode: Mode::Advise,
         units: Vec::new(),
         times: TimePoints::default(),
+        bounds: None,
     }
 }
 
@@ -174,6 +186,7 @@ impl Record {
             mode: self.mode,
             applied: true,
             contact: None,
+            bounds: self.bounds,
         }
     }
 
@@ -302,7 +315,7 @@ fn moved(number: u32, status: TimePoint) -> Command {
 }
 
 fn clear(number: u32) -> Command {
-    Command::ClearLeg { leg: leg(number), disposition: Disposition::Supported, by: team() }
+    Command::ClearLeg { leg: leg(number), disposition: Disposition::Supported, party: None, by: team() }
 }
 
 fn answer(decision: Decision) -> Command {

@@ -1,6 +1,8 @@
 //! Random lives of a call, watched by a book-keeper that knows the rules of ownership and nothing of the machine.
 
+use super::ledger::Ledger;
 use super::*;
+use crate::policy::FollowUp;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +22,10 @@ enum Happens {
     HandOn(u32),
     Backup(Option<u32>),
     Hazard(u32, u8),
+    AnsweredOnLeg(u32, u8),
+    HeardRecall(u32),
+    HasReturn,
+    Answers(u32, DutyOutcome, bool),
     Delivered(usize),
     Undeliverable(usize),
     Redrive(usize),
@@ -36,7 +42,16 @@ fn says(choice: u8) -> Decision {
             steps: tandem_line_and_referral(),
             ..decision(Status::Eligible)
         },
-        0..=2 | 13 | 19.. => eligible(&[&["a"], &["b"]]),
+        19 | 20 => {
+            let follow_up = vec![
+                FollowUp { after_h: 0, within_h: 1, by: None },
+                FollowUp { after_h: 1, within_h: 2, by: Some(ProgramId::new("outreach")) },
+            ];
+            let mut owing = Decision { follow_up, ..eligible(&[&["a"], &["b"]]) };
+            owing.steps[0].legs[0].call_back_within_min = Some(2);
+            owing
+        }
+        0..=2 | 13 | 21.. => eligible(&[&["a"], &["b"]]),
         3..=4 => automatic(&[&["a", "b"], &["c"]]),
         5 => dangerous(),
         6 => doubtful(),
@@ -93,9 +108,14 @@ fn happens() -> impl Strategy<Value = Happens> {
         5 => (legs.clone(), status).prop_map(|(leg, status)| Happens::Move(leg, status)),
         1 => legs.clone().prop_map(Happens::Clear),
         1 => legs.clone().prop_map(Happens::Return),
-        6 => legs.clone().prop_map(Happens::HandOn),
+        9 => legs.clone().prop_map(Happens::HandOn),
         1 => prop::option::of(legs.clone()).prop_map(Happens::Backup),
-        1 => (legs, 0_u8..24).prop_map(|(leg, says)| Happens::Hazard(leg, says)),
+        1 => (legs.clone(), 0_u8..24).prop_map(|(leg, says)| Happens::Hazard(leg, says)),
+        1 => (legs.clone(), 0_u8..24).prop_map(|(leg, says)| Happens::AnsweredOnLeg(leg, says)),
+        1 => legs.prop_map(Happens::HeardRecall),
+        1 => Just(Happens::HasReturn),
+        4 => (0_u32..4, prop::sample::select(DutyOutcome::ALL.to_vec()), any::<bool>())
+            .prop_map(|(back, outcome, team)| Happens::Answers(back, outcome, team)),
         3 => (0_usize..8).prop_map(Happens::Delivered),
         2 => (0_usize..8).prop_map(Happens::Undeliverable),
         2 => (0_usize..4).prop_map(Happens::Redrive),
@@ -123,6 +143,12 @@ fn command(world: &World, happens: &Happens) -> Command {
                 at: None,
             }],
             times: TimePoints::default(),
+            // Most records are watched.
+            bounds: (digest % 8 != 0).then_some(Bounds {
+                en_route_within_s: 60,
+                recall_acknowledged_within_s: 30,
+                return_acknowledged_within_s: 45,
+            }),
         }
         .with(says(*choice)),
         Happens::Answered(choice) => answer(says(*choice)),
@@ -141,9 +167,12 @@ fn command(world: &World, happens: &Happens) -> Command {
         Happens::Accept(back) => Command::AcceptLeg { leg: leg_near(world, *back), by: team() },
         Happens::Decline(back, cause) => Command::DeclineLeg { leg: leg_near(world, *back), cause: *cause, by: team() },
         Happens::Move(back, status) => Command::MoveLeg { leg: leg_near(world, *back), status: *status, by: team() },
-        Happens::Clear(back) => {
-            Command::ClearLeg { leg: leg_near(world, *back), disposition: Disposition::Treated, by: team() }
-        }
+        Happens::Clear(back) => Command::ClearLeg {
+            leg: leg_near(world, *back),
+            disposition: Disposition::Treated,
+            party: None,
+            by: team(),
+        },
         Happens::Return(back) => Command::ReturnLeg { leg: leg_near(world, *back), why: "busy".to_owned(), by: team() },
         Happens::HandOn(back) => Command::HandOnLeg { leg: leg_near(world, *back), by: team() },
         Happens::Backup(back) => Command::Backup {
@@ -160,6 +189,21 @@ fn command(world: &World, happens: &Happens) -> Command {
             facts: Facts::default(),
             decision: Box::new(says(*choice)),
         },
+        Happens::AnsweredOnLeg(back, choice) => Command::AnswerOnLeg {
+            leg: leg_near(world, *back),
+            fact: "weapon".to_owned(),
+            value: "none".to_owned(),
+            by: team(),
+            facts: Facts::default(),
+            decision: Box::new(says(*choice)),
+        },
+        Happens::HeardRecall(back) => Command::AcknowledgeRecall { leg: leg_near(world, *back), by: team() },
+        Happens::HasReturn => Command::AcknowledgeReturn { by: taker() },
+        Happens::Answers(back, outcome, a_team) => {
+            let opened = u32::try_from(world.incident.duties.len()).unwrap();
+            let duty = DutyId::of(&world.incident.id, opened.saturating_sub(*back));
+            Command::CloseDuty { duty, outcome: *outcome, by: if *a_team { team() } else { taker() } }
+        }
         Happens::Delivered(which) => Command::EffectDelivered { key: effect_key(world, *which) },
         Happens::Undeliverable(which) => {
             Command::EffectUndeliverable { key: effect_key(world, *which), why: "attempts-exhausted".to_owned() }
@@ -206,6 +250,7 @@ struct BookKeeper {
     test: bool,
     shadow: bool,
     last: Option<Decision>,
+    ledger: Ledger,
 }
 
 /// True where the exclusion lets this program go: it needs an officer, and to be named by a row that is not built in.
@@ -271,11 +316,14 @@ impl BookKeeper {
     }
 
     fn sees(&mut self, event: &Event, at: Timestamp) {
+        self.ledger.sees(event, at);
         if self.closed {
             let trailing = match event {
                 Event::AnsweredLate { .. }
                 | Event::BackupRequested { .. }
                 | Event::Delivered { .. }
+                | Event::DutyOverdue { .. }
+                | Event::DutyClosed { .. }
                 | Event::Undeliverable { .. }
                 | Event::Redriven { .. } => true,
                 Event::RecordReceived(received) => !received.applied,
@@ -369,7 +417,8 @@ impl BookKeeper {
         assert!(self.beside.is_none() || self.owner.is_some(), "beside nobody");
         let half = |leg: &LegId| self.open.keys().any(|other| self.plans[other].together == self.plans[leg].together);
         assert!(self.agreed.iter().all(half), "half a tandem waits for nobody");
-        assert_eq!(incident.next_deadline(), self.open.values().min().copied(), "a deadline for every open offer");
+        let due = self.open.values().copied().chain(self.ledger.next()).min();
+        assert_eq!(incident.next_deadline(), due, "a deadline for every open offer and everything owed");
         if granted {
             assert!(self.open.values().all(|deadline| *deadline > now), "an overdue offer outlived a command");
         }
@@ -389,6 +438,7 @@ fn told_by(command: &Command) -> Option<&Decision> {
     match command {
         Command::Receive { decision, .. }
         | Command::Answer { decision, .. }
+        | Command::AnswerOnLeg { decision, .. }
         | Command::ReportHazard { decision, .. } => Some(decision),
         _ => None,
     }
@@ -414,6 +464,7 @@ fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Co
     }
     world.apply(&events, now);
     keeper.agrees(world, now, granted);
+    keeper.ledger.agrees(world, now, granted);
     if let (true, Some(decision)) = (granted, told_by(command)) {
         keeper.heeds(decision);
     }
@@ -459,12 +510,13 @@ proptest! {
             step(&mut world, &mut keeper, now, &command);
         }
         // Silence from here on: every offer still ends by itself.
-        for _ in 0..20 {
+        for _ in 0..60 {
             let Some(deadline) = world.incident.next_deadline() else { break };
             now = now.max(deadline);
             step(&mut world, &mut keeper, now, &Command::Tick);
         }
         prop_assert!(keeper.open.is_empty());
+        prop_assert_eq!(keeper.ledger.next(), None, "what is owed is done, or has been an alarm");
         replays_alike(&world);
     }
 }
@@ -476,7 +528,7 @@ fn random_lives_reach_every_kind_of_event() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let mut met: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..500 {
+    for _ in 0..800 {
         let life = prop::collection::vec((0_i64..40, happens()), 40).new_tree(&mut runner).unwrap().current();
         let mut world = World::new();
         let mut now = at(0);

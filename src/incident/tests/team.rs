@@ -39,6 +39,7 @@ fn clearing_closes_the_call_with_its_disposition_and_code() {
         program: ProgramId::new("a"),
         disposition: "supported".to_owned(),
         apco_code: "18".to_owned(),
+        party: None,
     });
     assert_eq!(world.effects.last().unwrap().act, told);
     assert_eq!(world.good(601, clear(1)), [], "a repeat changes nothing");

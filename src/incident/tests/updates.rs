@@ -100,19 +100,7 @@ fn danger_in_an_overtaken_record_still_recalls_the_team() {
 #[test]
 fn every_order_of_a_script_of_updates_ends_alike() {
     let script = [(1, false), (2, true), (3, false), (4, false)];
-    let mut orders = vec![vec![]];
-    for item in script {
-        orders = orders
-            .into_iter()
-            .flat_map(|order: Vec<_>| {
-                (0..=order.len()).map(move |place| {
-                    let mut next = order.clone();
-                    next.insert(place, item);
-                    next
-                })
-            })
-            .collect();
-    }
+    let orders = orders(&script);
     assert_eq!(orders.len(), 24);
     for order in orders {
         let mut world = World::with_team();
@@ -302,4 +290,180 @@ fn a_record_of_a_closed_call_is_stored_and_opens_nothing() {
     let Event::RecordReceived(received) = &events[0] else { panic!("not a record") };
     assert!(!received.applied);
     assert_eq!(world.stands(), (Phase::Closed, Owner::Psap));
+}
+
+/// Every order of a script's items.
+fn orders<T: Clone>(script: &[T]) -> Vec<Vec<T>> {
+    let mut orders = vec![vec![]];
+    for item in script {
+        orders = orders
+            .into_iter()
+            .flat_map(|order: Vec<T>| {
+                (0..=order.len()).map(move |place| {
+                    let mut next = order.clone();
+                    next.insert(place, item.clone());
+                    next
+                })
+            })
+            .collect();
+    }
+    orders
+}
+
+/// What I8 says of a state that a script has left: what the newest version says and the worst that any has told.
+fn settled(world: &World) -> (Phase, Owner, Option<String>, bool, Mode, Vec<LegState>) {
+    let incident = &world.incident;
+    let newest = incident.identity.as_ref().map(|identity| identity.content_sha256.clone());
+    (incident.phase, incident.owner.clone(), newest, incident.test, incident.mode, world.leg_states())
+}
+
+/// Fault 6: every order of every script of up to five versions ends in the same state, before and after acceptance.
+#[test]
+fn every_order_of_up_to_five_versions_ends_in_the_state_of_the_newest() {
+    // Bits: which versions tell of danger.
+    let mut tried = 0;
+    for length in 1..=5_i64 {
+        for tells in [0_u32, 1, 1 << (length - 1), (1 << length) - 1] {
+            let script: Vec<i64> = (1..=length).collect();
+            let mut ends = Vec::new();
+            for order in orders(&script) {
+                for make in [(|| World::assessed(eligible(&[&["a"]]))) as fn() -> World, World::with_team] {
+                    let mut world = make();
+                    let mut known = false;
+                    for (arrival, version) in (50_i64..).zip(&order) {
+                        known |= tells & (1 << (version - 1)) != 0;
+                        let decision = if known { dangerous() } else { eligible(&[&["a"]]) };
+                        let last = *version == length;
+                        let versioned = Record {
+                            test: last && length == 4,
+                            mode: if last { Mode::Automatic } else { Mode::Advise },
+                            ..record(&format!("v{version}"), 20 + version)
+                        };
+                        world.good(arrival, versioned.with(decision));
+                    }
+                    ends.push(settled(&world));
+                    tried += 1;
+                }
+            }
+            for pair in ends.chunks(2) {
+                assert_eq!(pair, &ends[..2], "{length} {tells:b}");
+            }
+        }
+    }
+    assert_eq!(tried, 2 * 4 * (1 + 2 + 6 + 24 + 120));
+}
+
+/// Fault 7: there is no "create" to wait for. Each record is whole, so that whichever version comes first makes the
+/// incident, and the first version that comes after it is stored and not applied.
+#[test]
+fn an_update_before_its_create_makes_the_call_and_the_create_changes_nothing_but_danger() {
+    let mut world = World::new();
+    world.good(5, record("update", 60).with(doubtful()));
+    assert_eq!(world.stands(), (Phase::Assessed, Owner::Psap), "with the PSAP until the answer comes");
+    let events = world.good(6, record("create", 0).with(eligible(&[&["a"]])));
+    assert_eq!(names(&events), ["record-received"]);
+    assert_eq!(world.incident.decision.as_ref(), Some(&doubtful()));
+    let mut told = World::new();
+    told.good(5, record("update", 60).with(eligible(&[&["a"]])));
+    told.good(6, record("create", 0).with(dangerous()));
+    assert!(matches!(told.incident.decision.as_ref().unwrap().status, Status::Ineligible { .. }));
+}
+
+/// Fault 8: a cancellation and what the team presses, in every order and at every distance from the deadline.
+#[test]
+fn a_cancellation_crosses_acceptance_in_every_order_and_the_call_has_one_owner() {
+    let cancelled = || Record { lifecycle: Lifecycle::Cancelled, ..record("d9", 60) }.with(eligible(&[&["a"]]));
+    let script = [accept(1), cancelled(), moved(1, TimePoint::EnRoute), moved(1, TimePoint::OnScene), Command::Tick];
+    for order in orders(&script) {
+        for start in [20_i64, 125] {
+            let mut world = World::offered(&[&["a"]]);
+            let mut told_off = false;
+            for (second, command) in (start..).step_by(2).zip(&order) {
+                match world.send(second, command) {
+                    Ok(_) => {}
+                    Err(Refusal::NoLongerYours { .. }) => told_off = true,
+                    Err(Refusal::OutOfOrder { .. } | Refusal::Closed) => {}
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            let position = |wanted: &Command| order.iter().position(|command| command == wanted).unwrap();
+            let arrived_first = position(&moved(1, TimePoint::OnScene)) < position(&cancelled())
+                && position(&accept(1)) < position(&moved(1, TimePoint::OnScene));
+            let (phase, owner) = world.stands();
+            match (&owner, phase) {
+                (Owner::Team(_), Phase::WithTeam) => assert!(arrived_first, "only who has arrived keeps it: {order:?}"),
+                (Owner::Psap, Phase::Closed | Phase::Ordinary) => {}
+                other => panic!("{other:?} {order:?}"),
+            }
+            let accepted_after_cancel = position(&cancelled()) < position(&accept(1));
+            let recalled =
+                world.effects.iter().any(|effect| matches!(effect.act, Act::StandBack { .. } | Act::Withdraw { .. }));
+            assert!(owner != Owner::Psap || recalled || told_off || start == 125, "{order:?}");
+            if accepted_after_cancel {
+                assert!(told_off && owner == Owner::Psap, "an acceptance after the cancellation is no longer theirs");
+            }
+        }
+    }
+}
+
+/// Fault 18: a CAD whose clock is hours wrong moves no deadline of ours; its versions are ordered by its own clock.
+#[test]
+fn a_clock_that_is_hours_wrong_moves_no_deadline() {
+    for wrong_s in [-7 * 3600, 7 * 3600] {
+        let mut world = World::new();
+        world.good(0, record("d0", wrong_s).with(automatic(&[&["a"]])));
+        assert_eq!(world.incident.next_deadline(), None, "advise mode");
+        world.good(10, Command::AcceptRecommendation { by: taker() });
+        assert_eq!(world.incident.next_deadline(), Some(at(130)), "from our receipt");
+        world.good(20, record("d1", wrong_s + 10).with(automatic(&[&["a"]])));
+        assert_eq!(world.incident.next_deadline(), Some(at(130)));
+        let stale = world.good(21, record("d2", wrong_s + 5).with(doubtful()));
+        assert_eq!(names(&stale), ["record-received"], "its own order");
+        assert_eq!(names(&world.good(130, Command::Tick)), ["timed-out", "returned-to-ordinary"]);
+    }
+}
+
+/// Fault 53: the clock steps back, and nothing is owed later for it.
+#[test]
+fn a_step_back_of_the_clock_lengthens_no_deadline() {
+    let mut world = World::offered(&[&["a"]]);
+    world.good(-3600, record("d1", 20).with(eligible(&[&["a"]])));
+    assert_eq!(world.incident.next_deadline(), Some(at(130)));
+    assert_eq!(world.good(129, Command::Tick), []);
+    assert_eq!(names(&world.good(130, Command::Tick)), ["timed-out", "returned-to-ordinary"]);
+}
+
+/// Fault 20: a test reaches no team, and a mark that comes later takes nothing live back by itself.
+#[test]
+fn a_test_reaches_no_team_and_a_live_call_is_not_dropped_as_one() {
+    let test = |digest: &str, updated| Record { test: true, mode: Mode::Automatic, ..record(digest, updated) };
+    let mut world = World::new();
+    world.good(0, test("d0", 0).with(automatic(&[&["a"]])));
+    assert!(world.incident.legs.is_empty());
+    assert_eq!(world.bad(1, to_programs(&[&["a"]])), Refusal::NothingToChoose { why: "test".to_owned() });
+    world.good(2, Record { mode: Mode::Automatic, ..record("d1", 10) }.with(automatic(&[&["a"]])));
+    assert_eq!(world.leg_states(), [LegState::Offered], "it was live after all");
+    let mut live = World::with_team();
+    live.good(60, test("d1", 60).with(eligible(&[&["a"]])));
+    assert_eq!(live.stands(), (Phase::WithTeam, Owner::Team(leg(1))), "whoever is on the way goes on");
+}
+
+#[test]
+fn an_exclusion_that_names_whom_it_bars_recalls_that_team_and_no_other() {
+    let barring =
+        |program: &str| Decision { exclusions: vec![exclusion_of("suicidal", program)], ..eligible(&[&["a"], &["b"]]) };
+    // The team that has the call is not named: it keeps it.
+    let mut world = World::with_team();
+    world.good(30, record("d1", 20).with(barring("b")));
+    assert_eq!(world.incident.phase, Phase::WithTeam);
+    // It is named: it is told to stand back, and the call is the PSAP's.
+    let events = world.good(40, record("d2", 30).with(barring("a")));
+    assert!(names(&events).contains(&"stood-back".to_owned()), "{events:?}");
+    assert_eq!((world.incident.phase, &world.incident.owner), (Phase::Ordinary, &Owner::Psap));
+    // Of a new chain only whoever is not named is asked.
+    let mut fresh = World::new();
+    fresh.good(0, record("d0", 0).with(barring("a")));
+    fresh.good(10, Command::AcceptRecommendation { by: taker() });
+    let asked: Vec<&str> = fresh.incident.legs.iter().map(|leg| leg.plan.program.as_str()).collect();
+    assert_eq!(asked, ["b"]);
 }

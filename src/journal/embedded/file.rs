@@ -1,6 +1,6 @@
 //! The journal's file: opened by one adapter only, its settings, its format, and the check of its chain.
 
-use super::{Settings, Verification, rows};
+use super::{Settings, Verification, rows, seals};
 use crate::journal::{Chain, ChainFault, JournalError};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use std::ffi::OsString;
@@ -9,7 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const TABLES: &str = include_str!("../../../schemas/journal/embedded/001_tables.sql");
-const DERIVED: &str = include_str!("../../../schemas/journal/embedded/002_derived.sql");
+/// What later programs added, each harmless where it is there already.
+const ADDED: [&str; 3] = [
+    include_str!("../../../schemas/journal/embedded/002_derived.sql"),
+    include_str!("../../../schemas/journal/embedded/003_personal.sql"),
+    include_str!("../../../schemas/journal/embedded/004_seals.sql"),
+];
+const OLDER_FILE: &str = include_str!("../../../schemas/journal/embedded/older_file.sql");
 
 /// SQLite `application_id` of a journal (`4OPT`), by which `file` and we know it.
 const APPLICATION_ID: i32 = 0x344F_5054;
@@ -93,7 +99,11 @@ pub(super) fn open_for_writing(settings: &Settings) -> Result<Connection, Journa
         set_pages_max(&connection, pages).map_err(|error| fault(&error, 0))?;
     }
     check_format(&connection, &settings.path)?;
-    connection.execute_batch(DERIVED).map_err(|error| fault(&error, 0))?;
+    for added in ADDED {
+        connection.execute_batch(added).map_err(|error| fault(&error, 0))?;
+    }
+    // What is deleted is overwritten: a person forgotten must not be read from pages that are free.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(())).map_err(|error| fault(&error, 0))?;
     Ok(connection)
 }
 
@@ -104,6 +114,13 @@ pub(super) fn open_for_reading(path: &Path, busy_timeout_ms: u32) -> Result<Conn
         .map_err(|_| unavailable(format!("`{}` cannot be opened for reading", path.display())))?;
     configure(&connection, busy_timeout_ms).map_err(|error| fault(&error, 0))?;
     check_format(&connection, path)?;
+    let has_seals: bool = connection
+        .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'seal')", [], |row| row.get(0))
+        .map_err(|error| fault(&error, 0))?;
+    if !has_seals {
+        connection.pragma_update(None, "temp_store", "MEMORY").map_err(|error| fault(&error, 0))?;
+        connection.execute_batch(OLDER_FILE).map_err(|error| fault(&error, 0))?;
+    }
     Ok(connection)
 }
 
@@ -168,9 +185,9 @@ fn head(connection: &Connection) -> Result<Chain, JournalError> {
 /// Recomputes the last entries and answers where the chain stands.
 pub(super) fn check_tail(connection: &Connection, entries: u64) -> Result<Chain, JournalError> {
     let head = head(connection)?;
-    let mut chain = Chain::default();
+    let mut chain = seals::beginning(connection)?;
     let from = head.sequence().saturating_sub(entries);
-    if from > 0 {
+    if from > chain.sequence() {
         chain = rows::chain_at(connection, from)?;
     }
     match walk(connection, chain, &head, &mut |_| ())? {
@@ -186,9 +203,26 @@ pub(super) fn verify_whole(
 ) -> Result<Verification, JournalError> {
     // One transaction: head and entries are of the same instant although an adapter may be appending.
     let reading = connection.unchecked_transaction().map_err(|error| fault(&error, 0))?;
-    let head = head(&reading)?;
-    let (end, fault) = walk(&reading, Chain::default(), &head, &mut |done| progress(done, head.sequence()))?;
-    Ok(Verification { entries: end.sequence(), last_hash: end.hash_hex(), fault })
+    let (head, beginning) = (head(&reading)?, seals::beginning(&reading)?);
+    let (end, broken) = walk(&reading, beginning, &head, &mut |done| progress(done, head.sequence()))?;
+    let fault = match broken {
+        None => beside_the_chain(&reading)?.map(|why| ChainFault { sequence: head.sequence(), why }),
+        broken @ Some(_) => broken,
+    };
+    let entries = end.sequence().saturating_sub(beginning.sequence());
+    Ok(Verification { entries, begins_after: beginning.sequence(), last_hash: end.hash_hex(), fault })
+}
+
+/// What of the file is damaged although the chain is whole: an index that misses rows would hide them from whoever asks by name.
+fn beside_the_chain(connection: &Connection) -> Result<Option<String>, JournalError> {
+    let found = match connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0)) {
+        Ok(found) => found,
+        Err(error) => match fault(&error, 0) {
+            JournalError::Corrupt { why, .. } => why,
+            other => return Err(other),
+        },
+    };
+    Ok((found != "ok").then(|| format!("the chain is whole, but the file beside it is damaged: {found}")))
 }
 
 fn walk(

@@ -1,25 +1,26 @@
 //! Rows of the journal's tables to entries and back. Every reading checks each row against the one before.
 
 use super::file::fault;
-use super::standing::{self, Sum};
+use super::writer::End;
+use super::{records, seals, standing};
 use crate::incident::EVENT_VERSION;
+use crate::journal::personal::MasterKey;
 use crate::journal::stored::{self, ADAPTER, INCIDENT, StoredEvent, corrupt, stored_events, whole};
 use crate::journal::{
     Batch, Chain, ChainFault, Content, Entry, JournalError, KINDS_READ_AT_OPEN, Link, Standing, Subject,
 };
 use crate::record::IncidentId;
-use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/embedded/select_entries_after.sql");
 const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_incident.sql");
 const SELECT_KIND: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_kind_before.sql");
 const INSERT_ENTRY: &str = include_str!("../../../schemas/journal/embedded/insert_entry.sql");
-const INSERT_CONTENT: &str = include_str!("../../../schemas/journal/embedded/insert_content.sql");
 
 /// A batch in its stored form, made on the caller's thread so that the writer only writes.
 #[derive(Debug)]
@@ -58,8 +59,8 @@ impl Prepared {
     pub(super) fn write(
         self,
         connection: &Connection,
-        chain: &mut Chain,
-        sum: &mut Sum,
+        End { chain, sum }: &mut End,
+        master: Option<&MasterKey>,
     ) -> Result<Vec<Entry>, JournalError> {
         let found = match &self.subject {
             Subject::Incident(incident) => version_of(connection, incident)?,
@@ -116,12 +117,9 @@ impl Prepared {
         }
         if let Subject::Incident(incident) = &self.subject {
             standing::write(connection, incident, version, self.standing.as_ref(), sum)?;
-        }
-        if let Some(Content { sha256, bytes }) = &self.content {
-            connection
-                .prepare_cached(INSERT_CONTENT)
-                .and_then(|mut statement| statement.execute(params![sha256, bytes.as_ref(), self.at_text]))
-                .map_err(|error| refused(&error, chain))?;
+            if let Some(content) = &self.content {
+                records::write(connection, master, incident, content, &self.at_text)?;
+            }
         }
         Ok(entries)
     }
@@ -148,6 +146,7 @@ pub(super) fn write_head(connection: &Connection, chain: &Chain) -> Result<(), J
 /// Entries after a sequence, in order.
 pub(super) fn entries_after(connection: &Connection, after: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let after = after.max(seals::beginning(connection)?.sequence());
     let Ok(from) = i64::try_from(after) else { return Ok(Vec::new()) };
     let mut statement = connection.prepare_cached(SELECT_AFTER).map_err(|error| fault(&error, after))?;
     let mut rows = statement.query(params![from, limit]).map_err(|error| fault(&error, after))?;
@@ -185,6 +184,51 @@ pub(super) fn entries_of_kind_before(
     Ok(entries)
 }
 
+/// Sequences of the oldest entries up to `through`, and their incidents with the digests of the records that came in them.
+pub(super) fn oldest(
+    connection: &Connection,
+    through: u64,
+    limit: usize,
+) -> Result<(Vec<u64>, BTreeMap<IncidentId, Vec<String>>), JournalError> {
+    #[derive(Deserialize)]
+    struct Received {
+        identity: Identity,
+    }
+    #[derive(Deserialize)]
+    struct Identity {
+        content_sha256: String,
+    }
+    let failed = |error: rusqlite::Error| fault(&error, 0);
+    let mut select = connection
+        .prepare_cached(
+            "SELECT sequence, incident, CASE kind WHEN 'record-received' THEN payload END FROM entry
+             WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2",
+        )
+        .map_err(failed)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![whole(through)?, limit]).map_err(failed)?;
+    let (mut sequences, mut incidents) = (Vec::new(), BTreeMap::<_, Vec<String>>::new());
+    while let Some(row) = rows.next().map_err(failed)? {
+        sequences.push(u64::try_from(row.get::<_, i64>(0).map_err(failed)?).unwrap_or_default());
+        let Some(incident) = row.get::<_, Option<String>>(1).map_err(failed)? else { continue };
+        let digests = incidents.entry(IncidentId::new(incident)).or_default();
+        let payload: Option<Vec<u8>> = row.get(2).map_err(failed)?;
+        let received = payload.and_then(|payload| serde_json::from_slice::<Received>(&payload).ok());
+        digests.extend(received.map(|received| received.identity.content_sha256));
+    }
+    Ok((sequences, incidents))
+}
+
+/// True where an incident has an entry after a sequence.
+pub(super) fn has_after(connection: &Connection, incident: &IncidentId, sequence: u64) -> Result<bool, JournalError> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM entry WHERE incident = ?1 AND sequence > ?2)")
+        .and_then(|mut select| {
+            select.query_row(params![incident.as_str(), whole(sequence).unwrap_or(i64::MAX)], |row| row.get(0))
+        })
+        .map_err(|error| fault(&error, sequence))
+}
+
 /// When the last entry happened, `None` where there is none or it does not say.
 pub(super) fn last_instant(connection: &Connection) -> Result<Option<Timestamp>, JournalError> {
     let at: Option<String> = connection
@@ -201,27 +245,22 @@ pub(super) fn entries_of(connection: &Connection, incident: &IncidentId) -> Resu
     let mut entries: Vec<Entry> = Vec::new();
     while let Some(row) = rows.next().map_err(|error| fault(&error, 0))? {
         let entry = entry_of(row, 0)?;
+        if entries.is_empty() && entry.version > 1 && seals::beginning(connection)?.sequence() > 0 {
+            // Its story began in a period that was dropped: what is left of it is no story.
+            return Ok(Vec::new());
+        }
         if entry.version != (entries.len() as u64).saturating_add(1) {
             let why = format!("the incident is at version {} here, {} is due", entry.version, entries.len() + 1);
             return Err(JournalError::Corrupt { sequence: entry.sequence, why });
         }
         entries.push(entry);
     }
-    Ok(entries)
-}
-
-/// The bytes of a record, where they are still kept and still what their digest says.
-pub(super) fn content(connection: &Connection, sha256: &str) -> Result<Option<Bytes>, JournalError> {
-    let bytes: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT bytes FROM content WHERE sha256 = ?1")
-        .and_then(|mut statement| statement.query_row([sha256], |row| row.get(0)).optional())
-        .map_err(|error| fault(&error, 0))?;
-    match bytes {
-        Some(bytes) if hex::encode(Sha256::digest(&bytes)) != sha256 => {
-            Err(JournalError::Corrupt { sequence: 0, why: format!("content `{sha256}` is not what its digest says") })
-        }
-        bytes => Ok(bytes.map(Bytes::from)),
+    let found = entries.last().map_or(0, |entry| entry.version);
+    if let Some(known) = standing::version_known(connection, incident)?.filter(|known| *known > found) {
+        let why = format!("the index of incidents has {found} of the {known} entries of `{incident}`: it is damaged");
+        return Err(corrupt(0, why));
     }
+    Ok(entries)
 }
 
 /// Where the chain stands at one entry, by that entry's stored value.

@@ -116,6 +116,15 @@ pub(super) fn write(
     Ok(())
 }
 
+/// The version of an incident as its last commit left it, where it is kept.
+pub(super) fn version_known(connection: &Connection, incident: &IncidentId) -> Result<Option<u64>, JournalError> {
+    let version: Option<i64> = connection
+        .prepare_cached("SELECT version FROM standing WHERE incident = ?1")
+        .and_then(|mut select| select.query_row([incident.as_str()], |row| row.get(0)).optional())
+        .map_err(|error| fault(&error, 0))?;
+    Ok(version.and_then(|version| u64::try_from(version).ok()))
+}
+
 /// Writes what the rows add up to, for the end of the chain at `sequence`.
 pub(super) fn write_sum(connection: &Connection, sequence: u64, sum: &Sum) -> Result<(), JournalError> {
     let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
@@ -136,6 +145,18 @@ pub(super) fn trim(connection: &Connection, now: Timestamp, sum: &mut Sum) -> Re
                 .map_err(|error| fault(&error, 0))?;
             sum.replace(Some(kept.mark()), None);
         }
+    }
+    Ok(())
+}
+
+/// Forgets an incident that has no entry left, within the open transaction.
+pub(super) fn forget(connection: &Connection, incident: &IncidentId, sum: &mut Sum) -> Result<(), JournalError> {
+    let mark: Option<i64> = connection
+        .prepare_cached("DELETE FROM standing WHERE incident = ?1 RETURNING mark")
+        .and_then(|mut delete| delete.query_row([incident.as_str()], |row| row.get(0)).optional())
+        .map_err(|error| fault(&error, 0))?;
+    if mark.is_some() {
+        sum.replace(mark, None);
     }
     Ok(())
 }
@@ -195,7 +216,8 @@ fn rebuild(connection: &mut Connection, chain: &Chain, after: u64, mut sum: Sum)
     }
     let transaction = connection.transaction().map_err(failed)?;
     if after == 0 {
-        transaction.execute("DELETE FROM standing", []).map_err(failed)?;
+        // An index that is damaged names too few incidents: it is made from the entries again.
+        transaction.execute_batch("DELETE FROM standing; REINDEX entry").map_err(failed)?;
     }
     let last = rows::last_instant(&transaction)?;
     let mut incidents = transaction.prepare(ids_sql(after)).map_err(failed)?;
@@ -203,6 +225,8 @@ fn rebuild(connection: &mut Connection, chain: &Chain, after: u64, mut sum: Sum)
     while let Some(row) = rows.next().map_err(failed)? {
         let id = IncidentId::new(row.get::<_, String>(0).map_err(failed)?);
         let (version, standing) = match rows::entries_of(&transaction, &id) {
+            // Its story began in a period that was dropped, so that it rests.
+            Ok(entries) if entries.is_empty() => continue,
             Ok(entries) => (entries.last().map_or(0, |entry| entry.version), Some(Standing::of(&fold(&id, &entries)))),
             // Damage in one story is found again by whoever reads it; it must not hide the others.
             Err(JournalError::Corrupt { .. }) => (0, None),

@@ -35,7 +35,8 @@ fn verify(path: &Path) -> Verification {
 /// Changes the file behind the journal's back.
 fn tamper(path: &Path, sql: &str) {
     let connection = Connection::open(path).unwrap();
-    connection.execute_batch("DROP TRIGGER entry_is_never_updated; DROP TRIGGER entry_is_never_deleted;").unwrap();
+    let triggers = "DROP TRIGGER entry_is_never_updated; DROP TRIGGER entry_is_dropped_under_a_seal_only;";
+    connection.execute_batch(triggers).unwrap();
     connection.execute_batch(sql).unwrap();
 }
 
@@ -227,7 +228,7 @@ async fn a_full_store_acknowledges_nothing_and_recovers() {
     assert_eq!(error, JournalError::Unavailable("the disk is full".to_owned()));
     assert!(acknowledged > 2 && !journal.ready());
     assert_eq!(journal.read_after(0, 100).await.unwrap().len() as u64, acknowledged);
-    journal.writer.as_ref().unwrap().set_pages_max(10_000);
+    journal.writer.as_ref().unwrap().set_pages_max(10_000).await;
     let mut waited = 0;
     while !journal.ready() {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -384,9 +385,9 @@ async fn destroyed_content_leaves_the_chain_whole_and_changed_content_shows() {
     journal.append(Batch { content: Some(content), ..batch("kept", 0, 1) }).await.unwrap();
     assert_eq!(journal.content(&IncidentId::new("kept"), digest).await.unwrap().unwrap(), "a");
     let other = Connection::open(folder.path()).unwrap();
-    other.execute_batch("UPDATE content SET bytes = x'62'").unwrap();
+    other.execute_batch("UPDATE record SET bytes = x'62'").unwrap();
     assert!(matches!(journal.content(&IncidentId::new("kept"), digest).await, Err(JournalError::Corrupt { .. })));
-    other.execute_batch("DELETE FROM content").unwrap();
+    other.execute_batch("DELETE FROM record").unwrap();
     assert_eq!(journal.content(&IncidentId::new("kept"), digest).await.unwrap(), None);
     assert_eq!(verify(&folder.path()).fault, None);
 }
@@ -423,39 +424,4 @@ fn settings_refuse_unknown_keys_and_have_defaults() {
     let settings: Settings = toml::from_str("path = \"/var/lib/fourth/journal.db\"").unwrap();
     assert_eq!((settings.queue_max, settings.commit_batches_max), (4_096, 64));
     assert!(toml::from_str::<Settings>("path = \"a\"\nqueue = 1").is_err());
-}
-
-/// Prints appends a second: `cargo test --release --lib journal::embedded::tests::appends_a_second -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement, not a check"]
-async fn appends_a_second() {
-    for writers in [1_u64, 8, 64] {
-        let folder = Folder::new();
-        let journal = Arc::new(folder.open().unwrap());
-        let started = crate::clock::monotonic_now();
-        let mut tasks = tokio::task::JoinSet::new();
-        for writer in 0..writers {
-            let journal = Arc::clone(&journal);
-            tasks.spawn(async move {
-                let mut waits = Vec::new();
-                for version in 0.. {
-                    let asked = crate::clock::monotonic_now();
-                    if asked.duration_since(started) > Duration::from_secs(4) {
-                        break;
-                    }
-                    let content =
-                        Content { sha256: format!("{writer:032}{version:032}"), bytes: Bytes::from(vec![7_u8; 2_048]) };
-                    let batch = Batch { content: Some(content), ..batch(&format!("w{writer}"), version, 1) };
-                    journal.append(batch).await.unwrap();
-                    waits.push(asked.elapsed());
-                }
-                waits
-            });
-        }
-        let mut waits: Vec<Duration> = tasks.join_all().await.into_iter().flatten().collect();
-        let seconds = started.elapsed().as_secs_f64();
-        waits.sort();
-        let (p50, p99) = (waits[waits.len() / 2], waits[waits.len() * 99 / 100]);
-        println!("{writers} writers: {:.0} appends/s, p50 {p50:?}, p99 {p99:?}", waits.len() as f64 / seconds);
-    }
 }

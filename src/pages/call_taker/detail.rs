@@ -299,6 +299,7 @@ pub fn call(
                 }
                 (super::recommendation::recommendation(visitor, view, now))
                 (super::recommendation::questions(visitor, view))
+                (crate::pages::owed::owed(visitor, &incident.duties_owed().collect::<Vec<_>>(), "/duties", now))
                 (legs(visitor, incident, now))
                 div.two {
                     @if let Some(decision) = &incident.decision { (options(words, decision, now)) }

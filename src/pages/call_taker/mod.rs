@@ -7,12 +7,12 @@ mod standing;
 
 use super::layout::{self, Page};
 use super::visitor::{CallTaking, Entrant, Press, Visitor};
-use super::{PageState, see, trail, wire_name};
+use super::{PageState, of_kebab, owed, see, trail, wire_name};
 use crate::call_processing::{CallProblem, Choice, IncidentView};
-use crate::incident::{Actor, BackupService, Command, Phase};
+use crate::incident::{Actor, BackupService, Command, Duty, Phase};
 use crate::journal::Entry;
 use crate::policy::Mode;
-use crate::record::{IncidentId, ProgramId};
+use crate::record::{DutyId, IncidentId, ProgramId};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -33,6 +33,7 @@ pub fn routes() -> Router<PageState> {
         .route("/calls/{incident}/override", post(choose_otherwise))
         .route("/calls/{incident}/doubt", post(doubt))
         .route("/calls/{incident}/backup", post(backup))
+        .route("/duties/{duty}", post(close_duty))
 }
 
 /// What the address may ask for.
@@ -57,7 +58,9 @@ async fn look(State(state): State<PageState>, entrant: Entrant<CallTaking>, Quer
         None => Vec::new(),
     };
     let mode = state.desk.policy().map(|policy| policy.mode());
-    let shown = Shown { visitor: &visitor, calls: &calls, selected: selected.as_ref(), entries: &entries, mode, now };
+    let owed = state.desk.owed();
+    let selected = selected.as_ref();
+    let shown = Shown { visitor: &visitor, calls: &calls, selected, entries: &entries, owed: &owed, mode, now };
     match asked.fragment.as_deref() {
         Some("queue") => see(&shown.queue()),
         Some("call") => see(&shown.call()),
@@ -76,6 +79,8 @@ pub struct Shown<'a> {
     pub selected: Option<&'a IncidentView>,
     /// Its entries in the journal.
     pub entries: &'a [Entry],
+    /// What is owed on all calls, closed ones too.
+    pub owed: &'a [Duty],
     /// The mode of the policy in force; `None` where none is, and every call takes the ordinary route.
     pub mode: Option<Mode>,
     /// Now.
@@ -84,7 +89,9 @@ pub struct Shown<'a> {
 
 impl Shown<'_> {
     fn queue(&self) -> Markup {
-        queue::queue(&self.visitor.words, self.calls, self.selected.map(|call| &call.incident.id), self.now)
+        let overdue = owed::overdue(&self.visitor.words, self.owed, self.now);
+        let selected = self.selected.map(|call| &call.incident.id);
+        queue::queue(&self.visitor.words, self.calls, selected, &overdue, self.now)
     }
 
     fn call(&self) -> Markup {
@@ -189,6 +196,18 @@ async fn doubt(State(state): State<PageState>, Path(name): Path<String>, press: 
         (Err(_), _) => false,
     };
     after(&press.visitor, &incident, if ordinary { Ok("doubt") } else { sent.map(|_| "doubt") })
+}
+
+/// The centre's word on something owed.
+async fn close_duty(State(state): State<PageState>, Path(name): Path<String>, press: Press<CallTaking>) -> Response {
+    let Some(duty) = wire_name(&name).map(DutyId::new) else { return no_such_call(&press.visitor) };
+    let incident = duty.incident();
+    let Some(outcome) = press.fields.text("outcome").and_then(of_kebab) else {
+        return after(&press.visitor, &incident, Ok("refused"));
+    };
+    let command = Command::CloseDuty { duty, outcome, by: actor(&press.visitor) };
+    let done = state.desk.command(&incident, command).await;
+    after(&press.visitor, &incident, done.map(|_| "owed-no-more"))
 }
 
 async fn backup(State(state): State<PageState>, Path(name): Path<String>, press: Press<CallTaking>) -> Response {

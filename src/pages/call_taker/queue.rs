@@ -16,11 +16,18 @@ const LISTED_MAX: usize = 150;
 
 /// The queue, with the selected call marked.
 #[must_use]
-pub fn queue(words: &Words, calls: &[IncidentView], selected: Option<&IncidentId>, now: Timestamp) -> Markup {
+pub fn queue(
+    words: &Words,
+    calls: &[IncidentView],
+    selected: Option<&IncidentId>,
+    overdue: &Markup,
+    now: Timestamp,
+) -> Markup {
     let waiting = calls.iter().filter(|call| Standing::of(&call.incident) == Standing::Choose).count();
     let announce = words.with("queue.announce", &[("n", &waiting.to_string())]);
     html! {
         nav #queue.queue aria-label=(words.t("queue.title")) data-fragment="queue" data-now=(now.as_millisecond()) data-waiting=(waiting) data-announce=(announce) {
+            (overdue)
             h2 { (words.t("queue.title")) " " span.count { (calls.len()) } }
             @if calls.is_empty() { p.empty { (words.t("queue.empty")) } }
             @let mut last = None;

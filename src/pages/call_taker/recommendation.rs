@@ -114,7 +114,7 @@ fn reasons(words: &Words, decision: &Decision, now: Timestamp) -> Markup {
     let excluded = |reason: &&Reason| !decision.exclusions.iter().any(|hit| hit.id == reason.code);
     html! {
         ul.reasons {
-            @for hit in &decision.exclusions { li { (exclusion(words, hit)) } }
+            @for hit in &decision.exclusions { li { (exclusion(words, decision, hit)) } }
             @for reason in decision.reasons.iter().filter(excluded).take(6) {
                 li {
                     span dir="auto" { (reason_text(words, decision, reason, now)) }
@@ -125,11 +125,19 @@ fn reasons(words: &Words, decision: &Decision, now: Timestamp) -> Markup {
     }
 }
 
-fn exclusion(words: &Words, hit: &ExclusionHit) -> Markup {
+fn exclusion(words: &Words, decision: &Decision, hit: &ExclusionHit) -> Markup {
+    let barred = hit.bars.as_ref().map(|bars| {
+        let titles = bars.programs.iter().map(|program| program_title(decision, program.as_str()));
+        let alone = bars.unaccompanied.then(|| words.t("exclusion.unaccompanied"));
+        titles.chain(alone).collect::<Vec<_>>().join(", ")
+    });
     html! {
         span.tag { (icon(Icon::Cross)) (words.t("exclusion")) }
         @let own = words.known(&format!("reason-code.{}", hit.id)).filter(|_| words.language != Language::POLICY);
         " " span dir="auto" { (own.unwrap_or(&hit.because)) }
+        @if let Some(programs) = &barred {
+            " " span.muted dir="auto" { (words.with("exclusion.bars", &[("programs", programs)])) }
+        }
         @if !hit.for_want_of.is_empty() {
             @let facts: Vec<_> = hit.for_want_of.iter().map(|fact| words.fact(fact)).collect();
             " " span.muted { (words.with("exclusion.unknown", &[("facts", &facts.join(", "))])) }

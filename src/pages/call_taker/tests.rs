@@ -5,6 +5,7 @@ use crate::access::Role;
 use crate::call_processing::IncidentView;
 use crate::incident::LegState;
 use crate::pages::samples;
+use crate::pages::visitor::Visitor;
 use crate::pages::words::Language;
 use crate::policy::Mode;
 
@@ -12,7 +13,7 @@ fn page(language: Language, calls: &[IncidentView], selected: usize) -> String {
     let visitor = samples::visitor(language, &[Role::CallTaker]);
     let entries = samples::life(calls[selected].incident.id.as_str());
     let (selected, mode) = (Some(&calls[selected]), Some(Mode::Advise));
-    let shown = Shown { visitor: &visitor, calls, selected, entries: &entries, mode, now: samples::now() };
+    let shown = Shown { visitor: &visitor, calls, selected, entries: &entries, owed: &[], mode, now: samples::now() };
     shown.page(None, 1.0).into_string()
 }
 
@@ -91,6 +92,22 @@ fn french_pages_speak_french() {
         ["Recommendation", "Override", "I am in doubt", "Open calls", "Ordinary route", "What is known", "Narrative"]
     {
         assert!(!html.contains(english), "`{english}` is in the French page");
+    }
+}
+
+#[test]
+fn silence_from_the_cad_is_an_alert_on_the_page_in_both_languages() {
+    for (language, words) in [(Language::English, "No record has come"), (Language::French, "Aucun dossier")] {
+        let mut visitor = samples::visitor(language, &[Role::CallTaker]);
+        let shown = |visitor: &Visitor| {
+            let shown = Shown { visitor, calls: &[], selected: None, entries: &[], mode: None, now: samples::now() };
+            shown.page(None, 1.0).into_string()
+        };
+        assert!(!shown(&visitor).contains(words));
+        visitor.silent_since = Some(samples::ago(4_000));
+        let html = shown(&visitor);
+        let alert = html.split("role=\"alert\"").nth(1).unwrap();
+        assert!(alert.contains(words) && alert.contains("20:06"), "since when, in the zone of the pages: {alert:.200}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! One leg as its team sees it: what is offered, what is theirs, what is no longer, and what they can press.
 
 use super::released::TeamCall;
-use crate::incident::{BackupService, DeclineCause, Disposition, Leg, LegState};
+use crate::incident::{BackupService, DeclineCause, Disposition, Leg, LegState, Party};
 use crate::pages::caller_text;
 use crate::pages::layout::{Icon, icon, timer, token};
 use crate::pages::risks;
@@ -32,7 +32,8 @@ pub const RETURN_REASONS: [&str; 6] =
     ["needs-police", "needs-ems", "person-refuses-team", "outside-mandate", "end-of-shift", "other"];
 
 /// Facts that another line of the card says, or that only say that the record has a field.
-const SAID_OTHERWISE: [&str; 7] = ["nature", "call_type", "priority", "age", "address", "callback", "caller_name"];
+const SAID_OTHERWISE: [&str; 8] =
+    ["nature", "call_type", "first_call_type", "priority", "age", "address", "callback", "caller_name"];
 
 /// One leg as a card.
 #[must_use]
@@ -131,6 +132,11 @@ fn owned(visitor: &Visitor, leg: &Leg, call: &TeamCall, alarms: &Markup) -> Mark
                 select id={ "disposition-" (leg.id) } name="disposition" required {
                     option value="" { (words.t("team.choose")) }
                     @for disposition in Disposition::ALL { option value=(kebab(&disposition)) { (words.code("disposition", &kebab(&disposition))) } }
+                }
+                label for={ "party-" (leg.id) } { (words.t("team.party")) }
+                select id={ "party-" (leg.id) } name="party" {
+                    option value="" { (words.t("team.choose")) }
+                    @for party in Party::ALL { option value=(party.name()) { (words.code("party", party.name())) } }
                 }
                 button.primary[next.is_none()] type="submit" { (words.t("team.clear")) }
             }

@@ -5,10 +5,10 @@ mod released;
 
 use super::layout::{self, Icon, Page, icon};
 use super::visitor::{Entrant, Press, TeamWork, Visitor};
-use super::{PageState, of_kebab, see, trail, wire_name};
+use super::{PageState, of_kebab, owed, see, trail, wire_name};
 use crate::call_processing::{CallProblem, IncidentView};
-use crate::incident::{Actor, BackupService, Command, DeclineCause, Disposition, Leg, LegState};
-use crate::record::{LegId, ProgramId, TimePoint};
+use crate::incident::{Actor, BackupService, Command, DeclineCause, Disposition, Duty, Leg, LegState};
+use crate::record::{DutyId, LegId, ProgramId, TimePoint};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -18,6 +18,7 @@ use card::HAZARDS;
 pub use card::RETURN_REASONS;
 use jiff::Timestamp;
 use maud::{Markup, html};
+pub use released::reference;
 use released::{TeamCall, released};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub fn routes() -> Router<PageState> {
         .route("/team/legs/{leg}/hand-on", post(hand_on))
         .route("/team/legs/{leg}/backup", post(backup))
         .route("/team/legs/{leg}/hazard", post(hazard))
+        .route("/team/duties/{duty}", post(close_duty))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,9 +88,11 @@ async fn look(State(state): State<PageState>, entrant: Entrant<TeamWork>, Query(
         let alarms = trail::alarms(&visitor.words, &entries);
         shown.push(Shown::of(&view, leg, &alarms));
     }
+    let owed: Vec<Duty> = state.desk.owed().into_iter().filter(|duty| is_of(duty, &mine)).collect();
+    let board = Board { legs: &shown, owed: &owed };
     let selected = mine.first().filter(|_| visitor.plays_every_team());
     match asked.fragment.as_deref() {
-        Some("legs") => see(&legs(&visitor, &shown, now)),
+        Some("legs") => see(&legs(&visitor, &board, now)),
         Some(_) => StatusCode::NOT_FOUND.into_response(),
         None => {
             let switch = if visitor.plays_every_team() {
@@ -97,16 +101,30 @@ async fn look(State(state): State<PageState>, entrant: Entrant<TeamWork>, Query(
                 html! {}
             };
             let query = selected.map(|program| format!("program={program}")).unwrap_or_default();
-            see(&page(&visitor, &shown, asked.said.as_deref(), &switch, query, now, state.doors.clock.speed()))
+            see(&page(&visitor, &board, asked.said.as_deref(), &switch, query, now, state.doors.clock.speed()))
         }
     }
+}
+
+/// What one look at the page shows.
+#[derive(Clone, Copy)]
+pub struct Board<'a> {
+    /// Legs, the most urgent first.
+    pub legs: &'a [Shown],
+    /// What the programs owe, overdue first.
+    pub owed: &'a [Duty],
+}
+
+/// True for what these programs owe and may answer for.
+fn is_of(duty: &Duty, programs: &[ProgramId]) -> bool {
+    duty.kind.is_a_teams() && duty.program.as_ref().is_some_and(|owes| programs.contains(owes))
 }
 
 /// The whole page.
 #[must_use]
 pub fn page(
     visitor: &Visitor,
-    shown: &[Shown],
+    board: &Board<'_>,
     said: Option<&str>,
     switch: &Markup,
     query: String,
@@ -125,14 +143,15 @@ pub fn page(
             div.team {
                 (layout::notice(&visitor.words, said))
                 (switch)
-                (legs(visitor, shown, now))
+                (legs(visitor, board, now))
             }
         },
     })
 }
 
-fn legs(visitor: &Visitor, shown: &[Shown], now: Timestamp) -> Markup {
+fn legs(visitor: &Visitor, board: &Board<'_>, now: Timestamp) -> Markup {
     let words = &visitor.words;
+    let shown = board.legs;
     let offers = shown.iter().filter(|one| one.leg.state == LegState::Offered).count();
     let stood_back = shown.iter().filter(|one| one.leg.state == LegState::StoodBack).count();
     let announce = if stood_back > 0 {
@@ -144,6 +163,7 @@ fn legs(visitor: &Visitor, shown: &[Shown], now: Timestamp) -> Markup {
     html! {
         div #legs data-fragment="legs" data-now=(now.as_millisecond()) data-waiting=(offers + stood_back) data-announce=(announce) {
             h1 { (words.t("team.title")) }
+            (owed::owed(visitor, &board.owed.iter().collect::<Vec<_>>(), "/team/duties", now))
             @if live.is_empty() {
                 div.card.empty { p { (icon(Icon::Tick)) (words.t("team.empty")) } }
             }
@@ -290,7 +310,8 @@ async fn move_on(State(state): State<PageState>, Path(name): Path<String>, press
 
 async fn clear(State(state): State<PageState>, Path(name): Path<String>, press: Press<TeamWork>) -> Response {
     let disposition = press.fields.text("disposition").and_then(of_kebab::<Disposition>);
-    let command = |leg, by| Some(Command::ClearLeg { leg, disposition: disposition?, by });
+    let party = press.fields.text("party").and_then(of_kebab);
+    let command = |leg, by| Some(Command::ClearLeg { leg, disposition: disposition?, party, by });
     run(&state, &press, &name, "team-cleared", command).await
 }
 
@@ -322,6 +343,23 @@ async fn hazard(State(state): State<PageState>, Path(name): Path<String>, press:
     let by = Actor::Team(press.visitor.identity.name.clone());
     let done = state.desk.hazard(&leg.id, fact, value, by).await;
     after(&press.visitor, &leg, done.map(|_| "team-hazard"))
+}
+
+/// What another program owes is as good as nothing.
+async fn close_duty(State(state): State<PageState>, Path(name): Path<String>, press: Press<TeamWork>) -> Response {
+    let visitor = &press.visitor;
+    let none = || layout::problem(&visitor.words, StatusCode::NOT_FOUND, "no-leg", "/team");
+    let Some(id) = wire_name(&name).map(DutyId::new) else { return none() };
+    let owed = state.desk.owed();
+    let program = owed.iter().find(|duty| duty.id == id).and_then(|duty| duty.program.as_ref());
+    let Some(program) = program.filter(|program| visitor.identity.may_touch_leg_of(program)) else { return none() };
+    let page = if visitor.plays_every_team() { format!("/team?program={program}") } else { "/team".to_owned() };
+    let Some(outcome) = press.fields.text("outcome").and_then(of_kebab) else {
+        return super::after(visitor, &page, "", Ok("refused"));
+    };
+    let by = Actor::Team(visitor.identity.name.clone());
+    let done = state.desk.command(&id.incident(), Command::CloseDuty { duty: id, outcome, by }).await;
+    super::after(visitor, &page, "", done.map(|_| "owed-no-more"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The team's page: what the release list does not name is not there, and a stand-back cannot be missed.
 
-use super::{Shown, page};
+use super::{Board, Shown, page};
 use crate::access::Role;
 use crate::call_processing::IncidentView;
 use crate::incident::LegState;
@@ -20,7 +20,8 @@ fn page_of(language: Language, views: &[IncidentView]) -> String {
             Shown { call: released(view, &leg), leg, alarms: html! {} }
         })
         .collect();
-    page(&visitor, &shown, None, &html! {}, String::new(), samples::now(), 1.0).into_string()
+    page(&visitor, &Board { legs: &shown, owed: &[] }, None, &html! {}, String::new(), samples::now(), 1.0)
+        .into_string()
 }
 
 fn with_release(state: LegState, release: &[ReleasedField]) -> IncidentView {

@@ -166,7 +166,9 @@ impl Words {
         match self.known(&format!("value.{fact}.{value}")) {
             Some(word) => Cow::Borrowed(word),
             // An agency's code or number is what it is.
-            None if value != UNKNOWN && matches!(fact, "call_type" | "priority" | "tier") => Cow::Borrowed(value),
+            None if value != UNKNOWN && matches!(fact, "call_type" | "first_call_type" | "priority" | "tier") => {
+                Cow::Borrowed(value)
+            }
             None => self.code("value", value),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{ENGLISH, FRENCH, Language, Table, Words, countdown, slug};
 use crate::facts::Facts;
-use crate::incident::{BackupService, DeclineCause, Disposition};
+use crate::incident::{BackupService, DeclineCause, Disposition, DutyKind, DutyOutcome, Party};
 use crate::measures::Figures;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -73,6 +73,10 @@ fn every_code_of_the_closed_sets_has_a_word() {
     keys.extend(DeclineCause::ALL.iter().map(|cause| format!("cause.{}", cause.name())));
     keys.extend(Disposition::ALL.iter().map(|disposition| format!("disposition.{}", disposition.name())));
     keys.extend(BackupService::ALL.iter().map(|service| format!("service.{}", service.name())));
+    keys.extend(DutyKind::ALL.iter().map(|duty| format!("duty.{}", duty.name())));
+    keys.extend(DutyKind::ALL.iter().map(|duty| format!("alarm.{}", duty.alarm())));
+    keys.extend(DutyOutcome::ALL.iter().map(|outcome| format!("outcome.{}", outcome.name())));
+    keys.extend(Party::ALL.iter().map(|party| format!("party.{}", party.name())));
     let sets: [(&str, &[&str]); 6] = [
         (
             "status",

@@ -69,8 +69,17 @@ const PROGRAM: &[Key] = &[
     need("kind", Shape::Word(KIND_NAMES), "how it responds; community, phone and liaison are unaccompanied"),
     may("crew", Shape::List(&Shape::Table(CREW)), "who comes, by phase; phases must not overlap"),
     need("hours", Shape::List(&Shape::Table(HOURS)), "when it takes calls; several entries add up"),
-    may("area", Shape::Form(r"\S", "north-shore, south-shore"), "zones; left out: everywhere"),
-    may("capacity", Shape::Integer(0, 10_000), "calls at a time; left out: no limit known"),
+    may(
+        "area",
+        Shape::Either(&ZONES, &Shape::List(&Shape::Table(AREA))),
+        "zones, or zones by date (the entries in effect add up); left out: everywhere",
+    ),
+    may(
+        "capacity",
+        Shape::Either(&Shape::Integer(0, 10_000), &Shape::List(&Shape::Table(CAPACITY))),
+        "calls at a time, or calls by date (phases must not overlap); left out: no limit known",
+    ),
+    may("units_of", NAME, "works with this program's units: one capacity holds for both"),
     may("surge_capacity", Shape::Integer(0, 10_000), "the same in surge mode"),
     may("decider", NAME, "takes calls only while this post is on duty"),
     may("refers_to", NAME, "the program to which what it declines is referred"),
@@ -88,6 +97,16 @@ pub(super) const KIND_NAMES: &[&str] = &["community", "co-response", "phone", "l
 const CREW: &[Key] = &[
     need("members", Shape::List(&Shape::Text), "who comes"),
     may("officer", Shape::Flag, "whether an officer is among them; left out: by the program's kind"),
+    may("effective", DATES, "dates of the phase, both included"),
+];
+
+const ZONES: Shape = Shape::Form(r"\S", "north-shore, south-shore");
+
+const AREA: &[Key] =
+    &[need("zones", ZONES, "zones"), may("effective", DATES, "dates on which they belong to it, both included")];
+
+const CAPACITY: &[Key] = &[
+    need("calls", Shape::Integer(0, 10_000), "calls at a time"),
     may("effective", DATES, "dates of the phase, both included"),
 ];
 
@@ -124,6 +143,11 @@ pub(super) const EXCLUSION: &[Key] = &[
     may("effective", DATES, "dates on which it counts, both included"),
     may("surge", Shape::Flag, "counts only in surge mode (true) or only outside it (false)"),
     may("send", NAME, "`ordinary`, or a co-response or police-community program"),
+    may(
+        "bars",
+        Shape::List(&Shape::Text),
+        "bars only these: programs, kinds, `unaccompanied`; the others of a chain may take the call",
+    ),
 ];
 
 /// A rule; the names of facts beside these are its cells.

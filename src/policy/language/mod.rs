@@ -4,16 +4,17 @@ mod cells;
 mod keys;
 mod programs;
 mod reader;
+mod row;
 mod rows;
 mod schema;
 mod shape;
 
 pub(super) use cells::{Cell, Test};
 pub(super) use keys::CASES;
-pub(super) use programs::{Decider, Leg, Program};
+pub(super) use programs::{Area, Decider, Leg, Program};
 pub(super) use reader::{Item, Reader, Table, did_you_mean};
-pub(super) use rows::{
-    BUILT_IN, Bars, FollowUpDue, MONOTONE, Promise, Row, RowKind, Safeguard, SendTarget, Step, StepForm, Waiver,
+pub(super) use row::{
+    BUILT_IN, Barred, Bars, FollowUpDue, MONOTONE, Promise, Row, RowKind, Safeguard, SendTarget, Step, StepForm, Waiver,
 };
 pub(super) use schema::{cases as cases_schema, policy as policy_schema};
 

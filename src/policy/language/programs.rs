@@ -10,9 +10,14 @@ use crate::policy::hours::{DAY_MIN, Effective, Shift};
 use crate::record::{ProgramId, ReleasedField};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
+use toml::de::DeValue;
 
 /// Programs of a policy, at most.
 const PROGRAMS_MAX: usize = 64;
+/// What to do about phases that overlap.
+const APART: &str = "let the one end before the other begins, as `..2026-03-31` and `2026-04-01..`";
+/// Entries of an area, at most: as many as a machine word has bits.
+const AREAS_MAX: usize = 64;
 
 /// One program.
 #[derive(Debug, Clone)]
@@ -23,11 +28,14 @@ pub(in crate::policy) struct Program {
     /// Empty where the policy says nothing of crews.
     pub crew: Vec<Crew>,
     pub shifts: Vec<Shift>,
-    /// Places in the list of zone values; `None`: everywhere.
-    pub area: Option<Vec<usize>>,
-    pub capacity: Option<u32>,
+    /// Where it goes; the entries in effect add up. `None`: everywhere.
+    pub area: Option<Vec<Area>>,
+    /// Calls at a time, by date; empty: no limit known.
+    pub capacity: Vec<Capacity>,
     /// Capacity in surge mode, where it differs.
     pub surge_capacity: Option<u32>,
+    /// Place in the list of programs: whose units it works with. One capacity holds for both.
+    pub units_of: Option<usize>,
     /// Place in the list of deciders: without this post on duty the program takes nothing.
     pub decider: Option<usize>,
     /// Place in the list of programs: whom what it declines is referred to.
@@ -40,6 +48,21 @@ pub(in crate::policy) struct Program {
     pub release: Vec<ReleasedField>,
     pub call_back_within_min: Option<u32>,
     pub cite: Option<String>,
+}
+
+/// One entry of an area: zones, and the dates on which they belong to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct Area {
+    /// Places in the list of zone values.
+    pub zones: Vec<usize>,
+    pub effective: Effective,
+}
+
+/// How many calls at a time, while a phase lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) struct Capacity {
+    pub calls: u32,
+    pub effective: Effective,
 }
 
 /// Who comes, while a phase lasts.
@@ -85,6 +108,25 @@ impl Program {
         officer.unwrap_or(!self.kind.unaccompanied())
     }
 
+    /// Calls at a time on a date, in surge mode or out of it; `None`: no limit known.
+    pub(in crate::policy) fn capacity_on(&self, date: Date, surge: bool) -> Option<u32> {
+        let usual = || self.capacity.iter().find(|phase| phase.effective.holds(date)).map(|phase| phase.calls);
+        self.surge_capacity.filter(|_| surge).or_else(usual)
+    }
+
+    /// The entries of its area that are in effect on a date, as bits.
+    pub(in crate::policy) fn area_on(&self, date: Date) -> u64 {
+        let entries = self.area.iter().flatten().enumerate();
+        entries.fold(0, |bits, (place, area)| bits | (u64::from(area.effective.holds(date)) << place))
+    }
+
+    /// The zones of these entries of its area; `None`: everywhere.
+    pub(in crate::policy) fn zones_of(&self, entries: u64) -> Option<impl Iterator<Item = usize> + '_> {
+        let listed = self.area.as_ref()?.iter().enumerate();
+        let counting = listed.filter(move |(place, _)| entries & (1 << place) != 0);
+        Some(counting.flat_map(|(_, area)| &area.zones).copied())
+    }
+
     /// The kind as it works on a date: crew phases bring an officer or take him away.
     pub(in crate::policy) fn kind_on(&self, date: Date) -> ProgramKind {
         match (self.kind.unaccompanied(), self.accompanied_on(date)) {
@@ -120,15 +162,20 @@ pub(super) fn read(
         let shifts = hours(reader, &table);
         let legs = legs(reader, &table);
         let area = area(reader, &table, zones);
-        let capacity = number(reader, &table, "capacity");
+        let capacity = capacity(reader, &table);
         let surge_capacity = number(reader, &table, "surge_capacity");
         let posts: Vec<&str> = deciders.iter().map(|decider| decider.id.as_str()).collect();
         let decider = named(reader, &table, "decider", "decider", &posts);
-        let refers_to = named(reader, &table, "refers_to", "program", &ids);
-        if refers_to.is_some_and(|target| ids.get(target) == Some(&id)) {
-            let line = reader.get(&table, "refers_to").map_or(table.line, |item| item.line);
-            let help = Some("name another program, or leave it out".to_owned());
-            reader.fault(line, table.key("refers_to"), "a program cannot refer to itself", help);
+        let refers_to = another(reader, &table, "refers_to", &ids, id);
+        let units_of = another(reader, &table, "units_of", &ids, id);
+        if let Some(item) = reader.get(&table, "capacity").filter(|_| units_of.is_some()) {
+            let help = Some("write the capacity beside the program whose units they are".to_owned());
+            reader.fault(
+                item.line,
+                item.path,
+                "a program that works with another's units has no capacity of its own",
+                help,
+            );
         }
         let queue = queue(reader, &table, vocabulary);
         let call_back_within_min = number(reader, &table, "call_back_within_min");
@@ -146,6 +193,7 @@ pub(super) fn read(
             area,
             capacity,
             surge_capacity,
+            units_of,
             decider,
             refers_to,
             queue,
@@ -156,7 +204,25 @@ pub(super) fn read(
             cite,
         });
     }
+    lent_once(reader, root, &programs);
     programs
+}
+
+/// Units are lent by the program whose they are, and not lent on.
+fn lent_once(reader: &mut Reader, root: &Table<'_>, programs: &[Program]) {
+    for (id, table) in reader.named_tables(root, "program") {
+        let of = |id: &str| programs.iter().find(|program| program.id.as_str() == id)?.units_of;
+        let Some(lender) = of(id).and_then(|place| programs.get(place)).map(|lender| lender.id.as_str()) else {
+            continue;
+        };
+        if let (Some(owner), Some(item)) =
+            (of(lender).and_then(|place| programs.get(place)), reader.get(&table, "units_of"))
+            && lender != id
+        {
+            let help = Some(format!("name `{}`, whose units they are", owner.id));
+            reader.fault(item.line, item.path, format!("`{lender}` works with another program's units itself"), help);
+        }
+    }
 }
 
 /// The kinds by the names the language gives them.
@@ -182,16 +248,27 @@ fn crew(reader: &mut Reader, table: &Table<'_>) -> Vec<Crew> {
         let officer = reader.optional_flag(&phase, "officer");
         let effective = effective(reader, &phase);
         if crew.iter().any(|before| before.effective.overlaps(&effective)) {
-            reader.fault(
-                phase.line,
-                phase.path.clone(),
-                "two crews cover the same date",
-                Some("let the one end before the other begins, as `..2026-03-31` and `2026-04-01..`".to_owned()),
-            );
+            reader.fault(phase.line, phase.path.clone(), "two crews cover the same date", Some(APART.to_owned()));
         }
         crew.push(Crew { members, officer, effective });
     }
     crew
+}
+
+/// `capacity = 2`, or phases: `capacity = [{ calls = 1, effective = "..2021-12-31" }]`.
+fn capacity(reader: &mut Reader, table: &Table<'_>) -> Vec<Capacity> {
+    if let Some(calls) = number(reader, table, "capacity") {
+        return vec![Capacity { calls, effective: Effective::default() }];
+    }
+    let mut phases: Vec<Capacity> = Vec::new();
+    for phase in reader.tables(table, "capacity") {
+        let effective = effective(reader, &phase);
+        if phases.iter().any(|before| before.effective.overlaps(&effective)) {
+            reader.fault(phase.line, phase.path.clone(), "two phases cover the same date", Some(APART.to_owned()));
+        }
+        phases.extend(number(reader, &phase, "calls").map(|calls| Capacity { calls, effective }));
+    }
+    phases
 }
 
 fn legs(reader: &mut Reader, table: &Table<'_>) -> Vec<Leg> {
@@ -220,6 +297,17 @@ fn named(reader: &mut Reader, table: &Table<'_>, key: &str, what: &str, valid: &
         reader.not_among(item.line, &item.path, what, &word, valid);
     }
     place
+}
+
+/// The place of another program under a key.
+fn another(reader: &mut Reader, table: &Table<'_>, key: &str, ids: &[&str], own: &str) -> Option<usize> {
+    let place = named(reader, table, key, "program", ids)?;
+    if ids.get(place) == Some(&own) {
+        let line = reader.get(table, key).map_or(table.line, |item| item.line);
+        let help = Some("name another program, or leave it out".to_owned());
+        reader.fault(line, table.key(key), format!("`{key}` names the program itself"), help);
+    }
+    Some(place)
 }
 
 /// The order of a queue: entries of cells, each with its reason.
@@ -260,19 +348,40 @@ fn number(reader: &Reader, table: &Table<'_>, key: &str) -> Option<u32> {
     reader.integer(&item).and_then(|number| u32::try_from(number).ok())
 }
 
-fn area(reader: &mut Reader, table: &Table<'_>, zones: &Zones) -> Option<Vec<usize>> {
+/// `area = "north, south"`, or entries with dates: `area = [{ zones = "north" }, { zones = "south", effective = "2026-05-01.." }]`.
+fn area(reader: &mut Reader, table: &Table<'_>, zones: &Zones) -> Option<Vec<Area>> {
     let item = reader.get(table, "area")?;
-    let text = reader.text(&item)?;
+    if let DeValue::String(text) = item.value {
+        let zones = zone_list(reader, &item, text, zones);
+        return Some(vec![Area { zones, effective: Effective::default() }]);
+    }
+    let mut area = Vec::new();
+    for entry in reader.tables(table, "area") {
+        let effective = effective(reader, &entry);
+        let Some(named) = reader.get(&entry, "zones") else { continue };
+        let Some(text) = reader.text(&named) else { continue };
+        area.push(Area { zones: zone_list(reader, &named, &text, zones), effective });
+    }
+    if area.len() > AREAS_MAX {
+        reader.fault(item.line, item.path, format!("more than {AREAS_MAX} entries"), None);
+    } else if area.is_empty() && !reader.faulted(&item.path) {
+        let help = Some("leave `area` out where the program serves every place".to_owned());
+        reader.fault(item.line, item.path, "the area has no entries", help);
+    }
+    Some(area)
+}
+
+fn zone_list(reader: &mut Reader, item: &Item<'_>, text: &str, zones: &Zones) -> Vec<usize> {
     let names = zones.value_names();
     let names: Vec<&str> = names.iter().map(String::as_str).filter(|name| *name != ZONE_OUTSIDE).collect();
-    let mut area = Vec::new();
+    let mut list = Vec::new();
     for zone in text.split(',').map(str::trim) {
         match names.iter().position(|name| *name == zone) {
-            Some(place) => area.push(place),
+            Some(place) => list.push(place),
             None => reader.not_among(item.line, &item.path, "zone", zone, &names),
         }
     }
-    Some(area)
+    list
 }
 
 /// A list of facts by name.

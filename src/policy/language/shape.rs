@@ -36,7 +36,7 @@ pub(in crate::policy) enum Shape {
     Values,
     /// Any names, each with such a value.
     Named(&'static Shape),
-    /// The one or the other: told apart by whether the value is a table.
+    /// The one or the other: told apart by whether the value is a table, a list or neither.
     Either(&'static Shape, &'static Shape),
     /// A local date and time, in quotes or not.
     LocalTime,
@@ -61,6 +61,18 @@ impl Shape {
             Self::Table(_) | Self::Row(_) | Self::Values | Self::Named(_) => "a table".to_owned(),
             Self::Either(one, other) => format!("{} or {}", one.wanted(), other.wanted()),
             Self::LocalTime => "a local time".to_owned(),
+        }
+    }
+
+    /// True where the value is a table, a list or neither, as this shape wants it.
+    fn is_like(&self, value: &DeValue<'_>) -> bool {
+        match self {
+            Self::Table(_) | Self::Row(_) | Self::Values | Self::Named(_) => matches!(value, DeValue::Table(_)),
+            Self::List(_) => matches!(value, DeValue::Array(_)),
+            Self::Either(one, other) => one.is_like(value) || other.is_like(value),
+            Self::Text | Self::Form(..) | Self::Word(_) | Self::Flag | Self::Integer(..) | Self::LocalTime => {
+                !matches!(value, DeValue::Table(_) | DeValue::Array(_))
+            }
         }
     }
 
@@ -122,11 +134,9 @@ impl Reader {
     }
 
     fn value(&mut self, item: &Item<'_>, name: &str, shape: &Shape, vocabulary: &Vocabulary) {
-        let is_table = matches!(item.value, DeValue::Table(_));
         let fits = match (shape, item.value) {
             (Shape::Either(one, other), _) => {
-                let table = |shape: &Shape| matches!(shape, Shape::Table(_) | Shape::Row(_));
-                return match (table(one) == is_table, table(other) == is_table) {
+                return match (one.is_like(item.value), other.is_like(item.value)) {
                     (true, _) => self.value(item, name, one, vocabulary),
                     (_, true) => self.value(item, name, other, vocabulary),
                     _ => self.wrong(item, shape, name),
@@ -190,8 +200,11 @@ impl Reader {
 
     fn wrong(&mut self, item: &Item<'_>, shape: &Shape, name: &str) {
         let message = format!("expected {}, found {}", shape.wanted(), found(item.value));
-        let named = !name.ends_with(']');
-        let help = shape.example().filter(|_| named).map(|example| format!("as in `{name} = {example}`"));
+        let help = shape.example().and_then(|example| match shape {
+            _ if !name.ends_with(']') => Some(format!("as in `{name} = {example}`")),
+            Shape::Table(_) => Some(format!("as in `{example}`")),
+            _ => None,
+        });
         self.fault(item.line, item.path.clone(), message, help);
     }
 }

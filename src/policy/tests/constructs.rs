@@ -225,3 +225,118 @@ fn a_code_enters_the_policy_at_a_date() {
     assert_eq!(rule_at("25B03", "2022-03-31T23:59"), None);
     assert_eq!(rule_at("25B03", "2022-04-01T00:00").as_deref(), Some("added"));
 }
+
+#[test]
+fn an_area_grows_on_a_date() {
+    // Portland: Lents at first, the whole city later; one team.
+    let area = "area = [{ zones = \"east\" }, { zones = \"west\", effective = \"2022-03-28..\" }]";
+    let text = [program("psr", "community", area), rule("[\"psr\"]", "")].concat();
+    let portland = policy(std::slice::from_ref(&text));
+    let status = |zone: &str, time: &str| {
+        let call = facts(&[("nature", "person-in-crisis"), ("zone", zone)]);
+        portland.decide(&call, &[], at(time), &Availability::default()).status
+    };
+    assert_eq!(status("east", "2021-06-02T12:00"), Status::Eligible);
+    assert_eq!(status("west", "2022-03-27T23:59"), Status::EligibleOutOfArea);
+    assert_eq!(status("west", "2022-03-28T00:00"), Status::Eligible, "by the civil date, as rows are");
+    let unplaced = portland.decide(
+        &facts(&[("nature", "person-in-crisis")]),
+        &[],
+        at("2021-06-02T12:00"),
+        &Availability::default(),
+    );
+    assert_eq!(unplaced.status, Status::NeedsAnswer);
+    // Proofs and comparisons see each date: nobody goes west before it, and somebody does after.
+    let guarded = |effective: &str| {
+        let text = text.replace("2022-03-28..", effective);
+        let guard = "[[safeguard]]\nid = \"west\"\nnever = { send = \"psr\", when = { zone = \"not(east)\" } }\n";
+        Policy::compile(&files(&format!("{HEAD}{text}{guard}"))).map_err(|faults| told(&faults))
+    };
+    let broken = guarded("2022-03-28..").unwrap_err();
+    assert!(broken.contains("zone west") && broken.contains(" 2022-03-2") && broken.contains("→ psr"), "{broken}");
+    let moved = policy(&[text.replace("2022-03-28..", "2022-03-28..2023-12-31")]);
+    assert_eq!(portland.compare(&moved).relation, crate::policy::Relation::Subset);
+    assert_eq!(moved.compare(&portland).relation, crate::policy::Relation::Superset);
+    let same = policy(&[text.replace("{ zones = \"east\" }", "{ zones = \"east\", effective = \"1990-01-01..\" }")]);
+    assert_eq!(same.compare(&same).relation, crate::policy::Relation::Equal);
+}
+
+#[test]
+fn an_exclusion_that_names_whom_it_bars_leaves_the_others() {
+    let exclusion = |id: &str, cell: &str, further: &str| {
+        format!("[[exclusion]]\nid = \"{id}\"\n{cell}\nbecause = \"{id} it is\"\n{further}\n")
+    };
+    let parts = [
+        program("psr", "community", ""),
+        program("line", "phone", ""),
+        program("pact", "co-response", ""),
+        exclusion("suicidal", "self_harm = \">= ideation\"", "bars = [\"psr\"]"),
+        exclusion("near", "weapon = \"not(none)\"", "bars = [\"unaccompanied\"]"),
+        rule("[\"psr\", \"line\", \"pact\"]", ""),
+    ];
+    let city = policy(&parts);
+    let calm = [("weapon", "none"), ("self_harm", "none")];
+    assert_eq!(told_steps(&answer(&city, &calm, &Availability::default())), ["psr", "line", "pact"]);
+    let thinking = answer(&city, &[("weapon", "none"), ("self_harm", "ideation")], &Availability::default());
+    assert_eq!(told_steps(&thinking), ["line", "pact"]);
+    assert_eq!(option(&thinking, "psr"), ("excluded", "suicidal it is"));
+    assert_eq!(thinking.exclusions[0].bars.as_ref().unwrap().programs, [ProgramId::new("psr")]);
+    // For want of an answer only the program that is barred waits; the next goes, and the question is asked.
+    let unasked = answer(&city, &[("self_harm", "none")], &Availability::default());
+    assert_eq!(told_steps(&unasked), ["pact"]);
+    assert_eq!(option(&unasked, "psr"), ("needs-answer", "near it is (not known: weapon)"));
+    assert!(unasked.questions.iter().any(|question| question.fact == "weapon"));
+    let away = Availability { unstaffed: vec![ProgramId::new("pact")], ..Availability::default() };
+    assert_eq!(answer(&city, &[("self_harm", "none")], &away).status, Status::NeedsAnswer);
+    let barred = answer(&city, &[("self_harm", "none"), ("weapon", "access")], &away);
+    assert_eq!(barred.status, Status::EligibleNoUnit, "the co-response would take it");
+    let no_pact = parts.concat().replace(", \"pact\"]", "]");
+    let barred = answer(&policy(&[no_pact]), &[("self_harm", "none"), ("weapon", "access")], &away);
+    assert_eq!(barred.status, Status::Ineligible { because: "near".to_owned() });
+    // It is proved as any other bar is, and it lifts no built-in one.
+    let guard = "[[safeguard]]\nid = \"s\"\nnever = { send = \"psr\", when = { self_harm = \"ideation\" } }\n";
+    policy(&[parts.concat(), guard.to_owned()]);
+    let broken = format!("{HEAD}{}{guard}", parts.concat()).replace("send = \"psr\"", "send = \"line\"");
+    assert!(told(&Policy::compile(&files(&broken)).unwrap_err()).contains("→ line, by rule r"));
+    assert_eq!(
+        told_steps(&answer(&city, &[("weapon", "present"), ("self_harm", "means")], &Availability::default())),
+        ["pact"]
+    );
+    let doubt = answer(&city, &[("weapon", "none"), ("doubt", "yes")], &Availability::default());
+    assert!(told_steps(&doubt).is_empty());
+    // Taking it away diverts more calls, and the comparison says so.
+    let less = policy(&[parts.concat().replace("[\"unaccompanied\"]", "[\"psr\"]")]);
+    assert_eq!(city.compare(&less).moves[2].kind, crate::policy::MoveKind::ProgramToProgram);
+    assert!(city.compare(&less).moves[2].call.as_ref().is_some_and(|call| call.confirmed));
+}
+
+#[test]
+fn two_programs_with_the_same_units_are_full_together() {
+    // Minneapolis: two units, alone or together with an officer; a capacity by date as Denver's one van had.
+    let bcr = policy(&[
+        program(
+            "bcr",
+            "community",
+            "capacity = [{ calls = 1, effective = \"..2022-08-31\" }, { calls = 2, effective = \"2022-09-01..\" }]",
+        ),
+        program("bcr-with-police", "co-response", "units_of = \"bcr\""),
+        "[[exclusion]]\nid = \"threat\"\nviolence = \">= threat\"\nbecause = \"threat\"\nsend = \"bcr-with-police\"\n"
+            .to_owned(),
+        rule("[\"bcr\"]", ""),
+    ]);
+    let status = |violence: &str, load: &[(&str, u32)], time: &str| {
+        let load = load.iter().map(|(program, calls)| (ProgramId::new(*program), *calls)).collect();
+        let availability = Availability { load, ..Availability::default() };
+        let call = facts(&[("nature", "person-in-crisis"), ("violence", violence)]);
+        bcr.decide(&call, &[], at(time), &availability).status
+    };
+    let one_each = [("bcr", 1), ("bcr-with-police", 1)];
+    for violence in ["none", "threat"] {
+        assert_eq!(status(violence, &one_each, "2025-11-04T12:00"), Status::EligibleNoUnit, "{violence}");
+        assert_eq!(status(violence, &one_each[..1], "2025-11-04T12:00"), Status::Eligible);
+        assert_eq!(status(violence, &one_each[1..], "2022-08-31T12:00"), Status::EligibleNoUnit);
+    }
+    let away = Availability { unstaffed: vec![ProgramId::new("bcr")], ..Availability::default() };
+    let call = facts(&[("nature", "person-in-crisis"), ("violence", "threat")]);
+    assert_eq!(bcr.decide(&call, &[], at("2025-11-04T12:00"), &away).status, Status::EligibleNoUnit);
+}

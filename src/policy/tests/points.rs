@@ -30,10 +30,11 @@ legs = [{ channel = "a", accept_deadline_s = 60 }]
 kind = "community"
 crew = [{ members = ["a"], officer = true, effective = "..2025-12-31" }, { members = ["a"], effective = "2026-01-01.." }]
 hours = [{ days = "Mon..Sun", from = "00:00", to = "24:00" }]
-area = "east"
+area = [{ zones = "east" }, { zones = "west", effective = "2026-01-01.." }]
 legs = [{ channel = "a", accept_deadline_s = 60 }]
 "#;
 const PROGRAMS: [&str; 3] = ["line", "pact", "team"];
+const BARS: [&str; 3] = ["[\"team\"]", "[\"unaccompanied\"]", "[\"phone\", \"pact\"]"];
 
 /// Facts, the cells that rows draw from, and every value that can be told apart.
 const FACTS: &[(&str, &[&str], &[&str])] = &[
@@ -76,19 +77,21 @@ fn picks(most: usize) -> impl Strategy<Value = Choice> {
 }
 
 fn small_policy() -> impl Strategy<Value = String> {
-    let exclusion = (picks(3), 0..3_usize, 0..4_usize);
+    let exclusion = (picks(3), 0..3 + BARS.len(), 0..4_usize);
     let rule = (picks(4), prop::collection::vec(0..3_usize, 1..3), -1..2_i64, 0..6_usize, 0..5_usize);
     let claim = (picks(2), 0..4_usize);
     (prop::collection::vec(exclusion, 0..4), prop::collection::vec(rule, 1..5), claim).prop_map(
         |(exclusions, rules, claim)| {
             let mut text = HEAD.to_owned();
             for (number, (choice, send, date)) in exclusions.iter().enumerate() {
-                let send = if *send == 0 { "pact" } else { "ordinary" };
+                let what = match send {
+                    0 => "send = \"pact\"".to_owned(),
+                    1 | 2 => "send = \"ordinary\"".to_owned(),
+                    bars => format!("bars = {}", BARS[bars - 3]),
+                };
                 let date = if *date == 0 { "effective = \"2026-01-01..\"\n" } else { "" };
-                text += &format!(
-                    "[[exclusion]]\nid = \"x{number}\"\nbecause = \"x\"\nsend = \"{send}\"\n{date}{}",
-                    cells(choice)
-                );
+                let cells = cells(choice);
+                text += &format!("[[exclusion]]\nid = \"x{number}\"\nbecause = \"x\"\n{what}\n{date}{cells}");
             }
             for (number, (choice, send, rank, ask, date)) in rules.iter().enumerate() {
                 let mut seen = BTreeSet::new();

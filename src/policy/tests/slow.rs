@@ -17,13 +17,13 @@ mode = "advise"
 [program.day]
 kind = "community"
 hours = [{ days = "Mon..Fri", from = "08:00", to = "16:00" }]
-capacity = 1
+capacity = [{ calls = 1, effective = "..2025-12-31" }, { calls = 2, effective = "2026-01-01.." }]
 legs = [{ channel = "a", accept_deadline_s = 60 }]
 [program.east-team]
 kind = "community"
 crew = [{ members = ["a"], officer = true, effective = "..2025-12-31" }, { members = ["a"], effective = "2026-01-01.." }]
 hours = [{ days = "Mon..Sun", from = "16:00", to = "04:00" }]
-area = "east"
+area = [{ zones = "east" }, { zones = "west", effective = "2025-11-09..2026-01-31" }]
 legs = [{ channel = "a", accept_deadline_s = 60 }]
 [program.line]
 kind = "phone"
@@ -33,6 +33,7 @@ legs = [{ channel = "a", accept_deadline_s = 60 }]
 [program.pact]
 kind = "co-response"
 hours = [{ days = "Mon..Sun", from = "06:00", to = "24:00" }]
+units_of = "day"
 legs = [{ channel = "a", accept_deadline_s = 60 }]
 "#;
 
@@ -74,8 +75,16 @@ const CHOICES: &[(&str, &[&str], &[&str])] = &[
     ("doubt", &["no, unknown"], &["no", "yes"]),
 ];
 const PROGRAMS: [&str; 4] = ["day", "east-team", "line", "pact"];
-pub(super) const TIMES: [&str; 5] =
-    ["2025-11-04T09:00", "2025-11-04T17:00", "2025-11-09T03:00", "2026-01-01T02:00", "2026-02-03T23:59"];
+/// What random exclusions bar that leave some programs: named, of a kind, without an officer.
+const BARS: [&str; 4] = ["[\"day\"]", "[\"community\"]", "[\"unaccompanied\"]", "[\"line\", \"pact\"]"];
+pub(super) const TIMES: [&str; 6] = [
+    "2025-11-04T09:00",
+    "2025-11-04T17:00",
+    "2025-11-09T03:00",
+    "2026-01-01T02:00",
+    "2026-02-03T12:00",
+    "2026-02-03T23:59",
+];
 const DATES: [&str; 4] = ["", "effective = \"2025-11-09..\"\n", "effective = \"..2025-11-04\"\n", ""];
 
 fn cells(choice: &[(usize, usize)]) -> String {
@@ -95,18 +104,19 @@ fn picks(most: usize) -> impl Strategy<Value = Vec<(usize, usize)>> {
 }
 
 pub(super) fn policy_text() -> impl Strategy<Value = String> {
-    let exclusion = (picks(3), 0..3_usize, 0..4_usize);
+    let exclusion = (picks(3), 0..3 + BARS.len(), 0..4_usize);
     let rule = (picks(4), prop::collection::vec(0..4_usize, 1..4), -1..2_i64, 0..8_usize, 0..4_usize);
     let rows = (prop::collection::vec(exclusion, 0..5), prop::collection::vec(rule, 0..7), picks(3), 0..5_usize);
     rows.prop_map(|(exclusions, rules, when, target)| {
         let mut text = HEAD.to_owned();
         for (number, (choice, send, date)) in exclusions.iter().enumerate() {
-            let send = if *send == 0 { "pact" } else { "ordinary" };
-            text += &format!(
-                "[[exclusion]]\nid = \"x{number}\"\nbecause = \"x\"\nsend = \"{send}\"\n{}{}",
-                DATES[*date],
-                cells(choice)
-            );
+            let what = match send {
+                0 => "send = \"pact\"".to_owned(),
+                1 | 2 => "send = \"ordinary\"".to_owned(),
+                bars => format!("bars = {}", BARS[bars - 3]),
+            };
+            let (date, cells) = (DATES[*date], cells(choice));
+            text += &format!("[[exclusion]]\nid = \"x{number}\"\nbecause = \"x\"\n{what}\n{date}{cells}");
         }
         for (number, (choice, send, rank, ask, date)) in rules.iter().enumerate() {
             let mut seen = BTreeSet::new();
@@ -202,7 +212,20 @@ impl Slow<'_> {
         self.written.time_zone.to_datetime(self.at).date()
     }
 
-    fn program(&self, place: usize, barred: bool) -> Result<(), &'static str> {
+    /// True where one of these exclusions bars a program that comes so.
+    fn bars(&self, rows: &[&Row], place: usize, accompanied: bool) -> bool {
+        let id = self.written.programs[place].id.as_str();
+        rows.iter().any(|row| match &row.kind {
+            RowKind::Exclusion(Bars::Some(barred)) => {
+                let named = (0..PROGRAMS.len()).filter(|other| barred.programs & (1 << other) != 0);
+                let named: Vec<&str> = named.map(|other| self.written.programs[other].id.as_str()).collect();
+                named.contains(&id) || (barred.unaccompanied && !accompanied)
+            }
+            _ => false,
+        })
+    }
+
+    fn program(&self, place: usize, held: &[&Row]) -> Result<(), &'static str> {
         let program = &self.written.programs[place];
         let local = self.written.time_zone.to_datetime(self.at);
         let minute = u16::try_from(local.hour()).unwrap() * 60 + u16::try_from(local.minute()).unwrap();
@@ -222,17 +245,26 @@ impl Slow<'_> {
             "east-team" => began.unwrap_or(local.date()) < jiff::civil::date(2026, 1, 1),
             _ => false,
         };
-        if barred && !accompanied {
-            return Err("officer");
+        let (soft, hard): (Vec<&Row>, Vec<&Row>) =
+            held.iter().partition(|row| for_want_of(self.written, row, self.facts));
+        if self.bars(&hard, place, accompanied) {
+            return Err("barred");
         }
         let zone = self.facts.value("zone");
-        if program.area.is_some() && zone.is_some_and(|zone| !zone.split(',').any(|zone| zone == "east")) {
+        let west = (jiff::civil::date(2025, 11, 9)..=jiff::civil::date(2026, 1, 31)).contains(&local.date());
+        let served = |zone: &str| zone == "east" || (zone == "west" && west);
+        if program.area.is_some() && zone.is_some_and(|zone| !zone.split(',').any(served)) {
             return Err("area");
         }
         if began.is_none() {
             return Err("hours");
         }
-        if program.capacity.is_some_and(|capacity| self.load >= capacity) {
+        let capacity = match (program.id.as_str(), local.date() < jiff::civil::date(2026, 1, 1)) {
+            ("day" | "pact", true) => 1,
+            ("day" | "pact", false) => 2,
+            _ => u32::MAX,
+        };
+        if self.load >= capacity {
             return Err("unit");
         }
         if program.id.as_str() == "line" && self.facts.value("callback") == Some("none") {
@@ -240,7 +272,7 @@ impl Slow<'_> {
         }
         let lacks = (program.area.is_some() && zone.is_none())
             || (program.id.as_str() == "line" && self.facts.value("callback").is_none());
-        if lacks { Err("missing") } else { Ok(()) }
+        if lacks || self.bars(&soft, place, accompanied) { Err("missing") } else { Ok(()) }
     }
 
     /// The answer as a word: the row that decides and the program, or why not.
@@ -267,17 +299,19 @@ impl Slow<'_> {
         if !ordinary.is_empty() || (certain.is_none() && !pact.is_empty()) {
             return "unsure".to_owned();
         }
-        let barred = exclusions(&|bars| *bars == Bars::Unaccompanied);
+        let some = exclusions(&|bars| matches!(bars, Bars::Some(_)));
         if let Some(row) = certain {
-            return self.to_pact(row);
+            return self.to_pact(row, &some);
         }
         let mut rules: Vec<&Row> =
             held.iter().copied().filter(|row| matches!(row.kind, RowKind::Rule { .. })).collect();
         rules.sort_by(|one, other| (rank(other), &one.id).cmp(&(rank(one), &other.id)));
-        self.by_rules(&rules, barred.first().copied())
+        let alone = |row: &&Row| matches!(&row.kind, RowKind::Exclusion(Bars::Some(bars)) if bars.unaccompanied);
+        let reason = some.iter().copied().find(|row| alone(row) && !soft(row));
+        self.by_rules(&rules, &some, reason)
     }
 
-    fn to_pact(&self, row: &Row) -> String {
+    fn to_pact(&self, row: &Row, held: &[&Row]) -> String {
         let named: Vec<usize> = row.cells.iter().map(|cell| cell.fact).collect();
         let covered = self.rows.iter().any(|rule| {
             matches!(rule.kind, RowKind::Rule { .. })
@@ -285,14 +319,16 @@ impl Slow<'_> {
                 && rule.cells.iter().all(|cell| named.contains(&cell.fact) || accepts(self.written, cell, self.facts))
         });
         let pact = self.written.programs.iter().position(|program| program.id.as_str() == "pact").unwrap();
-        match (covered, self.program(pact, false)) {
+        match (covered, self.program(pact, held)) {
             (false, _) => format!("excluded {}", row.id),
             (true, Ok(())) => format!("go {} pact", row.id),
+            (true, Err("missing")) => "ask".to_owned(),
+            (true, Err("barred")) => "barred".to_owned(),
             (true, Err(why)) => format!("nobody {why}"),
         }
     }
 
-    fn by_rules(&self, rules: &[&Row], barred: Option<&Row>) -> String {
+    fn by_rules(&self, rules: &[&Row], held: &[&Row], reason: Option<&Row>) -> String {
         const NEAREST: [&str; 7] =
             ["ask", "nobody unit", "nobody hours", "nobody area", "nobody absent", "barred", "none"];
         let mut best = NEAREST.len() - 1;
@@ -309,8 +345,7 @@ impl Slow<'_> {
             }
             let RowKind::Rule { send, .. } = &rule.kind else { continue };
             for step in send {
-                let can: Vec<_> =
-                    step.programs.iter().map(|place| (*place, self.program(*place, barred.is_some()))).collect();
+                let can: Vec<_> = step.programs.iter().map(|place| (*place, self.program(*place, held))).collect();
                 let first = match step.form {
                     StepForm::AnyOf => can.iter().find(|(_, can)| can.is_ok()),
                     StepForm::AllOf => can.first().filter(|_| can.iter().all(|(_, can)| can.is_ok())),
@@ -331,7 +366,7 @@ impl Slow<'_> {
                 }
             }
         }
-        match (NEAREST[best], barred) {
+        match (NEAREST[best], reason) {
             ("none", Some(row)) => format!("excluded {}", row.id),
             ("ask", _) => "ask".to_owned(),
             (word, _) => word.to_owned(),

@@ -7,7 +7,7 @@ use crate::policy::language::read;
 use crate::policy::route::Moment;
 use proptest::prelude::*;
 
-const ESSENCE: [&str; 3] = ["nature", "call_type", "priority"];
+const ESSENCE: [&str; 4] = ["nature", "call_type", "first_call_type", "priority"];
 
 /// One code of each class of known values of a column.
 fn codes(compiled: &Compiled, place: usize) -> Vec<u16> {
@@ -35,22 +35,34 @@ fn flips(
     })
 }
 
+/// A random policy, and when it is asked.
+struct Asked {
+    compiled: Compiled,
+    at: Timestamp,
+    availability: Availability,
+}
+
+impl Asked {
+    fn new(text: &str, load: u32, time: usize) -> Self {
+        let written = read(&files(&format!("{text}\n[zone.city]\nzones = [\"east\", \"west\"]\n"))).unwrap();
+        let availability = Availability { load: [(ProgramId::new("day"), load)].into(), ..Availability::default() };
+        Self { compiled: Compiled::build(written, String::new()).unwrap(), at: at(TIMES[time]), availability }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, max_global_rejects: 20_000, ..ProptestConfig::default() })]
     /// No smaller set of changed facts changes the route than the flip's, and the flip itself does.
     #[test]
     fn no_smaller_change_than_the_flip_changes_the_route(text in policy_text(), (facts, time, load) in call()) {
-        let written = read(&files(&format!("{text}\n[zone.city]\nzones = [\"east\", \"west\"]\n"))).unwrap();
-        let compiled = Compiled::build(written, String::new()).unwrap();
+        let asked = Asked::new(&text, load, time);
         // Same-rank rules that send differently make a policy that cannot be loaded.
-        prop_assume!(compiled.overlaps().is_empty());
-        let mut availability = Availability::default();
-        availability.load.insert(ProgramId::new("day"), load);
-        let at = at(TIMES[time]);
-        let moment = compiled.moment(at, &availability).with_duties();
+        prop_assume!(asked.compiled.overlaps().is_empty());
+        let (compiled, at, availability) = (&asked.compiled, asked.at, &asked.availability);
+        let moment = compiled.moment(at, availability).with_duties();
         let coded = compiled.table.code(&facts);
         let now = compiled.verdict(&coded, &moment).program();
-        let decision = compiled.decide(&facts, &[], at, &availability);
+        let decision = compiled.decide(&facts, &[], at, availability);
         prop_assume!(!matches!(decision.status, Status::NotAssessed { .. }));
         let may = |essence: bool| -> Vec<usize> {
             let columns = compiled.table.columns.iter().enumerate();
@@ -63,7 +75,7 @@ proptest! {
                 .collect()
         };
         let smallest = |essence: bool, most: usize| {
-            (1..=most).find(|size| flips(&compiled, &coded, &moment, &may(essence), *size, now))
+            (1..=most).find(|size| flips(compiled, &coded, &moment, &may(essence), *size, now))
         };
         // One or two facts take a call off its program, one to three open one.
         let most = if now.is_some() { 2 } else { 3 };
@@ -83,7 +95,7 @@ proptest! {
                         let value = compiled.sources.vocabulary.canonical(&change.fact, &change.to).unwrap();
                         facts.with(&change.fact, &value, Source::Answer)
                     });
-                    let there = compiled.answer(&compiled.read(&changed, &[]), at, &availability);
+                    let there = compiled.answer(&compiled.read(&changed, &[]), at, availability);
                     prop_assert_eq!(there.program.map_or("ordinary", ProgramId::as_str), flip.route.name());
                     prop_assert_ne!(there.program, now.map(|place| &compiled.programs[place].id));
                 }
@@ -94,20 +106,17 @@ proptest! {
     /// Every open fact whose answer alone changes the route is asked.
     #[test]
     fn what_matters_alone_is_asked(text in policy_text(), (facts, time, load) in call()) {
-        let written = read(&files(&format!("{text}\n[zone.city]\nzones = [\"east\", \"west\"]\n"))).unwrap();
-        let compiled = Compiled::build(written, String::new()).unwrap();
-        prop_assume!(compiled.overlaps().is_empty());
-        let mut availability = Availability::default();
-        availability.load.insert(ProgramId::new("day"), load);
-        let at = at(TIMES[time]);
-        let moment = compiled.moment(at, &availability).with_duties();
+        let asked = Asked::new(&text, load, time);
+        prop_assume!(asked.compiled.overlaps().is_empty());
+        let (compiled, at, availability) = (&asked.compiled, asked.at, &asked.availability);
+        let moment = compiled.moment(at, availability).with_duties();
         let coded = compiled.table.code(&facts);
         let now = compiled.verdict(&coded, &moment).program();
-        let decision = compiled.decide(&facts, &[], at, &availability);
+        let decision = compiled.decide(&facts, &[], at, availability);
         prop_assume!(!matches!(decision.status, Status::NotAssessed { .. }));
         for (place, column) in compiled.table.columns.iter().enumerate() {
             let open = column.askable && column.name != "doubt" && coded.codes[place] == 0;
-            if open && flips(&compiled, &coded, &moment, &[place], 1, now) {
+            if open && flips(compiled, &coded, &moment, &[place], 1, now) {
                 let asked = decision.questions.iter().any(|question| question.fact == column.name);
                 prop_assert!(asked, "`{}` is not asked: {} {:?}", column.name, text, facts);
             }

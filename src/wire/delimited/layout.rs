@@ -117,6 +117,7 @@ pub(super) enum Field {
     CallTypeText,
     CallTypeVendor,
     CallTypeVersion,
+    FirstCallType,
     FurtherCallType,
     CommonType,
     PriorityText,

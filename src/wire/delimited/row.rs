@@ -160,6 +160,7 @@ impl<'r> Filling<'r> {
             Field::CallTypeText => record.nature.call_type_text = text(),
             Field::CallTypeVendor => record.nature.call_type_vendor = text(),
             Field::CallTypeVersion => record.nature.call_type_version = text(),
+            Field::FirstCallType => record.nature.first_call_type = text(),
             Field::FurtherCallType => record.nature.further_call_types.extend(text()),
             Field::CommonType => record.nature.common_type = text(),
             Field::PriorityText => record.nature.priority_text = text(),

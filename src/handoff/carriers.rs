@@ -1,0 +1,35 @@
+//! What carries messages: HTTP and mail, made once from the settings.
+
+use super::client::{ClientFault, HttpClient};
+use super::email::{MailAddress, Mailer};
+use super::notice;
+use super::retry::Answer;
+use super::settings::Settings;
+
+/// The carriers of one outbox.
+#[derive(Debug, Clone)]
+pub struct Carriers {
+    pub(super) http: HttpClient,
+    mailer: Option<Mailer>,
+}
+
+impl Carriers {
+    /// The carriers that the settings ask for; the settings are checked.
+    ///
+    /// # Errors
+    /// What in the settings is missing, contradicts, or cannot be read.
+    pub fn new(settings: &Settings) -> Result<Self, ClientFault> {
+        settings.check().map_err(ClientFault)?;
+        let ca_file = settings.ca_file.as_deref();
+        let mailer = settings.mail.as_ref().map(|mail| Mailer::new(mail, ca_file)).transpose()?;
+        Ok(Self { http: HttpClient::new(ca_file, &settings.fallback_addresses)?, mailer })
+    }
+
+    /// Sends a notice by mail once.
+    pub(super) async fn mail(&self, key: &str, to: &[MailAddress], text: &[u8]) -> Answer {
+        match &self.mailer {
+            Some(mailer) => mailer.send(key, to, notice::SUBJECT, text).await,
+            None => Answer::Refused("no-mail-server".to_owned()),
+        }
+    }
+}
