@@ -4,6 +4,7 @@ TOOLS := $(CURDIR)/.tools
 DENY_VERSION := 0.20.2
 DENY := $(TOOLS)/bin/cargo-deny
 BROWSER := /usr/bin/chromium /usr/bin/chromedriver
+POSTGRESQL := $(or $(wildcard /usr/lib/postgresql/*/bin/initdb),/usr/lib/postgresql/15/bin/initdb)
 MAIL_SERVER := /usr/bin/aiosmtpd
 FAULTS := /usr/bin/strace /usr/bin/faketime
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -14,15 +15,23 @@ test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
 
 # Installs: chromium and chromium-driver (Debian) for the browser test, aiosmtpd (Debian) for the notices by e-mail, strace and faketime (Debian)
-# for the faults of disk and clock, cargo-deny (crates.io) into .tools/, and a C compiler (Debian's build-essential) where the machine has none, for
-# SQLite and AWS-LC.
-install: $(BROWSER) $(MAIL_SERVER) $(FAULTS) $(DENY)
+# for the faults of disk and clock, PostgreSQL (Debian; the tests start servers of their own), cargo-deny (crates.io) into .tools/, and a C compiler
+# (Debian's build-essential) where the machine has none, for SQLite and AWS-LC.
+install: $(BROWSER) $(MAIL_SERVER) $(FAULTS) $(POSTGRESQL) $(DENY)
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq build-essential; }
 
 $(BROWSER):
 	@echo "installing from Debian: chromium chromium-driver"
 	$(SUDO) apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null
+
+# `create_main_cluster = false`: Debian would start a server of its own.
+$(POSTGRESQL):
+	@echo "installing from Debian: postgresql"
+	$(SUDO) mkdir -p /etc/postgresql-common/createcluster.d
+	echo "create_main_cluster = false" | $(SUDO) tee /etc/postgresql-common/createcluster.d/fourth.conf >/dev/null
+	$(SUDO) apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends postgresql >/dev/null
 
 $(MAIL_SERVER):
 	@echo "installing from Debian: python3-aiosmtpd"
@@ -57,7 +66,7 @@ dependencies:
 
 # Prints every figure; judged by eye and kept out of `make test`, since shared machines are noisy. Answers are asserted equal.
 bench:
-	cargo bench --locked --bench line --bench decide --bench replay --bench journal
+	cargo bench --locked --bench line --bench decide --bench replay --bench journal --bench shared_journal
 	$(MAKE) bench-peers
 
 # The same policy and calls in Fourth, Cedar, regorus and CEL: fails where an answer differs or Fourth is not a hundred times faster.
@@ -67,4 +76,4 @@ bench-peers:
 
 # Sixty seconds on each decoder and on narratives (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:
-	for target in eido cad_export_xml delimited narrative; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+	for target in eido cad_export_xml delimited conveyance narrative; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done

@@ -6,17 +6,19 @@ mod watchdog;
 pub use reload::{FAULTS_SHOWN, loadable, told};
 
 use crate::access::Access;
-use crate::call_processing::Desk;
+use crate::call_processing::{CallProblem, Desk};
 use crate::clock::Clock;
 use crate::configuration::{Configuration, read_policy_folder as read_policy};
 use crate::facts::RepeatKey;
-use crate::handoff::{Carriers, DestinationState, Outbox, Outcomes, Secret};
+use crate::handoff::{self, Carriers, DestinationState, Outbox, Outcomes, PeerAnswer, Secret};
 use crate::http::{self, Door, DoorName};
-use crate::incident::Command;
+use crate::incident::{Actor, Command};
 use crate::input::BadInput;
-use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, UnavailableJournal};
+use crate::journal::{
+    AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings, UnavailableJournal,
+};
 use crate::policy::PolicyFiles;
-use crate::record::IncidentId;
+use crate::record::{IncidentId, LegId};
 use crate::{pages, telemetry};
 use axum::Router;
 use std::collections::BTreeMap;
@@ -81,7 +83,7 @@ impl Application {
         let (stop, stopping) = watch::channel(false);
         let mut background = JoinSet::new();
 
-        let journal = opened(EmbeddedJournal::open(&configuration.journal));
+        let journal = opened(journal_of(&configuration.journal).await);
         let reading = reload::Reading::of(policy);
         let senders = configuration.sender_profiles()?;
         let desk = match Desk::open(clock.clone(), journal, reading.loaded(), senders.clone()).await {
@@ -107,13 +109,15 @@ impl Application {
         background.spawn(async move { listening.watch_silence().await });
 
         let carriers = Carriers::new(&configuration.handoff).map_err(|fault| bad("handoff", &fault))?;
-        let reporter = Arc::new(ToDesk(Arc::clone(&desk)));
+        let reporter = Arc::new(ToDesk { desk: Arc::clone(&desk), handoff: configuration.handoff.clone() });
         let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), carriers, reporter);
         let asked = outbox.clone();
         let destinations: http::Destinations = Arc::new(move || asked.destinations().into_iter().map(shown).collect());
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
         let deadlines = Arc::clone(&desk);
         background.spawn(async move { deadlines.run_deadlines().await });
+        let sharing = Arc::clone(&desk);
+        background.spawn(async move { sharing.run_sharing().await });
         if let Some(days) = configuration.journal.retention_days {
             background.spawn(retain(Arc::clone(&desk), days));
         }
@@ -137,6 +141,7 @@ impl Application {
             pages::PageState::new(Arc::clone(&desk), access, clock, zone, &configuration.pages, stopping.clone())
                 .map_err(|fault| bad("pages", &fault))?
         };
+        let conveyance_state = state.clone();
         let routers = [
             (
                 DoorName::Intake,
@@ -168,6 +173,10 @@ impl Application {
                     );
                 }
             });
+        }
+        if let Some(settings) = &configuration.http.conveyance {
+            let state = conveyance_state.with_limits(settings.limits.clone());
+            addresses.insert("conveyance", open_conveyance(settings, state, stopping.clone(), &mut doors).await?);
         }
         Ok(Self { desk, addresses, stop, doors: Mutex::new(doors), reload: Arc::default(), background, watchdog: None })
     }
@@ -207,18 +216,50 @@ impl Application {
 }
 
 /// What became of effects goes back to the desk, which journals it.
-struct ToDesk(Arc<Desk>);
+struct ToDesk {
+    desk: Arc<Desk>,
+    handoff: handoff::Settings,
+}
 
 impl ToDesk {
     async fn report(&self, incident: IncidentId, command: Command) {
-        if let Err(problem) = self.0.command(&incident, command).await {
+        if let Err(problem) = self.desk.command(&incident, command).await {
             // The effect stays outstanding and is carried out again after a restart; its key keeps it from acting twice.
             tracing::warn!(%problem, %incident, "the outcome of an effect could not be journaled");
         }
     }
 }
 
+impl ToDesk {
+    /// A desk answers for the legs that were offered to it, and for no other.
+    async fn answer(&self, destination: String, leg: LegId, answer: PeerAnswer, code: u16) {
+        let incident = leg.incident();
+        let view = match self.desk.view(&incident).await {
+            Ok(view) => view,
+            Err(problem) => return tracing::warn!(%problem, destination, "an answer to an offer names no leg of ours"),
+        };
+        let asked = view.incident.leg(&leg).map(|leg| (leg.plan.channel.as_str(), &leg.plan.program));
+        if !asked.is_some_and(|(channel, program)| self.handoff.goes_to(channel, program, &destination)) {
+            return tracing::warn!(destination, "an answer to an offer names a leg that was not offered there");
+        }
+        // No person signs in over there: the destination and the code it answered with stand for who.
+        let by = Actor::Team(format!("{destination}:{code}"));
+        let command = match answer {
+            PeerAnswer::Accepted => Command::AcceptLeg { leg, by },
+            PeerAnswer::Declined(cause) => Command::DeclineLeg { leg, cause, by },
+        };
+        match self.desk.command(&incident, command).await {
+            Ok(_) | Err(CallProblem::Refused(_)) => {}
+            Err(problem) => tracing::error!(%problem, %incident, "an answer to an offer could not be journaled"),
+        }
+    }
+}
+
 impl Outcomes for ToDesk {
+    fn answered(&self, destination: &str, leg: &LegId, answer: PeerAnswer, code: u16) -> Pending<'_, ()> {
+        Box::pin(self.answer(destination.to_owned(), leg.clone(), answer, code))
+    }
+
     fn delivered(&self, incident: &IncidentId, key: &str) -> Pending<'_, ()> {
         telemetry::effect_counted("delivered");
         Box::pin(self.report(incident.clone(), Command::EffectDelivered { key: key.to_owned() }))
@@ -233,13 +274,17 @@ impl Outcomes for ToDesk {
 }
 
 /// The journal, or one that takes nothing: records still pass through to the CAD.
-fn opened(journal: Result<EmbeddedJournal, JournalError>) -> Arc<dyn Journal> {
-    match journal {
-        Ok(journal) => Arc::new(journal),
-        Err(error) => {
-            tracing::error!(%error, "no journal: records pass through to the CAD and none is taken");
-            Arc::new(UnavailableJournal::because(error))
-        }
+fn opened(journal: Result<Arc<dyn Journal>, JournalError>) -> Arc<dyn Journal> {
+    journal.unwrap_or_else(|error| {
+        tracing::error!(%error, "no journal: records pass through to the CAD and none is taken");
+        Arc::new(UnavailableJournal::because(error))
+    })
+}
+
+async fn journal_of(settings: &Settings) -> Result<Arc<dyn Journal>, JournalError> {
+    match &settings.postgres {
+        Some(shared) => PostgresJournal::open(shared).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>),
+        None => EmbeddedJournal::open(settings).map(|journal| Arc::new(journal) as Arc<dyn Journal>),
     }
 }
 
@@ -312,6 +357,25 @@ fn page_zone(configuration: &Configuration, desk: &Desk) -> Result<jiff::tz::Tim
         }),
         None => Ok(desk.policy().map_or(jiff::tz::TimeZone::UTC, |policy| policy.time_zone().clone())),
     }
+}
+
+/// Opens the door for EIDO conveyance; says where it is.
+async fn open_conveyance(
+    settings: &http::ConveyanceSettings,
+    state: http::State,
+    stopping: watch::Receiver<bool>,
+    doors: &mut JoinSet<()>,
+) -> Result<SocketAddr, BadInput> {
+    let fault = |fault: &dyn Display| bad("http.conveyance", fault);
+    let door = http::ConveyanceDoor::bind(settings).await.map_err(|error| fault(&error))?;
+    let address = door.address().map_err(|error| fault(&error))?;
+    doors.spawn(async move {
+        let drained = door.serve(state, stopping).await;
+        if drained.cut_off > 0 {
+            tracing::warn!(cut_off = drained.cut_off, "connections for EIDO conveyance were cut off by the drain");
+        }
+    });
+    Ok(address)
 }
 
 async fn door(configuration: &Configuration, name: DoorName, address: SocketAddr) -> Result<Door, BadInput> {

@@ -9,6 +9,8 @@ mod policy_in_force;
 mod recovery;
 mod remembering;
 mod roster;
+mod sending;
+mod sharing;
 mod silence;
 mod timers;
 mod unmapped;

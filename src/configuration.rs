@@ -143,7 +143,14 @@ impl Configuration {
         let base = file.parent().unwrap_or(Path::new("."));
         let from_base = |path: &mut PathBuf| *path = base.join(&*path);
         from_base(&mut configuration.policy.folder);
-        from_base(&mut configuration.journal.path);
+        if !configuration.journal.path.as_os_str().is_empty() {
+            from_base(&mut configuration.journal.path);
+        }
+        if let Some(postgres) = &mut configuration.journal.postgres {
+            for file in [&mut postgres.password_file, &mut postgres.ca_file].into_iter().flatten() {
+                from_base(file);
+            }
+        }
         let beside = [&mut configuration.journal.key_file, &mut configuration.journal.checkpoint_file];
         beside.into_iter().flatten().for_each(from_base);
         for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
@@ -159,6 +166,27 @@ impl Configuration {
             return Err(
                 BadInput::new("the configuration has no `[[sender]]`").help("name at least the CAD, as `default`")
             );
+        }
+        match (&self.journal.postgres, self.journal.path.as_os_str().is_empty()) {
+            (None, true) => {
+                return Err(BadInput::new("`[journal]` has neither `path` nor `[journal.postgres]`")
+                    .help("`path = \"fourth.db\"` keeps the journal in one file beside this configuration"));
+            }
+            (Some(_), false) => {
+                return Err(BadInput::new("`[journal]` has both `path` and `[journal.postgres]`")
+                    .help("leave `path` out: the shared database is the journal"));
+            }
+            (Some(postgres), true) => {
+                let journal = &self.journal;
+                if journal.key_file.is_some() || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
+                    let what =
+                        "`journal.key_file`, `checkpoint_file` and `retention_days` are of the journal in a file";
+                    return Err(BadInput::new(format!("{what}; the shared one has none of them yet"))
+                        .help("leave them out, and let the database encrypt its disks"));
+                }
+                postgres.check().map_err(|fault| BadInput::new(format!("`[journal.postgres]`: {fault}")))?;
+            }
+            (None, false) => {}
         }
         let exposed = |address: &SocketAddr| !address.ip().is_loopback();
         let doors = [self.listen.intake, self.listen.teams, self.listen.pages, self.listen.operations];
@@ -212,7 +240,13 @@ impl Configuration {
             line("teams", format!("http://{}", self.listen.teams)),
             line("pages", format!("http://{}", self.listen.pages)),
             line("operations", format!("http://{}", self.listen.operations)),
-            line("journal", self.journal.path.display().to_string()),
+            line(
+                "journal",
+                self.journal.postgres.as_ref().map_or_else(
+                    || self.journal.path.display().to_string(),
+                    |shared| format!("{} of agency {}, shared, as {}", shared.url, shared.agency, shared.adapter),
+                ),
+            ),
             line("policy folder", self.policy.folder.display().to_string()),
             line("policy reload", reload),
             line("repeat contact", repeat.to_owned()),
@@ -312,6 +346,34 @@ mod tests {
         let fault = Configuration::parse(&text, Path::new("fourth.toml")).unwrap_err().to_string();
         assert!(fault.contains(&format!("line {line}")) && fault.contains("surprise"), "{fault}");
         assert!(!fault.contains("sixteen bytes"), "{fault}");
+    }
+
+    #[test]
+    fn the_journal_is_a_file_or_a_shared_database() {
+        let shared = "[journal]\n[journal.postgres]\nurl = \"postgres://fourth:canary-password@localhost/journal\"\n\
+            agency = \"psap.example\"\nadapter = \"east\"\npassword_file = \"pw\"";
+        let with = |journal: &str| {
+            let text = SAMPLE.replace("[journal]\npath = \"fourth.db\" ", &format!("{journal}\n#"));
+            assert_ne!(text, SAMPLE);
+            Configuration::parse(&text, Path::new("/etc/fourth/fourth.toml"))
+        };
+        let configuration = with(shared).unwrap();
+        let postgres = configuration.journal.postgres.clone().unwrap();
+        assert_eq!(postgres.password_file.as_deref(), Some(Path::new("/etc/fourth/pw")));
+        let printed = format!("{:?} {configuration:?}", configuration.summary());
+        assert!(printed.contains("localhost:5432/journal") && !printed.contains("canary-password"), "{printed}");
+        for (journal, word) in [
+            ("[journal]", "neither"),
+            (&*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\n"), "both"),
+            (&*shared.replace("localhost", "db.example"), "sslmode=require"),
+            (&*shared.replace("postgres://", "postgres:/"), "no PostgreSQL address"),
+            (&*shared.replace("postgres://", "host="), "sslmode=require"),
+            (&*shared.replace("[journal]\n", "[journal]\nkey_file = \"k\"\n"), "key_file"),
+            (&*shared.replace("agency = ", "surprise = "), "surprise"),
+        ] {
+            let fault = with(journal).unwrap_err().to_string();
+            assert!(fault.contains(word) && !fault.contains("canary-password"), "{fault}");
+        }
     }
 
     #[test]

@@ -56,6 +56,7 @@ const DUTIES: &str = "fourth_duties_total";
 const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const DESTINATION_DOWN: &str = "fourth_destination_down";
+const PEER_CONNECTED: &str = "fourth_peer_connected";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
 const JOURNAL_ENTRIES: &str = "fourth_journal_entries_total";
 const POLICY_LOADS: &str = "fourth_policy_loads_total";
@@ -111,6 +112,11 @@ pub const METRICS: &[Metric] = &[
         DESTINATION_DOWN,
         &["destination"],
         "1 where a destination of the configuration is down, so that offers pass it by",
+    ),
+    level(
+        PEER_CONNECTED,
+        &["destination"],
+        "1 while a connection for EIDO conveyance stands, by destination of the configuration",
     ),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
     counts(JOURNAL_ENTRIES, &[], "Entries appended to the journal"),
@@ -289,6 +295,11 @@ pub fn outbox_depth(count: usize) {
 /// A destination went down or came back. Its name stands in the configuration, never in what somebody sent.
 pub fn destination_down(destination: &str, down: bool) {
     gauge!(DESTINATION_DOWN, "destination" => destination.to_owned()).set(f64::from(u8::from(down)));
+}
+
+/// A connection for EIDO conveyance was made or lost; named as [`destination_down`] is.
+pub fn peer_connected(destination: &str, connected: bool) {
+    gauge!(PEER_CONNECTED, "destination" => destination.to_owned()).set(f64::from(u8::from(connected)));
 }
 
 /// An append of so many entries became durable.

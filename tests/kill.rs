@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const KILLS: usize = 20;
 /// Legs that are on offer when the adapter is killed for the first time.
-const OFFERED: usize = 5;
+pub const OFFERED: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn entries(place: &Place) -> Vec<Entry> {

@@ -12,12 +12,15 @@
 )]
 
 mod commands;
+mod conveyance;
 mod demo;
 mod history;
 mod kill;
 mod line;
+mod outbox;
 mod browser;
 mod pages;
+mod shared_journal;
 mod storms;
 mod support;
 mod tidy;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub mod postgres;
+
 /// The token of the test's one identity, which may do everything.
 pub const TOKEN: &str = "a-token-for-the-test-only";
 
@@ -101,6 +103,15 @@ token_sha256 = "{token}"
         );
         fs::write(place.configuration(), configuration).unwrap();
         place
+    }
+
+    /// The journal in a shared database in place of a file of its own.
+    pub fn sharing(self, url: &str, adapter: &str) -> Self {
+        let before = fs::read_to_string(self.configuration()).unwrap();
+        let shared =
+            format!("[journal.postgres]\nurl = \"{url}\"\nagency = \"kamloops.example\"\nadapter = \"{adapter}\"");
+        fs::write(self.configuration(), before.replace("path = \"journal.db\"", &shared)).unwrap();
+        self
     }
 
     /// The configuration file.

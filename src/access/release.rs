@@ -42,6 +42,32 @@ pub struct Released {
     pub narrative: Vec<ReleasedNote>,
 }
 
+impl Released {
+    /// What was released besides nature and narrative, in words: an EIDO's notes are what every desk shows.
+    #[must_use]
+    pub fn in_words(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(address) = &self.address {
+            let parts = [&address.street, &address.city, &address.region, &address.postal_code, &address.description];
+            let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+            lines.push(format!("Address: {}", parts.join(", ")));
+        }
+        if let Some(point) = &self.point {
+            lines.push(format!("Position (WGS 84): {}, {}", point.latitude, point.longitude));
+        }
+        if !self.callback.is_empty() {
+            lines.push(format!("Call back: {}", self.callback.join(", ")));
+        }
+        lines.extend(self.caller_name.iter().map(|name| format!("Caller: {name}")));
+        lines.extend(self.age_years.iter().map(|age| format!("Age: {age}")));
+        if !self.facts.is_empty() {
+            let facts: Vec<String> = self.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            lines.push(format!("Known: {}", facts.join("; ")));
+        }
+        lines
+    }
+}
+
 impl std::fmt::Debug for Released {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Released(personal data)")

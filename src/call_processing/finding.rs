@@ -17,7 +17,7 @@ pub(super) struct Found {
 /// (NENA-STA-021.1b 2.2), so that two agencies' EIDOs of one incident meet; other names are an agency's own.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct CallKey {
-    agency: String,
+    pub(super) agency: String,
     pub(super) incident: String,
 }
 

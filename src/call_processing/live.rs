@@ -6,12 +6,13 @@ use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
+use super::sending::Sink;
 use super::silence::Silence;
 use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Bounds, Command, Duty, Effect, Event, Incident, Outgoing, Phase};
+use crate::incident::{Bounds, Command, Duty, Effect, Event, Incident, Phase};
 use crate::journal::{
     self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
 };
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, broadcast};
 
@@ -33,9 +35,6 @@ const SUBSCRIBER_LAG_MAX: usize = 4_096;
 const CONFLICT_RETRIES_MAX: u32 = 4;
 /// A closed incident is forgotten (its journal entries are not) this long after its end.
 pub(super) const CLOSED_KEPT_H: i64 = 48;
-
-/// Carries an effect out: the outbox, given by the composition root.
-pub type Sink = Box<dyn Fn(Outgoing) + Send + Sync>;
 
 /// The live incidents of one adapter: every call record, answer, choice and team's word goes through here.
 #[derive(Clone)]
@@ -50,7 +49,7 @@ pub(super) struct Inner {
     pub(super) refused_policy: Mutex<Option<Arc<RefusedPolicy>>>,
     senders: BTreeMap<String, Arc<SenderProfile>>,
     pub(super) live: Mutex<Live>,
-    sink: OnceLock<Sink>,
+    pub(super) sink: OnceLock<Sink>,
     entries: broadcast::Sender<Arc<Entry>>,
     pub(super) deadlines: Mutex<BTreeSet<(Timestamp, IncidentId)>>,
     pub(super) deadline_moved: Notify,
@@ -71,21 +70,23 @@ pub(super) struct Inner {
 /// What is held in memory: open incidents, recently closed ones, and how to find them.
 #[derive(Default)]
 pub(super) struct Live {
-    slots: BTreeMap<IncidentId, Arc<Slot>>,
-    by_call: HashMap<CallKey, Found>,
+    pub(super) slots: BTreeMap<IncidentId, Arc<Slot>>,
+    pub(super) by_call: HashMap<CallKey, Found>,
     load: BTreeMap<ProgramId, u32>,
 }
 
 /// An incident in memory. Commands take the lock one at a time; readers take the last published view.
 pub(super) struct Slot {
-    id: IncidentId,
-    state: AsyncMutex<State>,
-    view: Mutex<IncidentView>,
+    pub(super) id: IncidentId,
+    pub(super) state: AsyncMutex<State>,
+    pub(super) view: Mutex<IncidentView>,
+    /// Another adapter fires its deadlines.
+    elsewhere: AtomicBool,
 }
 
-struct State {
-    incident: Arc<Incident>,
-    record: Option<Arc<CallRecord>>,
+pub(super) struct State {
+    pub(super) incident: Arc<Incident>,
+    pub(super) record: Option<Arc<CallRecord>>,
 }
 
 /// What a command is built from, under the incident's lock.
@@ -259,20 +260,23 @@ impl Desk {
     /// The journal's.
     pub async fn record_of_adapter(&self, event: AdapterEvent) -> Result<(), JournalError> {
         let batch = Batch::new(Subject::Adapter, 0, self.inner.clock.now(), vec![Stored::Adapter(event)]);
-        for entry in self.inner.journal.append(batch).await? {
-            let _ = self.inner.entries.send(Arc::new(entry));
-        }
+        self.inner.journal.append(batch).await?.into_iter().for_each(|entry| self.publish_entry(entry));
         Ok(())
+    }
+
+    pub(super) fn publish_entry(&self, entry: Entry) {
+        let _ = self.inner.entries.send(Arc::new(entry));
     }
 
     /// The slot of the incident that a record belongs to; a new one where no incident fits.
     pub(super) async fn slot_for(&self, record: &CallRecord) -> Result<Arc<Slot>, CallProblem> {
-        let known = {
+        let shared = self.inner.journal.shared();
+        let (known, before) = {
             let mut live = lock(&self.inner.live);
             let key = CallKey::of(&record.identity);
             match live.by_call.get(&key) {
-                Some(found) if !is_reused(found, record, self.inner.clock.now()) => found.incident.clone(),
-                Some(_) | None => {
+                Some(found) if !is_reused(found, record, self.inner.clock.now()) => (found.incident.clone(), None),
+                Some(_) | None if shared.is_none() => {
                     let id = new_incident_id()?;
                     let began = stated_begin(record);
                     live.by_call.insert(key, Found { incident: id.clone(), began, closed_at: None });
@@ -280,9 +284,13 @@ impl Desk {
                     live.slots.insert(id, Arc::clone(&slot));
                     return Ok(slot);
                 }
+                unknown => (IncidentId::new(""), Some(unknown.map(|found| found.incident.clone()))),
             }
         };
-        self.slot(&known).await
+        match (shared, before) {
+            (Some(shared), Some(before)) => self.named_slot(shared, record, before).await,
+            (_, _) => self.slot(&known).await,
+        }
     }
 
     /// The slot of an incident; a closed one that was forgotten is folded from the journal again.
@@ -294,11 +302,19 @@ impl Desk {
         if lock(&slot.view).incident.phase == Phase::Closed {
             return Ok(slot);
         }
+        // Open and not in memory: another adapter's, not heard of yet.
+        slot.held_elsewhere(true);
         let mut live = lock(&self.inner.live);
-        Ok(Arc::clone(live.slots.entry(id.clone()).or_insert(slot)))
+        if live.slots.contains_key(id) {
+            return Ok(live.slots.get(id).map_or(slot, Arc::clone));
+        }
+        live.slots.insert(id.clone(), Arc::clone(&slot));
+        drop(live);
+        self.note_load(&[], &held_by(&lock(&slot.view).incident));
+        Ok(slot)
     }
 
-    async fn fold(&self, id: &IncidentId) -> Result<Incident, CallProblem> {
+    pub(super) async fn fold(&self, id: &IncidentId) -> Result<Incident, CallProblem> {
         let entries = self.inner.journal.read_incident(id).await?;
         if entries.is_empty() {
             return Err(CallProblem::NoSuchIncident);
@@ -380,7 +396,8 @@ impl Desk {
                     }
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;
-                        state.incident = Arc::new(self.fold(&slot.id).await?);
+                        let folded = self.fold(&slot.id).await?;
+                        self.becomes(slot, state, folded, false);
                         continue;
                     }
                     Err(error) => return Err(error.into()),
@@ -403,38 +420,30 @@ impl Desk {
         (incident, effects): (Incident, Vec<Effect>),
         entries: Vec<Entry>,
     ) {
-        let before = (state.incident.next_deadline(), held_by(&state.incident));
-        state.incident = Arc::new(incident);
         for (event, entry) in events.iter().zip(&entries) {
             self.remember(&slot.id, event, entry.at);
         }
-        if let Some(record) = record
-            && state.incident.identity.as_ref() == Some(&record.identity)
-        {
+        if let Some(record) = record.filter(|record| incident.identity.as_ref() == Some(&record.identity)) {
             state.record = Some(Arc::clone(record));
         }
-        if !effects.is_empty() {
-            self.fetch_record(state).await;
-        }
+        self.becomes(slot, state, incident, true);
+        self.send(slot, state, effects).await;
+        entries.into_iter().for_each(|entry| self.publish_entry(entry));
+    }
+
+    /// Puts what an incident has become in place: its view, its load, its deadline where this adapter holds it.
+    pub(super) fn becomes(&self, slot: &Slot, state: &mut State, incident: Incident, holds: bool) {
+        let (deadline, held) = (state.incident.next_deadline(), held_by(&state.incident));
+        let of_it = |record: &Arc<CallRecord>| incident.identity.as_ref() == Some(&record.identity);
+        state.record = state.record.take().filter(of_it);
+        state.incident = Arc::new(incident);
+        slot.held_elsewhere(!holds);
         *lock(&slot.view) = IncidentView { incident: Arc::clone(&state.incident), record: state.record.clone() };
-        self.note_load(&before.1, &held_by(&state.incident));
-        self.move_deadline(&slot.id, before.0, state.incident.next_deadline());
+        self.note_load(&held, &held_by(&state.incident));
+        self.move_deadline(&slot.id, deadline, state.incident.next_deadline().filter(|_| holds));
         self.note_owed(&state.incident);
         if state.incident.phase == Phase::Closed {
             self.note_closed(&state.incident);
-        }
-        let decision = state.incident.decision.clone().map(Arc::new);
-        for effect in effects {
-            self.emit(Outgoing {
-                incident: slot.id.clone(),
-                effect,
-                record: state.record.clone(),
-                facts: state.incident.facts.clone(),
-                decision: decision.clone(),
-            });
-        }
-        for entry in entries {
-            let _ = self.inner.entries.send(Arc::new(entry));
         }
     }
 
@@ -443,41 +452,8 @@ impl Desk {
         *self.inner.closed.write().await = true;
     }
 
-    /// Gives the outbox; effects before this wait as outstanding and are resumed by [`Desk::resume`].
-    pub fn deliver_through(&self, sink: Sink) {
-        let _ = self.inner.sink.set(sink);
-    }
-
-    /// Hands every outstanding effect to the outbox again (after a restart); keys keep them from acting twice.
-    pub async fn resume(&self) {
-        let slots: Vec<_> = lock(&self.inner.live).slots.values().cloned().collect();
-        for slot in slots {
-            let mut state = slot.state.lock().await;
-            if state.incident.outstanding.is_empty() {
-                continue;
-            }
-            self.fetch_record(&mut state).await;
-            let decision = state.incident.decision.clone().map(Arc::new);
-            for effect in state.incident.outstanding.values() {
-                self.emit(Outgoing {
-                    incident: slot.id.clone(),
-                    effect: effect.clone(),
-                    record: state.record.clone(),
-                    facts: state.incident.facts.clone(),
-                    decision: decision.clone(),
-                });
-            }
-        }
-    }
-
-    fn emit(&self, outgoing: Outgoing) {
-        if let Some(sink) = self.inner.sink.get() {
-            sink(outgoing);
-        }
-    }
-
     /// The last applied record, from the content store where it is not in memory.
-    async fn fetch_record(&self, state: &mut State) {
+    pub(super) async fn fetch_record(&self, state: &mut State) {
         if state.record.is_some() {
             return;
         }
@@ -540,7 +516,7 @@ impl Desk {
 
     /// After work: an incident whose first append failed never was; one that lives is to be found, even where a
     /// record that waited for the same slot was the first to succeed.
-    fn settle(&self, slot: &Arc<Slot>, incident: &Incident) {
+    pub(super) fn settle(&self, slot: &Arc<Slot>, incident: &Incident) {
         let mut live = lock(&self.inner.live);
         if incident.version == 0 {
             live.slots.remove(&slot.id);
@@ -584,13 +560,22 @@ impl Desk {
 }
 
 impl Slot {
-    fn new(incident: Incident) -> Arc<Self> {
+    pub(super) fn new(incident: Incident) -> Arc<Self> {
         let incident = Arc::new(incident);
         Arc::new(Self {
             id: incident.id.clone(),
             state: AsyncMutex::new(State { incident: Arc::clone(&incident), record: None }),
             view: Mutex::new(IncidentView { incident, record: None }),
+            elsewhere: AtomicBool::new(false),
         })
+    }
+
+    pub(super) fn held_elsewhere(&self, so: bool) {
+        self.elsewhere.store(so, Ordering::Release);
+    }
+
+    pub(super) fn is_held_elsewhere(&self) -> bool {
+        self.elsewhere.load(Ordering::Acquire)
     }
 }
 

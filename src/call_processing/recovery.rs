@@ -55,6 +55,7 @@ impl Desk {
             desk.call_it(&incident, called);
         }
         desk.fold_unsettled().await?;
+        desk.leave_to_others().await?;
         for (traces, agency, incident, at) in contacts(&*journal, now).await?.iter().rev() {
             lock(&desk.inner().contacts).note(traces, agency, incident, *at);
         }
@@ -182,10 +183,15 @@ async fn letters(journal: &dyn Journal) -> Result<Vec<Entry>, JournalError> {
 
 async fn last_roster(journal: &dyn Journal) -> Result<Option<Roster>, JournalError> {
     let entry = journal.read_kind_before("roster-set", u64::MAX, 1).await?.pop();
-    Ok(entry.and_then(|entry| match entry.stored {
+    Ok(entry.and_then(|entry| roster_of(entry.stored)))
+}
+
+/// The roster that an event sets.
+pub(super) fn roster_of(stored: Stored) -> Option<Roster> {
+    match stored {
         Stored::Adapter(AdapterEvent::RosterSet { surge, unstaffed, deciders_away }) => {
             Some(Roster { surge, unstaffed, deciders_away: deciders_away.into_iter().collect() })
         }
         Stored::Adapter(_) | Stored::Incident(_) => None,
-    }))
+    }
 }

@@ -1,7 +1,9 @@
-//! What carries messages: HTTP and mail, made once from the settings.
+//! What carries messages: HTTP, mail and EIDO conveyance, made once from the settings.
 
-use super::client::{ClientFault, HttpClient};
+use super::client::{ClientFault, HttpClient, roots};
+use super::conveyance::Conveyance;
 use super::email::{MailAddress, Mailer};
+use super::names::Names;
 use super::notice;
 use super::retry::Answer;
 use super::settings::Settings;
@@ -11,6 +13,7 @@ use super::settings::Settings;
 pub struct Carriers {
     pub(super) http: HttpClient,
     mailer: Option<Mailer>,
+    pub(super) conveyance: Option<Conveyance>,
 }
 
 impl Carriers {
@@ -22,7 +25,16 @@ impl Carriers {
         settings.check().map_err(ClientFault)?;
         let ca_file = settings.ca_file.as_deref();
         let mailer = settings.mail.as_ref().map(|mail| Mailer::new(mail, ca_file)).transpose()?;
-        Ok(Self { http: HttpClient::new(ca_file, &settings.fallback_addresses)?, mailer })
+        let names = Names::new(&settings.fallback_addresses);
+        let conveyance = |conveyance| {
+            let authorities = match ca_file {
+                Some(path) => roots(path)?,
+                None => return Err(ClientFault("`conveyance` needs `ca_file`: the authority of the peers".to_owned())),
+            };
+            Conveyance::new(conveyance, authorities, names.clone())
+        };
+        let conveyance = settings.conveyance.as_ref().map(conveyance).transpose()?;
+        Ok(Self { http: HttpClient::new(ca_file, names)?, mailer, conveyance })
     }
 
     /// Sends a notice by mail once.

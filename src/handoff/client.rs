@@ -12,8 +12,6 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,15 +33,12 @@ pub(super) struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client that trusts the authorities of a PEM file, or Mozilla's list without one. `fallback_addresses` are
-    /// used for hosts whose names nobody resolves.
+    /// A client that trusts the authorities of a PEM file, or Mozilla's list without one. `names` finds
+    /// the hosts.
     ///
     /// # Errors
     /// Where the file cannot be read or holds no certificate.
-    pub(super) fn new(
-        ca_file: Option<&Path>,
-        fallback_addresses: &BTreeMap<String, Vec<IpAddr>>,
-    ) -> Result<Self, ClientFault> {
+    pub(super) fn new(ca_file: Option<&Path>, names: Names) -> Result<Self, ClientFault> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -52,7 +47,7 @@ impl HttpClient {
             Some(path) => config.with_root_certificates(roots(path)?).with_no_client_auth(),
             None => config.with_webpki_roots().with_no_client_auth(),
         };
-        let mut http = HttpConnector::new_with_resolver(Names::new(fallback_addresses));
+        let mut http = HttpConnector::new_with_resolver(names);
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_TIMEOUT));
         http.set_nodelay(true);
@@ -83,7 +78,7 @@ impl HttpClient {
     }
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, ClientFault> {
+pub(super) fn roots(path: &Path) -> Result<RootCertStore, ClientFault> {
     let fault = |why: String| ClientFault(format!("`{}` {why}", path.display()));
     let mut roots = RootCertStore::empty();
     let certificates =

@@ -4,9 +4,10 @@ use super::email::MailAddress;
 use super::health::Urgency;
 use super::retry::Effort;
 use super::settings::{Address, CadSettings, Secret, Settings, To};
-use super::{cad_writeback, notice, webhook};
+use super::{cad_writeback, eido_offer, notice, webhook};
 use crate::incident::{Act, CadNotice, DutyKind, Outgoing};
 use crate::record::{IncidentId, LegId};
+use crate::wire::ConveyanceMessage;
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
@@ -51,6 +52,8 @@ pub(super) enum Carrier {
     Post(Post),
     /// A mail.
     Mail { to: Vec<MailAddress> },
+    /// A message of EIDO conveyance, about the request of this name.
+    Eido { message: Box<ConveyanceMessage>, request: String },
 }
 
 /// Where a request goes and what it carries besides the body.
@@ -118,7 +121,7 @@ impl Job {
                 let to = settings.destination(&plan.channel, &plan.program).ok_or("no-such-channel")?;
                 let offer = matches!(act, Act::Offer { .. });
                 let kind = if offer { Kind::Offer(leg.clone()) } else { Kind::Recall(leg.clone()) };
-                let (carrier, body) = to_team(outgoing, &to.to, settings)?;
+                let (carrier, body) = to_team(outgoing, leg, &to.to, settings, now)?;
                 (kind, to.name, carrier, body)
             }
             Act::TellCad(notice) => {
@@ -147,7 +150,13 @@ impl Job {
 }
 
 /// The message to a team, as its channel carries it.
-fn to_team(outgoing: &Outgoing, to: &To<'_>, settings: &Settings) -> Result<(Carrier, Bytes), &'static str> {
+fn to_team(
+    outgoing: &Outgoing,
+    leg: &LegId,
+    to: &To<'_>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<(Carrier, Bytes), &'static str> {
     let text = || {
         let page = settings.team_page.as_ref().ok_or("no-team-page")?;
         notice::text(&outgoing.effect.act, page).ok_or("no-message")
@@ -170,6 +179,10 @@ fn to_team(outgoing: &Outgoing, to: &To<'_>, settings: &Settings) -> Result<(Car
             headers.extend(own);
             let url = gateway.url.clone();
             Ok((Carrier::Post(Post { url, second_url: None, headers, secret: None }), body))
+        }
+        To::Eido(conveyance) => {
+            let message = Box::new(eido_offer::message(outgoing, conveyance, now)?);
+            Ok((Carrier::Eido { message, request: leg.to_string() }, Bytes::new()))
         }
     }
 }

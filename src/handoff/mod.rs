@@ -6,6 +6,8 @@
 mod cad_writeback;
 mod carriers;
 mod client;
+mod conveyance;
+mod eido_offer;
 mod email;
 mod health;
 mod messages;
@@ -21,17 +23,19 @@ mod tests;
 
 pub use carriers::Carriers;
 pub use client::ClientFault;
+pub use conveyance::PeerAnswer;
 pub use email::{MailAddress, MailSecurity, MailSettings};
 pub use health::BreakerState;
 pub use notice::PhoneNumber;
 pub use outbox::{DestinationState, Outbox, OutboxHandle};
 pub use settings::{
-    Address, CadSettings, ChannelKind, ChannelSettings, DestinationSettings, GatewayBody, Secret, Settings, SmsSettings,
+    Address, CadSettings, ChannelKind, ChannelSettings, ConveyanceSettings, DestinationSettings, GatewayBody, Secret,
+    Settings, SmsSettings,
 };
 pub use webhook::{SignatureFault, sign, verify};
 
 use crate::journal::Pending;
-use crate::record::IncidentId;
+use crate::record::{IncidentId, LegId};
 
 /// Told how each message ended. The app implements it over the desk, which journals it.
 pub trait Outcomes: Send + Sync {
@@ -41,4 +45,8 @@ pub trait Outcomes: Send + Sync {
     /// The message was given up. `why` is kebab-case: `no-such-channel`, `refused-422`, `attempts-exhausted`,
     /// `deadline-passed`, `retry-time-exhausted`, `superseded`, `queue-full`, `destination-down`, `no-cad`, `no-record`, `too-large`.
     fn undeliverable(&self, incident: &IncidentId, key: &str, why: &str) -> Pending<'_, ()>;
+
+    /// A destination that answers offers itself has answered this one. Whether the leg is its own is the
+    /// implementation's to see. `code` is what the answer was read from.
+    fn answered(&self, destination: &str, leg: &LegId, answer: PeerAnswer, code: u16) -> Pending<'_, ()>;
 }

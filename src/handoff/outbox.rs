@@ -6,13 +6,14 @@
 
 use super::Outcomes;
 use super::carriers::Carriers;
+use super::conveyance::{Answers, Peer};
 use super::health::{BreakerState, Change, Health, Thresholds, Urgency};
 use super::messages::{Carrier, Job, Kind, Post};
 use super::retry::{Answer, Next};
 use super::settings::{Address, Settings};
 use crate::clock::{self, Clock};
 use crate::incident::Outgoing;
-use crate::record::IncidentId;
+use crate::record::{IncidentId, LegId};
 use crate::telemetry;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -41,8 +42,30 @@ impl Outbox {
     pub fn start(settings: Settings, clock: Clock, carriers: Carriers, reporter: Arc<dyn Outcomes>) -> OutboxHandle {
         let queues = Mutex::default();
         let runtime = tokio::runtime::Handle::current();
-        OutboxHandle(Arc::new(Inner { settings, clock, carriers, reporter, runtime, queues }))
+        let peers = peers(&settings, &clock, &carriers, &reporter, &runtime);
+        OutboxHandle(Arc::new(Inner { settings, clock, carriers, reporter, runtime, queues, peers }))
     }
+}
+
+/// The connections to every destination of EIDO conveyance.
+fn peers(
+    settings: &Settings,
+    clock: &Clock,
+    carriers: &Carriers,
+    reporter: &Arc<dyn Outcomes>,
+    runtime: &tokio::runtime::Handle,
+) -> BTreeMap<String, Peer> {
+    let Some(conveyance) = &carriers.conveyance else { return BTreeMap::new() };
+    let peer = |(destination, url): (String, &Address)| {
+        let (reporter, tasks) = (Arc::clone(reporter), runtime.clone());
+        let answers: Answers = Arc::new(move |destination: &str, request: &str, answer, code| {
+            let (reporter, destination, leg) = (Arc::clone(&reporter), destination.to_owned(), LegId::new(request));
+            tasks.spawn(async move { reporter.answered(&destination, &leg, answer, code).await });
+        });
+        let peer = conveyance.peer(&destination, url, clock, answers, runtime);
+        (destination, peer)
+    };
+    settings.peers().into_iter().map(peer).collect()
 }
 
 /// Hands messages to the outbox. Cheap to clone.
@@ -109,6 +132,7 @@ struct Inner {
     reporter: Arc<dyn Outcomes>,
     runtime: tokio::runtime::Handle,
     queues: Mutex<BTreeMap<String, Arc<Queue>>>,
+    peers: BTreeMap<String, Peer>,
 }
 
 /// What waits for one destination.
@@ -299,6 +323,14 @@ impl Inner {
                 None => self.post(job, post, &post.url, limit).await,
                 Some(second) => self.post_to_either(queue, job, post, second, limit).await,
             },
+            Carrier::Eido { message, request } => {
+                let Some(peer) = self.peers.get(&queue.name) else {
+                    return Answer::Refused("no-such-channel".to_owned());
+                };
+                let recall = matches!(job.kind, Kind::Recall(_));
+                let sent = peer.send(message, request, recall);
+                tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false))
+            }
             Carrier::Mail { to } => {
                 let sent = self.carriers.mail(&job.key, to, &job.body);
                 tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false))

@@ -23,6 +23,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// The gateway for channels of kind `sms`.
     pub sms: Option<SmsSettings>,
+    /// What channels of kind `eido` need.
+    pub conveyance: Option<ConveyanceSettings>,
     /// The team's page, which notices point to.
     pub team_page: Option<Address>,
     /// Address under which teams reach this adapter, put before the links in messages; links are paths without it.
@@ -68,6 +70,7 @@ impl Default for Settings {
             cad: None,
             mail: None,
             sms: None,
+            conveyance: None,
             team_page: None,
             public_url: None,
             ca_file: None,
@@ -107,8 +110,29 @@ impl Settings {
             }
             ChannelKind::Email => To::Mail(own.map(|own| own.to.as_slice()).filter(|to| !to.is_empty())?),
             ChannelKind::Sms => To::Sms(own?.to_number.as_ref()?),
+            ChannelKind::Eido => {
+                own.map_or(settings.url.as_ref(), |own| own.url.as_ref())?;
+                To::Eido(self.conveyance.as_ref()?)
+            }
         };
         Some(Destination { name, to })
+    }
+
+    /// Every destination of EIDO conveyance, by name.
+    pub(super) fn peers(&self) -> Vec<(String, &Address)> {
+        let mut peers = Vec::new();
+        for (channel, settings) in self.channel.iter().filter(|(_, settings)| settings.kind == ChannelKind::Eido) {
+            peers.extend(settings.url.as_ref().map(|url| (channel.clone(), url)));
+            let own = settings.program.iter().filter_map(|(program, own)| Some((program, own.url.as_ref()?)));
+            peers.extend(own.map(|(program, url)| (format!("{channel}/{program}"), url)));
+        }
+        peers
+    }
+
+    /// True where legs of this program on this channel go to this destination.
+    #[must_use]
+    pub fn goes_to(&self, channel: &str, program: &ProgramId, destination: &str) -> bool {
+        self.destination(channel, program).is_some_and(|found| found.name == destination)
     }
 
     /// What the parts must be to each other.
@@ -129,13 +153,25 @@ impl Settings {
                 ChannelKind::Webhook | ChannelKind::WarmTransfer => {}
                 ChannelKind::Email if self.mail.is_none() => return fault("sends e-mail: `[handoff.mail]` is needed"),
                 ChannelKind::Sms if self.sms.is_none() => return fault("sends SMS: `[handoff.sms]` is needed"),
-                ChannelKind::Email | ChannelKind::Sms => {}
+                ChannelKind::Eido if self.conveyance.is_none() => {
+                    return fault("speaks EIDO conveyance: `[handoff.conveyance]` is needed");
+                }
+                ChannelKind::Email | ChannelKind::Sms | ChannelKind::Eido => {}
+            }
+            let addresses = channel.url.iter().chain(channel.program.values().filter_map(|own| own.url.as_ref()));
+            for address in addresses {
+                let wanted = channel.kind == ChannelKind::Eido;
+                if address.is_websocket() != wanted {
+                    let begins = if wanted { "`wss://`" } else { "`http://` or `https://`" };
+                    return fault(&format!("has an address of another kind: its own begins with {begins}"));
+                }
             }
             for (program, own) in &channel.program {
                 let whole = match channel.kind {
                     ChannelKind::Webhook | ChannelKind::WarmTransfer => own.url.is_some() && own.secret.is_some(),
                     ChannelKind::Email => !own.to.is_empty(),
                     ChannelKind::Sms => own.to_number.is_some(),
+                    ChannelKind::Eido => own.url.is_some(),
                 };
                 if !whole {
                     let needed = channel.kind.needs();
@@ -205,6 +241,8 @@ pub enum ChannelKind {
     Email,
     /// A notice by SMS.
     Sms,
+    /// Another agency's desk, by EIDO conveyance (NENA-STA-024 1.1): it answers offers itself.
+    Eido,
 }
 
 impl ChannelKind {
@@ -212,7 +250,7 @@ impl ChannelKind {
     #[must_use]
     pub fn is_notice(self) -> bool {
         match self {
-            Self::Webhook | Self::WarmTransfer => false,
+            Self::Webhook | Self::WarmTransfer | Self::Eido => false,
             Self::Email | Self::Sms => true,
         }
     }
@@ -222,8 +260,26 @@ impl ChannelKind {
             Self::Webhook | Self::WarmTransfer => "`url` and `secret`",
             Self::Email => "`to`",
             Self::Sms => "`to_number`",
+            Self::Eido => "`url`",
         }
     }
+}
+
+/// Who we are to the peers of EIDO conveyance.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConveyanceSettings {
+    /// PEM file of our certificate and those above it.
+    pub certificate_file: PathBuf,
+    /// PEM file of its key.
+    pub key_file: PathBuf,
+    /// Our agency in EIDOs.
+    pub agency: String,
+    /// This adapter's element in EIDOs.
+    pub element: String,
+    /// EIDO agency type: from the registry, or a local extension.
+    #[serde(default = "default_agency_type")]
+    pub agency_type: String,
 }
 
 /// The HTTP gateway that takes SMS.
@@ -302,12 +358,17 @@ pub(super) struct Destination<'a> {
 /// Where it is.
 #[derive(Debug, Clone)]
 pub(super) enum To<'a> {
-    Webhook { url: &'a Address, secret: &'a Secret },
+    Webhook {
+        url: &'a Address,
+        secret: &'a Secret,
+    },
     Mail(&'a [MailAddress]),
     Sms(&'a PhoneNumber),
+    /// The destination's own connection.
+    Eido(&'a ConveyanceSettings),
 }
 
-/// An absolute http or https address. Prints without path and query, which may carry a token.
+/// An absolute http, https or wss address. Prints without path and query, which may carry a token.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Address(Uri);
@@ -315,6 +376,10 @@ pub struct Address(Uri);
 impl Address {
     pub(super) fn uri(&self) -> &Uri {
         &self.0
+    }
+
+    fn is_websocket(&self) -> bool {
+        self.0.scheme_str() == Some("wss")
     }
 
     /// The address without a slash at its end, to put a path behind.
@@ -328,9 +393,9 @@ impl TryFrom<String> for Address {
 
     fn try_from(text: String) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| "not an address".to_owned())?;
-        let known = matches!(uri.scheme_str(), Some("http" | "https"));
+        let known = matches!(uri.scheme_str(), Some("http" | "https" | "wss"));
         if !known || uri.host().is_none_or(str::is_empty) {
-            return Err("an address begins with `http://` or `https://` and names a host".to_owned());
+            return Err("an address begins with `http://`, `https://` or `wss://` and names a host".to_owned());
         }
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err("an address carries no user and password; use `secret` or `bearer`".to_owned());

@@ -1,13 +1,14 @@
 //! Tests of the outbox against peers named by how they misbehave.
 
+mod conveyance;
 mod notices;
 mod recovery;
 
-use super::{Carriers, Outbox, OutboxHandle, Outcomes, Secret, Settings, sign, verify};
+use super::{Carriers, Outbox, OutboxHandle, Outcomes, PeerAnswer, Secret, Settings, sign, verify};
 use crate::clock::Clock;
 use crate::incident::{Effect, Outgoing};
 use crate::journal::Pending;
-use crate::record::{AgencyId, CallRecord, Format, IncidentId, Note, Person, RecordIdentity, SourceId};
+use crate::record::{AgencyId, CallRecord, Format, IncidentId, LegId, Note, Person, RecordIdentity, SourceId};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{HeaderMap, HeaderValue};
@@ -50,7 +51,7 @@ struct Peer {
 
 type Script = fn(usize) -> (u16, Option<u32>, Duration);
 
-async fn answered(request: Request<Incoming>, log: &Mutex<Vec<Received>>, script: Script) -> Response<Full<Bytes>> {
+async fn served(request: Request<Incoming>, log: &Mutex<Vec<Received>>, script: Script) -> Response<Full<Bytes>> {
     let headers = request.headers().clone();
     assert_eq!(request.method(), "POST");
     let body = request.into_body().collect().await.unwrap().to_bytes();
@@ -87,7 +88,7 @@ impl Peer {
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
                         let log = Arc::clone(&log);
-                        async move { Ok::<_, Infallible>(answered(request, &log, script).await) }
+                        async move { Ok::<_, Infallible>(served(request, &log, script).await) }
                     });
                     let builder = hyper::server::conn::http1::Builder::new();
                     // A client that goes away in the middle is part of the play.
@@ -115,6 +116,11 @@ type End = (String, Option<String>);
 struct Told(mpsc::UnboundedSender<End>);
 
 impl Outcomes for Told {
+    fn answered(&self, destination: &str, leg: &LegId, answer: PeerAnswer, code: u16) -> Pending<'_, ()> {
+        self.0.send(answered(leg.as_str(), destination, answer, code)).unwrap();
+        Box::pin(async {})
+    }
+
     fn delivered(&self, _incident: &IncidentId, key: &str) -> Pending<'_, ()> {
         self.0.send((key.to_owned(), None)).unwrap();
         Box::pin(async {})
@@ -139,6 +145,10 @@ fn settings(toml: &str) -> Settings {
 
 fn channel(name: &str, url: &str) -> String {
     format!("[channel.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n")
+}
+
+fn answered(leg: &str, destination: &str, answer: PeerAnswer, code: u16) -> End {
+    (format!("{leg} answered"), Some(format!("{destination} {answer:?} {code}")))
 }
 
 async fn next(ends: &mut mpsc::UnboundedReceiver<End>) -> End {

@@ -88,7 +88,7 @@ pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Ve
         channel: match settings.channel.get(&plan.channel).map(|channel| channel.kind) {
             Some(ChannelKind::WarmTransfer) => "warm-transfer",
             // Notices say nothing of this; who has no channel is sent nothing.
-            Some(ChannelKind::Webhook | ChannelKind::Email | ChannelKind::Sms) | None => "webhook",
+            Some(ChannelKind::Webhook | ChannelKind::Email | ChannelKind::Sms | ChannelKind::Eido) | None => "webhook",
         },
         deadline,
         call_back_within_min: plan.call_back_within_min.filter(|_| offer),

@@ -77,23 +77,39 @@ pub struct Drained {
 /// Serves a door until the stop signal, then lets requests in hand finish within the drain's bound.
 ///
 /// The loop ends for no other reason; a dropped sender of the signal counts as a stop.
-pub async fn serve(door: Door, router: Router, mut shutdown: watch::Receiver<bool>) -> Drained {
-    let limits = Arc::new(door.limits);
-    let places = Places::new(&limits);
-    let for_connections = shutdown.clone();
-    let name = door.name.name();
+pub async fn serve(door: Door, router: Router, shutdown: watch::Receiver<bool>) -> Drained {
+    let Door { name, listener, tls, limits } = door;
+    let limits = Arc::new(limits);
+    let (for_each, stopping) = (Arc::clone(&limits), shutdown.clone());
+    accept_each(listener, &limits, name.name(), shutdown, move |stream, peer| {
+        connection::serve(stream, peer, tls.clone(), Arc::clone(&for_each), router.clone(), stopping.clone())
+    })
+    .await
+}
+
+/// The accept loop of every door: each connection that is let in is served by a future that says why it ended.
+pub(super) async fn accept_each<F, S>(
+    listener: TcpListener,
+    limits: &Limits,
+    name: &'static str,
+    mut shutdown: watch::Receiver<bool>,
+    serve: S,
+) -> Drained
+where
+    F: Future<Output = &'static str> + Send + 'static,
+    S: Fn(TcpStream, SocketAddr) -> F,
+{
+    let places = Places::new(limits);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = stopped(&mut shutdown) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = door.listener.accept() => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let Some(place) = admit(&stream, peer, &places, name) else { continue };
-                    let served = connection::serve(
-                        stream, peer, door.tls.clone(), Arc::clone(&limits), router.clone(), for_connections.clone(),
-                    );
+                    let served = serve(stream, peer);
                     let opened = Opened { door: name, why: "cut-off", _place: place };
                     connections.spawn(async move {
                         let mut opened = opened;
@@ -110,7 +126,7 @@ pub async fn serve(door: Door, router: Router, mut shutdown: watch::Receiver<boo
             },
         }
     }
-    drop(door.listener);
+    drop(listener);
     drain(connections, ms(limits.drain_ms)).await
 }
 

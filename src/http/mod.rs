@@ -17,9 +17,13 @@ mod operations;
 mod openapi;
 mod shapes;
 mod settings;
+mod conveyance;
+mod session;
+mod told_incident;
 #[cfg(test)]
 mod hostile_tests;
 
+pub use conveyance::{ConveyanceDoor, ConveyanceDoorFault, ConveyanceSettings, PeerSettings};
 pub use layers::guard;
 pub use limits::{LimitFault, Limits};
 pub use listener::{Door, DoorName, Drained, serve};

@@ -1,6 +1,6 @@
 //! The `[http]` part of the configuration: the pass-through, and each door's limits and TLS.
 
-use super::{DoorName, Limits, ProxySettings, TlsSettings};
+use super::{ConveyanceSettings, DoorName, Limits, ProxySettings, TlsSettings};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -14,6 +14,8 @@ pub struct Settings {
     pub limits: BTreeMap<DoorName, Limits>,
     /// Certificate and key by door; a door without them speaks plain HTTP.
     pub tls: BTreeMap<DoorName, TlsSettings>,
+    /// The door for EIDO conveyance; without it there is none.
+    pub conveyance: Option<ConveyanceSettings>,
     /// Seconds without a record from any CAD after which the pages, `/metrics` and the log raise an alarm; 0 for never.
     pub silence_alarm_s: u32,
 }
@@ -21,7 +23,13 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         // An hour: a small centre's quiet night has such gaps, a cut line is seen before the shift ends.
-        Self { pass_through: None, limits: BTreeMap::new(), tls: BTreeMap::new(), silence_alarm_s: 3_600 }
+        Self {
+            pass_through: None,
+            limits: BTreeMap::new(),
+            tls: BTreeMap::new(),
+            conveyance: None,
+            silence_alarm_s: 3_600,
+        }
     }
 }
 

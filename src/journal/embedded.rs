@@ -20,7 +20,7 @@ mod restart_tests;
 mod tests;
 
 use super::personal::MasterKey;
-use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending, Seal};
+use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending, PostgresSettings, Seal};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use file::{FileLock, unavailable};
@@ -36,8 +36,12 @@ use writer::{End, Writer};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it.
+    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it. Left out where `postgres` is given.
+    #[serde(default)]
     pub path: PathBuf,
+    /// The shared store in place of a file: several adapters on one database.
+    #[serde(default)]
+    pub postgres: Option<PostgresSettings>,
     /// File with the key (64 hexadecimal digits) under which each incident's own key is kept. Without it records stand in the
     /// file as they came, and forgetting a person reaches no copy of it.
     #[serde(default)]
@@ -112,6 +116,7 @@ impl Settings {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
+            postgres: None,
             key_file: None,
             checkpoint_file: None,
             retention_days: None,

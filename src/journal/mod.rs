@@ -3,7 +3,9 @@
 mod chain;
 mod embedded;
 mod personal;
+mod postgres;
 mod restart;
+mod shared;
 mod stored;
 mod unavailable;
 
@@ -13,7 +15,9 @@ pub mod conformance;
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
 pub use personal::{IncidentKey, MasterKey};
+pub use postgres::{PostgresJournal, PostgresSettings, Url};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, fold};
+pub use shared::{Heard, Shared};
 pub use unavailable::UnavailableJournal;
 
 use crate::incident::Event;
@@ -144,6 +148,11 @@ pub trait Journal: Send + Sync {
 
     /// True where the journal can take appends now (readiness).
     fn ready(&self) -> bool;
+
+    /// What other adapters do on the same journal, where several share it.
+    fn shared(&self) -> Option<&dyn Shared> {
+        None
+    }
 }
 
 /// What is appended as one unit.

@@ -412,6 +412,8 @@ impl Space {
 
     /// Two boxes' common part, `None` where they have none.
     pub(super) fn meet(&self, one: &Box, other: &Box) -> Option<Box> {
+        #[cfg(test)]
+        super::cover::WORK.set(super::cover::WORK.get() + 1);
         let apart = |span: &Span| span.part(one).iter().zip(span.part(other)).all(|(one, other)| one & other == 0);
         if self.spans.iter().any(apart) {
             return None;
@@ -446,6 +448,12 @@ impl Space {
     pub(super) fn uncovered(&self, target: &Box, covers: &[&Box]) -> Result<Option<Box>, TooHard> {
         let covers = self.impossible.iter().chain(covers.iter().copied());
         Question::new(&self.spans, None).uncovered(target.clone(), covers.enumerate())
+    }
+
+    /// How many classes each dimension has, and the calls that cannot be.
+    #[cfg(test)]
+    pub(super) fn shape(&self) -> (Vec<usize>, &[Box]) {
+        (self.spans.iter().map(|span| span.classes).collect(), &self.impossible)
     }
 
     /// Covers looked at in answering [`Self::uncovered`].
@@ -530,6 +538,17 @@ impl Space {
             }
         }
         pairs.into_iter().collect()
+    }
+
+    /// Whether a box allows one class of a fact.
+    pub(super) fn allows(&self, table: &Table, own: &Box, fact: usize, class: usize) -> bool {
+        let is_it = |place: usize| table.columns.get(place).is_some_and(|column| column.fact == fact);
+        self.each().all(|(dimension, span)| match dimension {
+            Dimension::Fact { columns, .. } if columns.first().copied().flatten().is_some_and(is_it) => {
+                span.holds(own, class)
+            }
+            Dimension::Fact { .. } | Dimension::ZoneState | Dimension::Zone { .. } => true,
+        })
     }
 
     /// A box with a fact fixed to one class, `None` where it does not allow that.

@@ -288,6 +288,11 @@ impl Table {
         self.code_at(call, fact).is_some_and(|(_, code)| code != 0)
     }
 
+    /// The column of a fact, as a bit; none where the policy does not use it.
+    pub(super) fn bit_of(&self, fact: usize) -> u64 {
+        self.by_fact.get(fact).copied().flatten().map_or(0, |place| 1 << place)
+    }
+
     /// The column of a fact and the call's code in it.
     pub(super) fn code_at(&self, call: &Coded, fact: usize) -> Option<(&Column, u16)> {
         let place = self.place_of(fact)?;

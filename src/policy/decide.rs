@@ -2,8 +2,8 @@
 
 use super::compile::{Coded, Table};
 use super::decision::{
-    BarredPrograms, ExclusionHit, FollowUp, Gap, LegPlan, Mode, ProgramOption, QueuePlace, Reason, Route, RouteStep,
-    Status,
+    BarredPrograms, ExclusionHit, FollowUp, Gap, LegPlan, Mode, ProgramOption, Question, QueuePlace, Reason, Route,
+    RouteStep, Status,
 };
 use super::hours::{next_opening, spoken};
 use super::language::{Bars, FollowUpDue, Program, Row, RowKind, Step, StepForm};
@@ -190,7 +190,7 @@ impl Assessment<'_> {
         let named: Vec<&str> = gaps.iter().filter(|gap| gap.why == why).map(|gap| gap.fact.as_str()).collect();
         let mut decision = Decision::not_assessed(&why, text, self.policy.identity.clone(), Vec::new());
         decision.exclusions = self.exclusions();
-        decision.questions = self.questions(&named);
+        decision.questions = self.first_questions(&named);
         decision.options = self.options();
         decision.gaps = gaps;
         decision
@@ -201,13 +201,14 @@ impl Assessment<'_> {
         let rule = row.filter(|row| self.policy.table.rules.contains(*row));
         let goes = matches!(status, Status::Eligible);
         let program = self.verdict.program().filter(|_| goes).and_then(|place| self.policy.programs.get(place));
+        let questions = self.questions();
         Decision {
             route: program.map_or(Route::Ordinary, |program| Route::Program(program.id.clone())),
             rule: rule.map(|rule| self.policy.table.id(rule).to_owned()),
             exclusions: self.exclusions(),
-            reasons: self.reasons(&status, row),
+            reasons: self.reasons(&status, row, &questions),
             options: self.options(),
-            questions: self.questions(&[]),
+            questions,
             nearest_flip: self.nearest_flip(),
             steps: if goes { self.route_steps() } else { Vec::new() },
             automatic: goes && self.policy.mode == Mode::Automatic && self.automatic(),
@@ -280,7 +281,7 @@ impl Assessment<'_> {
         unknown.filter(|(column, _)| column.soft.contains(row)).map(|(column, _)| column.name.clone()).collect()
     }
 
-    fn reasons(&self, status: &Status, row: Option<usize>) -> Vec<Reason> {
+    fn reasons(&self, status: &Status, row: Option<usize>, questions: &[Question]) -> Vec<Reason> {
         let own = |row: usize| {
             self.row(row).map(|row| Reason { code: row.id.clone(), text: row.because.clone(), cite: row.cite.clone() })
         };
@@ -296,7 +297,7 @@ impl Assessment<'_> {
                 let others = self.verdict.exclusions.without(&self.verdict.soft).iter();
                 reasons.extend(others.filter(|other| Some(*other) != row).filter_map(own));
             }
-            Status::NeedsAnswer => reasons.extend(self.open_reasons()),
+            Status::NeedsAnswer => reasons.extend(self.open_reasons(questions)),
             Status::EligibleOutOfHours | Status::EligibleOutOfArea | Status::EligibleNoUnit => {
                 reasons.extend(row.into_iter().flat_map(|row| self.chain_failures(row)));
                 reasons.extend(row.and_then(own));
@@ -316,7 +317,7 @@ impl Assessment<'_> {
     }
 
     /// Why the call waits for an answer.
-    fn open_reasons(&self) -> Vec<Reason> {
+    fn open_reasons(&self, questions: &[Question]) -> Vec<Reason> {
         let mut reasons: Vec<Reason> = Vec::new();
         for place in self.verdict.exclusions.and(&self.verdict.soft).iter() {
             if let Some(row) = self.row(place) {
@@ -324,12 +325,7 @@ impl Assessment<'_> {
                 reasons.push(Reason { code: row.id.clone(), text, cite: row.cite.clone() });
             }
         }
-        let wanted: BTreeSet<String> = self
-            .needed()
-            .into_keys()
-            .filter_map(|place| self.policy.table.columns.get(place))
-            .map(|column| column.name.clone())
-            .collect();
+        let wanted: BTreeSet<&str> = questions.iter().map(|question| question.fact.as_str()).collect();
         let wanted = wanted.into_iter().collect::<Vec<_>>().join(", ");
         match self.verdict.way {
             Way::Ask(row) => reasons.push(reason(

@@ -29,6 +29,7 @@ mod questions;
 mod reach;
 mod route;
 mod row_set;
+mod smallest;
 mod states;
 mod stems;
 mod tally;

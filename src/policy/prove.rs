@@ -83,6 +83,8 @@ struct Claim<'a> {
     when: Vec<Box>,
     /// Facts that its cells name.
     facts: BTreeSet<String>,
+    /// Ways of coming, with an officer or without, from which exclusions alone keep every such call.
+    excluded: Vec<bool>,
 }
 
 /// Everything that the safeguards' proofs share.
@@ -286,7 +288,9 @@ impl Prover<'_> {
         let policy = self.view.policy;
         let vocabulary = policy.sources.vocabulary.facts();
         let names = when.iter().filter_map(|cell| vocabulary.get(cell.fact)).map(|fact| fact.name.to_string());
-        let claim = Claim { targets, when: self.view.space.of_cells(&policy.table, when), facts: names.collect() };
+        let when = self.view.space.of_cells(&policy.table, when);
+        let excluded = [true, false].into_iter().filter(|accompanied| self.excluded(&when, *accompanied)).collect();
+        let claim = Claim { targets, when, facts: names.collect(), excluded };
         let mut hard = false;
         for row in self.live.iter() {
             match self.refute_rule(&claim, row) {
@@ -306,7 +310,24 @@ impl Prover<'_> {
         if hard { Err(TooHard) } else { Ok(None) }
     }
 
+    /// Whether exclusions that hold on every date cover these calls: then no rule has to be looked at one by one.
+    fn excluded(&self, when: &[Box], accompanied: bool) -> bool {
+        let policy = self.view.policy;
+        let covers = self.view.space.rows(policy.always_in_effect(&self.barring(accompanied)));
+        when.iter().all(|own| self.view.space.uncovered(own, &covers) == Ok(None))
+    }
+
+    /// Exclusions that keep a rule's call from whoever comes with an officer, or without, whatever program it is.
+    fn barring(&self, accompanied: bool) -> RowSet {
+        let table = &self.view.policy.table;
+        let barring = table.bars_all.or(&table.bars_all_but);
+        if accompanied { barring } else { barring.or(&table.bars_unaccompanied) }
+    }
+
     fn refute_rule(&self, claim: &Claim<'_>, row: usize) -> Result<Option<ExampleCall>, TooHard> {
+        if claim.excluded == [true, false] {
+            return Ok(None);
+        }
         let view = &self.view;
         let targets = view.space.meet_all(view.row(row), &claim.when);
         let targets = view.with_known(targets, &view.ask(row), false);
@@ -316,7 +337,8 @@ impl Prover<'_> {
         let always = view.policy.always_in_effect(&view.policy.table.all);
         for party in view.parties(row) {
             for program in &party.programs {
-                for accompanied in self.ways(claim, *program) {
+                let ways = self.ways(claim, *program).into_iter();
+                for accompanied in ways.filter(|accompanied| !claim.excluded.contains(accompanied)) {
                     let comes = Comes { party: &party, program: *program, accompanied, row };
                     if let Some((call, stretch)) = self.reached(&targets, &comes, &always)? {
                         return Ok(Some(self.tell(claim, &call, *program, accompanied, row, stretch)));
@@ -329,6 +351,9 @@ impl Prover<'_> {
 
     /// A call of the targets to which a program may come in this way, and when.
     fn reached(&self, targets: &[Box], comes: &Comes<'_>, always: &RowSet) -> Result<Option<(Box, &Stretch)>, TooHard> {
+        if !self.stretches.iter().any(|stretch| comes.on(stretch).is_some()) {
+            return Ok(None);
+        }
         // What is covered on every date needs no second look on each.
         let covers = self.before(comes, comes.accompanied, always);
         let mut open = Vec::new();

@@ -281,7 +281,7 @@ impl Compiled {
     }
 
     /// Live rules that hold when the facts that a row names are left out of account.
-    fn rules_but_for(&self, call: &Coded, moment: &Moment<'_>, row: usize) -> RowSet {
+    pub(super) fn rules_but_for(&self, call: &Coded, moment: &Moment<'_>, row: usize) -> RowSet {
         let table = &self.table;
         let free = table.matching_but(call, |_, column| column.asked_by.contains(row));
         free.and(&table.rules).without(&table.shadow).and(moment.effective)

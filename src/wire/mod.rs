@@ -1,6 +1,7 @@
 //! Bytes to call records and back. Formats are recognised from content; limits hold before anything is built.
 
 mod detect;
+mod conveyance;
 mod times;
 mod xml;
 mod pidf_lo;
@@ -10,6 +11,10 @@ mod delimited;
 #[cfg(test)]
 mod tests;
 
+pub use conveyance::{
+    Cancel, ConveyanceFault, Ending, Message as ConveyanceMessage, Notification, Push, Receipt, Response, SUBPROTOCOL,
+    Status, Subscribe,
+};
 pub use delimited::{FileRow, Layout, Rows, decode_rows};
 pub use eido::{Emitter, encode_eido};
 

@@ -49,7 +49,7 @@ fn the_questions_and_the_flip_ask_the_table_a_bounded_number_of_times() {
     let calls = calls(&city);
     for (facts, at) in &calls {
         let assessment = policy.compiled.assess(facts, *at, &available);
-        let _ = assessment.questions(&[]);
+        let _ = assessment.questions();
         let questions = assessment.near.asked();
         let _ = assessment.nearest_flip();
         for (place, asked) in [questions, assessment.near.asked() - questions].into_iter().enumerate() {

@@ -14,7 +14,7 @@ pub(super) fn folder(path: &Path) -> PolicyFiles {
 }
 
 /// The folders of the library, in order.
-fn library() -> Vec<PathBuf> {
+pub(super) fn library() -> Vec<PathBuf> {
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy/library");
     let entries = std::fs::read_dir(library).unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();

@@ -2,6 +2,7 @@
 
 use super::generated::policy;
 use super::*;
+use crate::policy::cover::WORK;
 use crate::policy::row_set::RowSet;
 
 fn read(rows: usize) -> Candidate {
@@ -70,4 +71,57 @@ fn a_comparison_of_many_rows_finds_the_one_that_changed() {
     let lost = told.moves.iter().find(|moved| moved.kind == MoveKind::ProgramToOrdinary).unwrap();
     let call = lost.call.as_ref().expect("a call that the row took goes nowhere now");
     assert!(call.confirmed && call.facts.contains_key("nature"), "{call:?}");
+}
+
+/// What a running adapter must prove before it loads: each row is met with the others of its rank, and little else.
+#[test]
+fn a_reload_of_a_thousand_rows_proves_with_little_work() {
+    let candidate = read(1_000);
+    let start = WORK.get();
+    let proofs = candidate.prove();
+    let proving = WORK.get() - start;
+    assert!(proofs.iter().all(Proof::holds), "{proofs:?}");
+    let overlaps = candidate.overlaps();
+    let overlapping = WORK.get() - start - proving;
+    assert_eq!(overlaps, Vec::new());
+    println!("1,000 rows: {proving} boxes looked at for the safeguards, {overlapping} for rules of one rank");
+    assert!(proving < 800 * 1_000, "{proving}");
+    assert!(overlapping < 100 * 1_000, "{overlapping}");
+}
+
+/// A policy's questions as `tests/bench/provers` reads them: of each rule whether the rows before it leave it a call, and of
+/// the whole whether some row holds every call.
+fn questions(name: &str, candidate: &Candidate) -> String {
+    let (policy, space) = (&candidate.compiled, &candidate.compiled.space);
+    let (classes, impossible) = space.shape();
+    let line = |word: &str, numbers: &mut dyn Iterator<Item = u64>| {
+        let numbers = numbers.map(|number| format!("{number:x}")).collect::<Vec<_>>().join(" ");
+        format!("{word} {numbers}\n")
+    };
+    let boxes = |word: &str, boxes: &[crate::policy::boxes::Box]| -> String {
+        boxes.iter().map(|space| line(word, &mut space.iter().copied())).collect()
+    };
+    let mut text = format!("policy {name}\n{}", line("classes", &mut classes.iter().map(|classes| *classes as u64)));
+    text += &boxes("cover", impossible);
+    for row in policy.table.all.iter() {
+        if policy.table.rules.contains(row) {
+            text += &boxes("ask", space.row(row));
+        }
+        text += &boxes("cover", space.row(row));
+    }
+    text + &boxes("ask", &[space.everything()])
+}
+
+#[test]
+#[ignore = "writes the file that `make bench-provers` measures other methods with; FOURTH_QUESTIONS names it"]
+fn write_the_questions_of_proofs() {
+    let mut text = String::new();
+    for path in super::library::library() {
+        let name = path.file_name().unwrap().to_string_lossy();
+        text += &questions(&name, &Candidate::read(&super::library::folder(&path)).unwrap());
+    }
+    for rows in [60, 120, 240, 500, 1_000] {
+        text += &questions(&format!("generated-{rows}"), &read(rows));
+    }
+    std::fs::write(std::env::var("FOURTH_QUESTIONS").expect("the file to write"), text).unwrap();
 }

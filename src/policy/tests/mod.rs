@@ -11,9 +11,11 @@ mod mistakes;
 mod many;
 mod points;
 mod proofs;
+mod rising_danger;
 mod schema;
 mod slow;
 mod slow_flips;
+mod slow_questions;
 
 use super::*;
 use crate::facts::Source;

@@ -2,6 +2,7 @@
 
 mod eido;
 mod cad_export_xml;
+mod conveyance;
 mod delimited;
 mod hostile;
 

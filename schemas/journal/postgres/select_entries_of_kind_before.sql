@@ -1,0 +1,11 @@
+-- Entries of one of the kinds that are kept at hand, newest first, each with the chain value of the one before.
+SELECT sequence, subject, incident, version, at, kind, event_version, payload, hash,
+       (SELECT before.hash FROM fourth.entry AS before
+        WHERE before.agency_id = entry.agency_id AND before.sequence = entry.sequence - 1) AS hash_before
+FROM fourth.entry
+WHERE agency_id = $1
+    AND kind = $2                   -- the event's name
+    AND kind IN ('record-received', 'assessed', 'roster-set', 'undeliverable', 'redriven') -- so that the index serves
+    AND sequence < $3               -- the last sequence already read
+ORDER BY sequence DESC
+LIMIT $4                            -- rows at most

@@ -1,0 +1,178 @@
+//! Several adapters on one journal: this desk follows what the others append, and takes over what the dead ones held.
+//!
+//! Who owns a call is decided in the journal's order, by the incident's version, and never here. That an incident is held
+//! elsewhere only means that another adapter fires its deadlines and sends what follows from it.
+
+use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
+use super::live::{Desk, Slot, lock};
+use super::recovery::roster_of;
+use super::views::CallProblem;
+use crate::incident::Incident;
+use crate::journal::{Entry, Heard, JournalError, Shared, Standing, Stored, Subject};
+use crate::record::{CallRecord, IncidentId};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How often one name for a call can have been used before, for it to be found in one go.
+const USED_BEFORE_MAX: usize = 64;
+
+impl Desk {
+    /// Hears for ever; returns at once where the journal is this adapter's alone.
+    pub async fn run_sharing(&self) {
+        let Some(mut hearing) = self.journal().shared().and_then(Shared::hear) else { return };
+        while let Some(heard) = hearing.recv().await {
+            match heard {
+                Heard::Appended(entries) => self.follow(entries, false).await,
+                Heard::Recovered(entries) => self.follow(entries, true).await,
+                Heard::TakenOver(incidents) => {
+                    for id in incidents {
+                        self.take_over(&id).await;
+                    }
+                }
+                Heard::Holding(incidents) => {
+                    for id in incidents.iter().filter(|id| !self.holds(id)) {
+                        self.take_over(id).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// At the opening: what other adapters hold is left to them.
+    pub(super) async fn leave_to_others(&self) -> Result<(), JournalError> {
+        let Some(shared) = self.journal().shared() else { return Ok(()) };
+        let held = shared.held().await?;
+        let slots: Vec<_> = lock(&self.inner().live).slots.values().cloned().collect();
+        for slot in slots.iter().filter(|slot| !held.contains(&slot.id)) {
+            slot.held_elsewhere(true);
+            self.move_deadline(&slot.id, lock(&slot.view).incident.next_deadline(), None);
+        }
+        Ok(())
+    }
+
+    fn holds(&self, id: &IncidentId) -> bool {
+        lock(&self.inner().live).slots.get(id).is_some_and(|slot| !slot.is_held_elsewhere())
+    }
+
+    /// Brings the memory up to entries that did not come from a command in hand. `ours`: this adapter appended them and
+    /// was told that the outcome was not known, so that nothing has been sent yet of what follows from them.
+    async fn follow(&self, entries: Vec<Entry>, ours: bool) {
+        let mut stories: BTreeMap<IncidentId, Vec<&Entry>> = BTreeMap::new();
+        for entry in &entries {
+            if let Subject::Incident(id) = &entry.subject {
+                stories.entry(id.clone()).or_default().push(entry);
+            }
+        }
+        for (id, story) in stories {
+            if let Err(problem) = self.follow_one(&id, &story, ours).await {
+                // Its next command finds that the version has moved on, and reads it again.
+                tracing::error!(%problem, incident = %id, "what was appended to an incident elsewhere could not be followed");
+            }
+        }
+        for entry in entries {
+            if let Some(roster) = roster_of(entry.stored.clone()) {
+                *lock(&self.inner().roster) = roster;
+            }
+            self.publish_entry(entry);
+        }
+    }
+
+    async fn follow_one(&self, id: &IncidentId, story: &[&Entry], ours: bool) -> Result<(), CallProblem> {
+        let slot = match story.first() {
+            Some(first) if first.version == 1 => self.slot_or_new(id),
+            Some(_) | None => self.slot(id).await?,
+        };
+        let mut state = slot.state.lock().await;
+        let mut incident = Incident::clone(&state.incident);
+        for entry in story {
+            let Stored::Incident(event) = &entry.stored else { continue };
+            if entry.version <= state.incident.version {
+                continue;
+            }
+            self.remember(id, event, entry.at);
+            if entry.version == incident.version.saturating_add(1) {
+                let _ = incident.on(event, entry.at);
+            } else if entry.version > incident.version {
+                incident = self.fold(id).await?;
+            }
+        }
+        let last = story.last().map_or(0, |entry| entry.version);
+        let newer = incident.version > state.incident.version;
+        if newer || (ours && incident.version == last) {
+            self.becomes(&slot, &mut state, incident, ours);
+            self.settle(&slot, &state.incident);
+        }
+        if ours {
+            self.resume_one(&slot, &mut state).await;
+        }
+        Ok(())
+    }
+
+    /// Fires the deadlines of an incident from now on, the overdue ones at once, and sends again what was not reported as
+    /// delivered: its key keeps it from acting twice.
+    async fn take_over(&self, id: &IncidentId) {
+        let taken = async {
+            let slot = self.slot(id).await?;
+            let mut state = slot.state.lock().await;
+            let incident = self.fold(id).await?;
+            self.becomes(&slot, &mut state, incident, true);
+            self.settle(&slot, &state.incident);
+            self.resume_one(&slot, &mut state).await;
+            Ok::<_, CallProblem>(())
+        };
+        if let Err(problem) = taken.await {
+            tracing::error!(%problem, incident = %id, "an incident was taken over and cannot be read: call its team and its caller");
+        }
+    }
+
+    /// The slot of a call that this desk does not know, under the name that the first of all adapters gave it.
+    pub(super) async fn named_slot(
+        &self,
+        shared: &dyn Shared,
+        record: &CallRecord,
+        mut before: Option<IncidentId>,
+    ) -> Result<Arc<Slot>, CallProblem> {
+        let key = CallKey::of(&record.identity);
+        for _ in 0..USED_BEFORE_MAX {
+            let proposed = new_incident_id()?;
+            let id = shared.claim(name_sha256(&key, before.as_ref()), &proposed).await?;
+            let known = if id == proposed { Err(CallProblem::NoSuchIncident) } else { self.slot(&id).await };
+            match known {
+                Ok(slot) => {
+                    let incident = Arc::clone(&lock(&slot.view).incident);
+                    let called = Standing::of(&incident).called;
+                    let closed_at = called.as_ref().and_then(|called| called.closed_at);
+                    let found = Found { incident: id.clone(), began: incident.began(), closed_at };
+                    if !is_reused(&found, record, self.clock().now()) {
+                        return Ok(slot);
+                    }
+                    before = Some(id);
+                }
+                // Named, and nothing appended yet: whoever appends first begins it.
+                Err(CallProblem::NoSuchIncident) => {
+                    let found = Found { incident: id.clone(), began: stated_begin(record), closed_at: None };
+                    lock(&self.inner().live).by_call.insert(key, found);
+                    return Ok(self.slot_or_new(&id));
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        Err(JournalError::Unavailable("the sender used this name for too many calls".to_owned()).into())
+    }
+
+    fn slot_or_new(&self, id: &IncidentId) -> Arc<Slot> {
+        let mut live = lock(&self.inner().live);
+        Arc::clone(live.slots.entry(id.clone()).or_insert_with(|| Slot::new(Incident::new(id.clone()))))
+    }
+}
+
+/// What a call is known by among adapters: its sender's name, and the incident that bore the name before.
+fn name_sha256(key: &CallKey, before: Option<&IncidentId>) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in [key.agency.as_str(), key.incident.as_str(), before.map_or("", IncidentId::as_str)] {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}

@@ -1,0 +1,315 @@
+//! The door for EIDO conveyance from outside: who gets in, what a subscriber is told, and what its records become.
+
+use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually, free_port};
+use fourth_simulators::client::Client;
+use futures_util::SinkExt;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_stream::StreamExt;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Peer {
+    certificate: CertificateDer<'static>,
+    key: Vec<u8>,
+}
+
+impl Peer {
+    fn digest(&self) -> String {
+        hex::encode(Sha256::digest(&self.certificate))
+    }
+}
+
+struct Network {
+    place: Place,
+    port: u16,
+    authority: CertificateDer<'static>,
+    neighbour: Peer,
+    watcher: Peer,
+    unlisted: Peer,
+    _files: tempfile::TempDir,
+}
+
+type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+impl Network {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let ca = params.self_signed(&key).unwrap();
+        let issuer = Issuer::new(params, key);
+        let vouch = |name: &str| {
+            let key = KeyPair::generate().unwrap();
+            let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+            (certificate, key)
+        };
+        let peer = |name: &str| {
+            let (certificate, key) = vouch(name);
+            Peer { certificate: certificate.der().clone(), key: key.serialize_der() }
+        };
+        let (neighbour, watcher, unlisted) = (peer("neighbour"), peer("watcher"), peer("unlisted"));
+        let files = tempfile::tempdir().unwrap();
+        let file = |name: &str, pem: String| {
+            let path = files.path().join(name);
+            std::fs::write(&path, pem).unwrap();
+            path.display().to_string()
+        };
+        let (own, own_key) = vouch("127.0.0.1");
+        let port = free_port();
+        let more = format!(
+            "[http.conveyance]\nlisten = \"127.0.0.1:{port}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
+             client_authorities = \"{}\"\nagency = \"fourth.example\"\nelement = \"adapter.fourth.example\"\n\
+             subscriptions_max = 2\nlimits.body_bytes_max = 65536\n\
+             [[http.conveyance.peer]]\nname = \"neighbour\"\ncertificate_sha256 = \"{}\"\nsender = \"default\"\n\
+             release = [\"nature\", \"facts\"]\n\
+             [[http.conveyance.peer]]\nname = \"watcher\"\ncertificate_sha256 = \"{}\"\nrelease = []\n",
+            file("own.pem", own.pem()),
+            file("own.key", own_key.serialize_pem()),
+            file("ca.pem", ca.pem()),
+            neighbour.digest(),
+            watcher.digest(),
+        );
+        let always =
+            |policy: String| policy.replace("from = \"08:00\", to = \"24:00\"", "from = \"00:00\", to = \"24:00\"");
+        let (place, authority) = (Place::new(always, &more), ca.der().clone());
+        Self { place, port, authority, neighbour, watcher, unlisted, _files: files }
+    }
+
+    async fn dial(&self, peer: Option<&Peer>, path: &str, protocol: &'static str) -> Option<Socket> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.authority.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match peer {
+            None => config.with_no_client_auth(),
+            Some(peer) => {
+                let key = PrivateKeyDer::try_from(peer.key.clone()).unwrap();
+                config.with_client_auth_cert(vec![peer.certificate.clone()], key).unwrap()
+            }
+        };
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let stream = connector.connect(name, stream).await.ok()?;
+        let mut request = format!("wss://127.0.0.1:{}{path}", self.port).into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
+        Some(tokio_tungstenite::client_async(request, stream).await.ok()?.0)
+    }
+
+    async fn join(&self, peer: &Peer) -> Socket {
+        self.dial(Some(peer), "/IncidentData/ent", "emergency-ent1.0").await.expect("the peer is let in")
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let client = Client::new(Duration::from_secs(10));
+        client.post_json(&format!("{}{path}", self.place.url(0)), TOKEN, body).await.unwrap().json()
+    }
+}
+
+async fn say(socket: &mut Socket, message: &Value) {
+    socket.send(Frame::text(message.to_string())).await.unwrap();
+}
+
+/// The next text message.
+async fn hear(socket: &mut Socket) -> Value {
+    let next = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Frame::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(_)) => {}
+                other => panic!("the connection ended: {other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, next).await.expect("a message comes")
+}
+
+/// True once the adapter has ended the connection.
+async fn ended(socket: &mut Socket) -> bool {
+    let end = async { while let Some(Ok(_)) = socket.next().await {} };
+    tokio::time::timeout(PATIENCE, end).await.is_ok()
+}
+
+async fn subscribed(socket: &mut Socket) -> String {
+    say(socket, &json!({"subscribe": {"requestId": "r1", "requestType": "EIDO", "requestSubType": "new"}})).await;
+    let answer = hear(socket).await;
+    let answer = &answer["subscribeResponse"];
+    assert_eq!(
+        (&answer["requestId"], &answer["statusCode"], &answer["expires"]),
+        (&json!("r1"), &json!(200), &json!(3600))
+    );
+    answer["subscriptionId"].as_str().unwrap().to_owned()
+}
+
+async fn take(socket: &mut Socket) -> Value {
+    let event = hear(socket).await;
+    let event = event["event"].clone();
+    let transaction = event["transactionId"].as_str().unwrap();
+    say(socket, &json!({"eventResponse": {"transactionId": transaction, "statusCode": 200, "statusText": "OK"}})).await;
+    event
+}
+
+fn record(number: &str, facts: &[(&str, &str)]) -> Value {
+    let id = format!("urn:emergency:uid:incidentid:{number}:kamloops.example");
+    serde_json::from_str(&eido(&id, "2026-05-01T13:00:00-07:00", "WELFARE", facts)).unwrap()
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_what_its_list_names_and_nothing_else() {
+    let network = Network::new();
+    let served = Served::start(&network.place);
+    let mut socket = network.join(&network.neighbour).await;
+    let subscription = subscribed(&mut socket).await;
+    let first = take(&mut socket).await;
+    assert_eq!(
+        (&first["subscriptionId"], &first["notification"]),
+        (&json!(subscription), &json!([])),
+        "nothing is open"
+    );
+    let call = network.post("/v1/calls", &record("conv1", SAFE)).await;
+    let incident = call["incident"].as_str().unwrap();
+    let event = take(&mut socket).await;
+    let told = &event["notification"][0];
+    assert_eq!(told["incidentComponent"]["internalIncidentId"], incident);
+    let text = told.to_string();
+    assert!(text.contains("welfare-check") && text.contains("weapon: none") && text.contains("with PSAP"), "{text}");
+    assert!(!text.contains("Canary-") && !text.contains("conv1"), "{text}");
+    // A peer whose list is empty learns that there is an incident and who has it.
+    let mut watcher = network.join(&network.watcher).await;
+    subscribed(&mut watcher).await;
+    let text = take(&mut watcher).await["notification"][0].to_string();
+    assert!(text.contains(incident) && !text.contains("welfare-check") && !text.contains("Canary-"), "{text}");
+    let single = json!({"subscribe": {"requestId": "r2", "requestType": "EIDO", "requestSubType": "single", "incidentId": incident}});
+    say(&mut watcher, &single).await;
+    assert_eq!(hear(&mut watcher).await["subscribeResponse"]["statusCode"], 200);
+    assert_eq!(take(&mut watcher).await["notification"].as_array().unwrap().len(), 1);
+    for (asked, code) in [
+        (json!({"requestId": "x", "requestType": "EIDO", "requestSubType": "new"}), 503),
+        (json!({"requestId": "x", "requestType": "EIDO", "requestSubType": "new", "qualFilter": "a"}), 406),
+        (json!({"requestId": "x", "requestType": "XML"}), 400),
+        (json!({"requestId": "x", "subscriptionId": "nobodys"}), 481),
+    ] {
+        say(&mut watcher, &json!({ "subscribe": asked })).await;
+        assert_eq!(hear(&mut watcher).await["subscribeResponse"]["statusCode"], code);
+    }
+    for code in [200, 481] {
+        say(&mut socket, &json!({"unsubscribe": {"requestId": "r3", "subscriptionId": subscription}})).await;
+        assert_eq!(hear(&mut socket).await["unsubscribeResponse"]["statusCode"], code);
+    }
+    // An orderly stop ends every subscription in words.
+    let stopping = tokio::task::spawn_blocking(move || served.terminate());
+    let mut words = 0;
+    while words < 2 {
+        words += usize::from(hear(&mut watcher).await.get("terminate").is_some());
+    }
+    assert!(ended(&mut watcher).await && stopping.await.unwrap().success());
+}
+
+#[tokio::test]
+async fn what_a_peer_sends_goes_the_same_line_as_any_record() {
+    let network = Network::new();
+    let _served = Served::start(&network.place);
+    let mut socket = network.join(&network.neighbour).await;
+    let event = |transaction: &str, eido: &Value| json!({"event": {"subscriptionId": "ours", "transactionId": transaction, "notification": [eido]}});
+    say(&mut socket, &event("t1", &record("conv2", SAFE))).await;
+    let receipt = hear(&mut socket).await;
+    assert_eq!(
+        (&receipt["eventResponse"]["transactionId"], &receipt["eventResponse"]["statusCode"]),
+        (&json!("t1"), &json!(200))
+    );
+    let client = Client::new(Duration::from_secs(10));
+    let name = "urn:emergency:uid:incidentid:conv2:kamloops.example";
+    let found = client.get(&format!("{}/v1/calls?call={name}", network.place.url(0)), TOKEN).await.unwrap();
+    assert_eq!(found.status, 200, "2xx to the peer means that the call is there");
+    say(&mut socket, &event("t2", &json!({}))).await;
+    assert_eq!(hear(&mut socket).await["eventResponse"]["statusCode"], 400);
+    let mut watcher = network.join(&network.watcher).await;
+    say(&mut watcher, &event("t3", &record("conv3", SAFE))).await;
+    assert_eq!(hear(&mut watcher).await["eventResponse"]["statusCode"], 481, "this peer may send none");
+    say(&mut watcher, &json!({"requestForService": {"requestId": "q", "eido": record("conv3", SAFE)}})).await;
+    assert_eq!(hear(&mut watcher).await["response"]["responseCode"], 403);
+}
+
+#[tokio::test]
+async fn a_request_for_service_is_answered_by_what_becomes_of_the_call() {
+    let network = Network::new();
+    let _served = Served::start(&network.place);
+    let mut socket = network.join(&network.neighbour).await;
+    let push = |kind: &str, request: &str, eido: &Value| json!({ kind: {"requestId": request, "eido": eido} });
+    say(&mut socket, &push("requestForService", "q1", &record("conv4", SAFE))).await;
+    assert_eq!(
+        hear(&mut socket).await["response"],
+        json!({"requestId": "q1", "responseCode": 182, "responseText": "queued: a person decides"})
+    );
+    let client = Client::new(Duration::from_secs(10));
+    let name = "urn:emergency:uid:incidentid:conv4:kamloops.example";
+    let found = client.get(&format!("{}/v1/calls?call={name}", network.place.url(0)), TOKEN).await.unwrap().json();
+    // No channel is configured, so that no team can be reached and the call comes back.
+    let path = format!("/v1/calls/{}/choice", found["incident"].as_str().unwrap());
+    network.post(&path, &json!({"choice": "accept"})).await;
+    let answer = hear(&mut socket).await;
+    assert_eq!((&answer["response"]["requestId"], &answer["response"]["responseCode"]), (&json!("q1"), &json!(603)));
+    let armed: Vec<(&str, &str)> =
+        SAFE.iter().map(|(fact, value)| (*fact, if *fact == "weapon" { "present" } else { value })).collect();
+    say(&mut socket, &push("requestForService", "q2", &record("conv5", &armed))).await;
+    assert_eq!(hear(&mut socket).await["response"]["responseCode"], 488);
+    say(&mut socket, &push("requestAwareness", "q3", &record("conv6", &armed))).await;
+    assert_eq!(hear(&mut socket).await["response"]["responseCode"], 200);
+    say(&mut socket, &json!({"cancelRequest": {"requestId": "q1"}})).await;
+    assert_eq!(hear(&mut socket).await["response"]["responseCode"], 501);
+}
+
+#[tokio::test]
+async fn strangers_stay_out_and_hostile_frames_end_their_own_connection_only() {
+    let network = Network::new();
+    let _served = Served::start(&network.place);
+    let (path, ours) = ("/IncidentData/ent", "emergency-ent1.0");
+    for (peer, path, protocol) in [
+        (None, path, ours),
+        (Some(&network.unlisted), path, ours),
+        (Some(&network.neighbour), "/elsewhere", ours),
+        (Some(&network.neighbour), path, "chat"),
+    ] {
+        assert!(network.dial(peer, path, protocol).await.is_none(), "{path} {protocol}");
+    }
+    let mut bystander = network.join(&network.watcher).await;
+    subscribed(&mut bystander).await;
+    take(&mut bystander).await;
+    for frame in [
+        Frame::text("x".repeat(70_000)),
+        Frame::text("[".repeat(5_000)),
+        Frame::text("{\"subscribe\":{\"requestId\":\"\"}}"),
+        Frame::binary(vec![0_u8; 100]),
+    ] {
+        let mut socket = network.join(&network.neighbour).await;
+        let _ = socket.send(frame).await;
+        assert!(ended(&mut socket).await);
+    }
+    network.post("/v1/calls", &record("conv7", SAFE)).await;
+    assert_eq!(take(&mut bystander).await["notification"].as_array().unwrap().len(), 1);
+    // Who never answers what it is told is let go.
+    let mut silent = network.join(&network.neighbour).await;
+    subscribed(&mut silent).await;
+    for number in 8..12 {
+        network.post("/v1/calls", &record(&format!("conv{number}"), SAFE)).await;
+    }
+    assert!(ended(&mut silent).await);
+    eventually("the adapter still serves", PATIENCE, async || {
+        let client = Client::new(Duration::from_secs(10));
+        (client.get(&format!("{}/readyz", network.place.url(3)), TOKEN).await.ok()?.status == 200).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,298 @@
+//! Real PostgreSQL servers for tests: made in a temporary folder, run by an unprivileged user on a Unix socket, and
+//! ended with the process that started them, however it ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest wait for a server to do what it was told; a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends the server and removes its folder when its standard input ends: that is, when the test's process does.
+const GUARD: &str = r#"
+folder=$1; shift
+"$@" >>"$folder/log" 2>&1 &
+server=$!
+echo started
+read -r _
+kill -CONT $(cat "$folder/pids" 2>/dev/null) 2>/dev/null
+kill -QUIT $server 2>/dev/null
+wait $server
+rm -rf "$folder"
+"#;
+
+/// A server.
+pub struct Cluster {
+    folder: PathBuf,
+    guard: Child,
+    input: Option<ChildStdin>,
+}
+
+/// The folder with the server's programs.
+pub fn programs() -> PathBuf {
+    let newest = fs::read_dir("/usr/lib/postgresql").ok().and_then(|folders| {
+        folders
+            .filter_map(Result::ok)
+            .map(|folder| folder.path().join("bin"))
+            .filter(|bin| bin.join("initdb").exists())
+            .max()
+    });
+    newest.expect("PostgreSQL is installed: `make install`")
+}
+
+/// A command of the server's, under the user that may run it: never root, since initdb refuses.
+fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    if let Some((user, group)) = unprivileged() {
+        command.uid(user).gid(group);
+    }
+    command.current_dir("/tmp");
+    command
+}
+
+/// Whom root becomes; nobody where we are not root.
+fn unprivileged() -> Option<(u32, u32)> {
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let user = users.lines().find(|line| line.starts_with("postgres:"));
+    let user = user.or_else(|| users.lines().find(|line| line.starts_with("nobody:"))).unwrap();
+    let fields: Vec<&str> = user.split(':').collect();
+    root.then(|| (fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+}
+
+fn done(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn new_folder() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("fourth-pg-").tempdir().unwrap().keep();
+    if let Some((user, group)) = unprivileged() {
+        chown(&folder, Some(user), Some(group)).unwrap();
+    }
+    folder
+}
+
+impl Cluster {
+    /// A new server. `fsync` is off unless asked for: what these tests kill is a process, not the power.
+    pub fn start(settings: &[&str]) -> Self {
+        let folder = new_folder();
+        let data = folder.join("data");
+        done(command(programs().join("initdb")).args(["-D", data.to_str().unwrap()]).args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale",
+            "C",
+            "--no-sync",
+        ]));
+        let given = ["fsync = off", "max_connections = 60", "shared_buffers = 16MB", "log_min_messages = warning"];
+        write_settings(&data, given.iter().chain(settings));
+        Self::run(folder)
+    }
+
+    /// A standby of this server, streaming and named `standby`.
+    pub fn standby(&self) -> Self {
+        let folder = new_folder();
+        let data = folder.join("data");
+        done(command(programs().join("pg_basebackup")).args(["-D", data.to_str().unwrap(), "-U", "postgres"]).args([
+            "-h",
+            self.folder.to_str().unwrap(),
+            "-R",
+            "-c",
+            "fast",
+            "--no-sync",
+        ]));
+        let socket = self.folder.display();
+        let from = format!("primary_conninfo = 'host={socket} user=postgres application_name=standby'");
+        write_settings(&data, [&from.as_str(), &"hot_standby = on"].into_iter());
+        let standby = Self::run(folder);
+        self.until("the standby streams", "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'");
+        standby
+    }
+
+    fn run(folder: PathBuf) -> Self {
+        let data = folder.join("data");
+        let mut guard = command("/bin/sh")
+            .args(["-c", GUARD, "guard", folder.to_str().unwrap()])
+            .arg(programs().join("postgres"))
+            .args(["-D", data.to_str().unwrap(), "-k", folder.to_str().unwrap(), "-c", "listen_addresses="])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(guard.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let input = guard.stdin.take();
+        let cluster = Self { folder, guard, input };
+        cluster.answers();
+        cluster
+    }
+
+    fn answers(&self) {
+        let started = Instant::now();
+        let asked = || {
+            let mut ask = command(programs().join("pg_isready"));
+            ask.args(["-q", "-h", self.folder.to_str().unwrap()]).status().unwrap().success()
+        };
+        while !asked() {
+            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            assert!(started.elapsed() < PATIENCE, "the server does not answer: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Where it is, for one server or, with others, for whichever of them is the primary.
+    pub fn url(&self, others: &[&Self]) -> String {
+        let all: Vec<String> =
+            std::iter::once(self).chain(others.iter().copied()).map(|one| one.folder.display().to_string()).collect();
+        format!("host={} user=postgres dbname=postgres", all.join(","))
+    }
+
+    /// Runs SQL and gives what it says, unaligned.
+    pub fn sql(&self, sql: &str) -> String {
+        let psql = programs().join("psql");
+        let folder = self.folder.to_str().unwrap();
+        done(command(psql).args([
+            "-h",
+            folder,
+            "-U",
+            "postgres",
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+        ]))
+        .trim()
+        .to_owned()
+    }
+
+    /// Runs one statement in many sessions for a time with the server's own tool; gives transactions a second.
+    pub fn pgbench(&self, statement: &str, clients: usize, duration: Duration) -> f64 {
+        let script = self.folder.join("script.sql");
+        fs::write(&script, statement).unwrap();
+        let told = done(command(programs().join("pgbench")).args([
+            "-h",
+            self.folder.to_str().unwrap(),
+            "-U",
+            "postgres",
+            "-n",
+            "-M",
+            "prepared",
+            "-j",
+            "2",
+            "-c",
+            &clients.to_string(),
+            "-T",
+            &duration.as_secs().to_string(),
+            "-f",
+            script.to_str().unwrap(),
+            "postgres",
+        ]));
+        let line = told.lines().find(|line| line.starts_with("tps = ")).expect("pgbench tells its tps");
+        line.split_whitespace().nth(2).unwrap().parse().unwrap()
+    }
+
+    /// Waits until a question is answered with true.
+    pub fn until(&self, what: &str, sql: &str) {
+        let started = Instant::now();
+        while self.sql(sql) != "t" {
+            assert!(started.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Changes a setting and waits until every session has it.
+    pub fn set(&self, name: &str, value: &str) {
+        self.sql(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        self.sql("SELECT pg_reload_conf()");
+        self.until("the setting is in force", &format!("SELECT current_setting('{name}') = '{value}'"));
+    }
+
+    fn postmaster(&self) -> String {
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        file.lines().next().unwrap().to_owned()
+    }
+
+    /// Every process of the server.
+    fn processes(&self) -> Vec<String> {
+        let postmaster = self.postmaster();
+        let children = Command::new("ps").args(["-o", "pid=", "--ppid", &postmaster]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        std::iter::once(postmaster).chain(children.split_whitespace().map(str::to_owned)).collect()
+    }
+
+    fn signal(&self, signal: &str, processes: &[String]) {
+        // A session may have ended meanwhile.
+        let _ = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status().unwrap();
+    }
+
+    /// Stops the whole server where it stands: connections stay open and nothing answers.
+    pub fn freeze(&self) {
+        let processes = self.processes();
+        fs::write(self.folder.join("pids"), processes.join(" ")).unwrap();
+        self.signal("-STOP", &processes);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal("-CONT", &self.processes());
+    }
+
+    /// `kill -9`, all of it at once, as a machine that is gone.
+    pub fn kill(&self) {
+        self.signal("-KILL", &self.processes());
+    }
+
+    /// A standby becomes the primary.
+    pub fn promote(&self) {
+        self.sql("SELECT pg_promote()");
+    }
+
+    /// Restarts the server in place: sessions are cut off, what was committed is recovered.
+    pub fn restart(&self) {
+        let data = self.folder.join("data");
+        let options = format!("-k {} -c listen_addresses=", self.folder.display());
+        let log = self.folder.join("log");
+        done(
+            command(programs().join("pg_ctl")).args(["restart", "-m", "immediate", "-w", "-s", "-D"]).arg(data).args([
+                "-o",
+                &options,
+                "-l",
+                log.to_str().unwrap(),
+            ]),
+        );
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // A restarted server is no child of the guard any more.
+        if let Ok(file) = fs::read_to_string(self.folder.join("data/postmaster.pid")) {
+            let processes = self.processes();
+            self.signal("-CONT", &processes);
+            self.signal("-QUIT", &[file.lines().next().unwrap_or_default().to_owned()]);
+        }
+        drop(self.input.take());
+        let _ = self.guard.wait();
+    }
+}
+
+fn write_settings<'a>(data: &Path, settings: impl Iterator<Item = &'a &'a str>) {
+    let lines: String = settings.map(|line| format!("{line}\n")).collect();
+    let file = data.join("postgresql.auto.conf");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::write(file, before + &lines).unwrap();
+}
