@@ -16,7 +16,7 @@ const KILLS: usize = 20;
 pub const OFFERED: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn entries(place: &Place) -> Vec<Entry> {
+pub fn entries(place: &Place) -> Vec<Entry> {
     let journal = EmbeddedJournal::open_read_only(&place.journal()).unwrap();
     let verification = journal.verify(&mut |_, _| {}).unwrap();
     assert_eq!(verification.fault, None, "the chain is whole");
