@@ -101,7 +101,7 @@ impl Desk {
         let newer = incident.version > state.incident.version;
         if newer || (ours && incident.version == last) {
             self.becomes(&slot, &mut state, incident, ours);
-            self.settle(&slot, &state.incident);
+            self.settle(&slot, &state);
         }
         if ours {
             self.resume_one(&slot, &mut state).await;
@@ -117,7 +117,7 @@ impl Desk {
             let mut state = slot.state.lock().await;
             let incident = self.fold(id).await?;
             self.becomes(&slot, &mut state, incident, true);
-            self.settle(&slot, &state.incident);
+            self.settle(&slot, &state);
             self.resume_one(&slot, &mut state).await;
             Ok::<_, CallProblem>(())
         };
