@@ -320,10 +320,10 @@ async fn the_roster_goes_in_and_comes_out_over_http_and_moves_the_next_call() {
     for (wrong, said) in [
         (json!({"unstaffed": ["cso-nort"]}), "cso-north"),
         (json!({"deciders_away": ["nobody"]}), "nobody"),
-        (json!({"surge": true, "unstafed": []}), "unstafed"),
+        (json!({"surge": true, "unstafed": []}), "a member is missing, unknown"),
     ] {
         let answer = put(wrong).await;
-        assert_eq!(answer.status, 400);
+        assert_eq!(answer.status, 422);
         assert!(answer.json().to_string().contains(said), "{}", answer.json());
     }
     assert_eq!(get(&place, OPERATIONS, "/v1/roster").await.json(), away, "what was refused changed nothing");

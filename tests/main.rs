@@ -14,6 +14,7 @@
 mod commands;
 mod conveyance;
 mod demo;
+mod faults;
 mod history;
 mod kill;
 mod line;

@@ -138,9 +138,15 @@ pub struct Served(Child);
 impl Served {
     /// Starts `fourth serve` and waits until it says that it is ready.
     pub fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// As [`Served::start`], with more in its environment.
+    pub fn start_with(place: &Place, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_fourth"))
             .args(["serve", "--config"])
             .arg(place.configuration())
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -13,6 +13,9 @@ use std::fmt::Write as _;
 /// The subject of every mail: the same, so that it tells nothing.
 pub(super) const SUBJECT: &str = "Fourth: open the team page";
 
+/// Headers and body of a request.
+pub(super) type Request = (Vec<(HeaderName, HeaderValue)>, Bytes);
+
 /// The text of a notice; `None` for what is not a team's.
 pub(super) fn text(act: &Act, page: &Address) -> Option<String> {
     let sentence = match act {
@@ -26,11 +29,7 @@ pub(super) fn text(act: &Act, page: &Address) -> Option<String> {
 }
 
 /// The request to an SMS gateway: its template with the number and the text put in, each as the body's form wants it.
-pub(super) fn sms(
-    settings: &SmsSettings,
-    to: &str,
-    text: &str,
-) -> Result<(Vec<(HeaderName, HeaderValue)>, Bytes), &'static str> {
+pub(super) fn sms(settings: &SmsSettings, to: &str, text: &str) -> Result<Request, &'static str> {
     let (kind, escape): (_, fn(&str) -> String) = match settings.form {
         GatewayBody::Json => ("application/json", json_escaped),
         GatewayBody::Form => ("application/x-www-form-urlencoded", form_escaped),

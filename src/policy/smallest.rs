@@ -8,9 +8,10 @@
 use super::Compiled;
 use super::column::Column;
 use super::compile::{Coded, rank};
-use super::language::RowKind;
+use super::language::{RowKind, StepForm};
 use super::route::{Can, Moment, Verdict, Way};
 use super::row_set::RowSet;
+use std::collections::BTreeSet;
 
 /// Tables asked while looking, at most.
 const TRIES_MAX: u32 = 600;
@@ -61,6 +62,8 @@ struct Search<'a> {
     wanted: u64,
     found: u64,
     tries: u32,
+    /// Sets of answers that were looked at, by the row that they are to bring about.
+    seen: BTreeSet<(Option<usize>, Vec<Answer>)>,
 }
 
 impl Compiled {
@@ -83,6 +86,7 @@ impl Compiled {
             wanted: 0,
             found: decides,
             tries: 0,
+            seen: BTreeSet::new(),
         };
         search.wanted = search.columns_of(&possible) & open_bits;
         search.look(verdict, &possible);
@@ -179,12 +183,14 @@ impl Search<'_> {
         let table = &self.policy.table;
         let live = table.rules.without(&table.shadow);
         let mut targets = possible.and(&live.or(&table.bars_all_but));
+        let mut others = RowSet::EMPTY;
         if let (Way::Go { row, .. }, Some(program)) = (verdict.way, self.now) {
             let accompanied = self.moment.duty(program).is_some_and(|duty| duty.accompanied);
             let barring = table.bars_all.or(&table.bars_of(program, accompanied));
             self.look_at_exclusions(&possible.and(&barring));
-            for other in possible.and(&table.bars_some).without(&barring).iter() {
-                self.toward(Some(other), &self.call.clone(), &mut Vec::new());
+            // What bars only others keeps nobody from this program, but in a tandem that it leads.
+            if self.has_tandem(&targets) {
+                others = possible.and(&table.bars_some).without(&barring);
             }
             if live.contains(row) && !self.may_break(row) {
                 targets = self.above(row, &targets);
@@ -192,9 +198,16 @@ impl Search<'_> {
                 self.toward(None, &self.call.clone(), &mut Vec::new());
             }
         }
-        for target in targets.iter() {
+        for target in targets.iter().chain(others.iter()) {
             self.toward(Some(target), &self.call.clone(), &mut Vec::new());
         }
+    }
+
+    fn has_tandem(&self, rows: &RowSet) -> bool {
+        rows.iter().filter_map(|row| self.policy.table.rows.get(row)).any(|row| match &row.kind {
+            RowKind::Rule { send, .. } => send.iter().any(|step| step.form == StepForm::AllOf),
+            RowKind::Exclusion(_) => false,
+        })
     }
 
     /// An exclusion that bars whoever takes the call now needs no other answer: a set of two is smallest where neither answer
@@ -238,9 +251,19 @@ impl Search<'_> {
         self.tries > TRIES_MAX || self.wanted & !self.found == 0
     }
 
+    /// False where the same answers have been given in another order.
+    fn is_new(&mut self, target: Option<usize>, answers: &[Answer]) -> bool {
+        if answers.len() < 2 {
+            return true;
+        }
+        let mut answers = answers.to_vec();
+        answers.sort_unstable();
+        self.seen.insert((target, answers))
+    }
+
     /// Answers after answers, as long as nothing changes; the target is the row that is to decide, if a row is.
     fn toward(&mut self, target: Option<usize>, call: &Coded, answers: &mut Vec<Answer>) {
-        if self.is_done() {
+        if self.is_done() || !self.is_new(target, answers) {
             return;
         }
         self.tries += 1;
@@ -250,11 +273,11 @@ impl Search<'_> {
             return;
         }
         let rejects = |row: usize| {
-            let columns = self.policy.table.columns.iter().zip(&call.codes).enumerate();
+            let mut columns = self.policy.table.columns.iter().zip(&call.codes).enumerate();
             let accepts = |place: usize, column: &Column, code: u16| {
                 self.policy.table.accepts(place, column, code, call).contains(row)
             };
-            columns.into_iter().find(|(place, (column, code))| !accepts(*place, column, **code)).map(|(place, _)| place)
+            columns.find(|(place, (column, code))| !accepts(*place, column, **code)).map(|(place, _)| place)
         };
         if let Some((row, place)) = target.and_then(|row| Some((row, rejects(row)?))) {
             self.answer(target, call, answers, 1 << place, Must::Meet(row));

@@ -100,7 +100,8 @@ fn silence_from_the_cad_is_an_alert_on_the_page_in_both_languages() {
     for (language, words) in [(Language::English, "No record has come"), (Language::French, "Aucun dossier")] {
         let mut visitor = samples::visitor(language, &[Role::CallTaker]);
         let shown = |visitor: &Visitor| {
-            let shown = Shown { visitor, calls: &[], selected: None, entries: &[], mode: None, now: samples::now() };
+            let shown =
+                Shown { visitor, calls: &[], selected: None, entries: &[], owed: &[], mode: None, now: samples::now() };
             shown.page(None, 1.0).into_string()
         };
         assert!(!shown(&visitor).contains(words));

@@ -89,7 +89,7 @@ fn a_reload_of_a_thousand_rows_proves_with_little_work() {
     assert!(overlapping < 100 * 1_000, "{overlapping}");
 }
 
-/// A policy's questions as `tests/bench/provers` reads them: of each rule whether the rows before it leave it a call, and of
+/// A policy's questions for other methods to be measured with: of each rule whether the rows before it leave it a call, and of
 /// the whole whether some row holds every call.
 fn questions(name: &str, candidate: &Candidate) -> String {
     let (policy, space) = (&candidate.compiled, &candidate.compiled.space);
@@ -113,7 +113,7 @@ fn questions(name: &str, candidate: &Candidate) -> String {
 }
 
 #[test]
-#[ignore = "writes the file that `make bench-provers` measures other methods with; FOURTH_QUESTIONS names it"]
+#[ignore = "writes a file to measure other methods with; FOURTH_QUESTIONS names it"]
 fn write_the_questions_of_proofs() {
     let mut text = String::new();
     for path in super::library::library() {
