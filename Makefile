@@ -9,7 +9,7 @@ MAIL_SERVER := /usr/bin/aiosmtpd
 FAULTS := /usr/bin/strace /usr/bin/faketime
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: test install format lint tests documentation dependencies bench bench-peers fuzz
+.PHONY: test install format lint tests worlds soak documentation dependencies bench bench-peers fuzz
 
 test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
@@ -51,12 +51,21 @@ format:
 	cargo fmt --all --check
 
 lint:
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features canaries --locked -- -D warnings
 	cargo clippy --package fourth-option --no-default-features --locked -- -D warnings
 
 tests:
 	cargo test --workspace --locked
 	cargo test --profile quick --locked --test main -- --nocapture an_idle_adapter
+
+# Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). Not part of
+# `make test` yet: it has not run whole on a quiet machine.
+worlds:
+	cargo test --profile quick --locked --features canaries --test worlds
+
+# New worlds until one fails or you stop it.
+soak:
+	cargo test --profile quick --locked --features canaries --test worlds -- soak
 
 documentation:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
@@ -66,7 +75,7 @@ dependencies:
 
 # Prints every figure; judged by eye and kept out of `make test`, since shared machines are noisy. Answers are asserted equal.
 bench:
-	cargo bench --locked --bench line --bench decide --bench replay --bench journal --bench shared_journal
+	cargo bench --locked --bench line --bench decide --bench replay --bench journal
 	$(MAKE) bench-peers
 
 # The same policy and calls in Fourth, Cedar, regorus and CEL: fails where an answer differs or Fourth is not a hundred times faster.

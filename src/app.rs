@@ -78,6 +78,12 @@ impl Application {
         policy: Result<PolicyFiles, BadInput>,
         clock: Clock,
     ) -> Result<Self, BadInput> {
+        if cfg!(feature = "canaries") {
+            return Err(BadInput::new(
+                "this build holds deliberate bugs for the simulator (feature `canaries`) and serves nobody",
+            )
+            .help("build it without that feature"));
+        }
         let metrics = telemetry::install().map_err(|fault| bad("metrics", &fault))?;
         let access = Arc::new(Access::new(&configuration.access).map_err(|fault| bad("access", &fault))?);
         let (stop, stopping) = watch::channel(false);

@@ -1,6 +1,8 @@
 //! THE STORY: bytes → record → facts → decision → journal → hand-off, as one function on one screen.
 
 mod live;
+mod catching_up;
+mod load;
 mod finding;
 mod counting;
 mod owed;

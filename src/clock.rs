@@ -9,6 +9,8 @@ pub struct Clock {
     started: Instant,
     civil_start: Timestamp,
     speed: f64,
+    #[cfg(feature = "canaries")]
+    chance: Option<std::sync::Arc<std::sync::atomic::AtomicU64>>,
 }
 
 impl Clock {
@@ -25,7 +27,33 @@ impl Clock {
     #[must_use]
     pub fn starting_at(civil_start: Timestamp, speed: f64) -> Self {
         let speed = if speed.is_finite() && speed > 0.0 { speed } else { 1.0 };
-        Self { started: monotonic_now(), civil_start, speed }
+        Self {
+            started: monotonic_now(),
+            civil_start,
+            speed,
+            #[cfg(feature = "canaries")]
+            chance: None,
+        }
+    }
+
+    /// A clock whose randomness follows from a seed, so that a simulated world can be run again. Its names can be guessed:
+    /// it exists in builds that refuse to serve only.
+    #[cfg(feature = "canaries")]
+    #[must_use]
+    pub fn seeded(civil_start: Timestamp, seed: u64) -> Self {
+        Self { chance: Some(std::sync::Arc::new(seed.into())), ..Self::starting_at(civil_start, 1.0) }
+    }
+
+    /// `N` random bytes.
+    ///
+    /// # Errors
+    /// Where the operating system gives none.
+    pub fn random_bytes<const N: usize>(&self) -> Result<[u8; N], NoRandomness> {
+        #[cfg(feature = "canaries")]
+        if let Some(chance) = &self.chance {
+            return Ok(drawn(chance));
+        }
+        random_bytes()
     }
 
     /// The civil instant now.
@@ -41,7 +69,7 @@ impl Clock {
     /// This clock, or one that shows `at` now where this one still stands before it.
     #[must_use]
     pub fn not_before(self, at: Timestamp) -> Self {
-        if self.now() >= at { self } else { Self::starting_at(at, self.speed) }
+        if self.now() >= at { self } else { Self { started: monotonic_now(), civil_start: at, ..self } }
     }
 
     /// How many times as fast as the machine's clock this one runs.
@@ -65,9 +93,9 @@ impl Clock {
 
 /// A monotonic reading for measuring durations within the process.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn monotonic_now() -> Instant {
-    Instant::now()
+    // tokio's, so that a simulation can pause it; elsewhere it is the machine's.
+    tokio::time::Instant::now().into_std()
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
@@ -83,6 +111,20 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0_u8; N];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)
+}
+
+/// Bytes that follow from a seed (SplitMix64, Steele, Lea and Flood 2014).
+#[cfg(feature = "canaries")]
+fn drawn<const N: usize>(chance: &std::sync::atomic::AtomicU64) -> [u8; N] {
+    let mut bytes = [0_u8; N];
+    for chunk in bytes.chunks_mut(8) {
+        let step = 0x9e37_79b9_7f4a_7c15;
+        let mut word = chance.fetch_add(step, std::sync::atomic::Ordering::Relaxed).wrapping_add(step);
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        chunk.copy_from_slice((word ^ (word >> 31)).to_le_bytes().get(..chunk.len()).unwrap_or_default());
+    }
+    bytes
 }
 
 /// The operating system gave no random bytes.

@@ -14,6 +14,13 @@
     )
 )]
 
+#[macro_use]
+#[cfg(feature = "canaries")]
+pub mod canaries;
+#[macro_use]
+#[cfg(not(feature = "canaries"))]
+mod canaries;
+
 pub mod record;
 pub mod wire;
 pub mod facts;

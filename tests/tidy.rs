@@ -47,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
+    ("canaries", &[]),
     ("clock", &[]),
     ("telemetry", &[]),
     ("input", &[]),

@@ -1,7 +1,7 @@
 //! How a record finds its incident: by the sender's name for it, unless that name has been used again.
 
 use super::views::CallProblem;
-use crate::clock::random_bytes;
+use crate::clock::Clock;
 use crate::journal::JournalError;
 use crate::record::{AgencyId, CallRecord, IncidentId, RecordIdentity, TimePoint};
 use jiff::Timestamp;
@@ -48,7 +48,8 @@ pub(super) fn is_reused(found: &Found, record: &CallRecord, now: Timestamp) -> b
 }
 
 /// A random name: opaque, and long enough that nobody can guess another's.
-pub(super) fn new_incident_id() -> Result<IncidentId, CallProblem> {
-    let bytes = random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
+pub(super) fn new_incident_id(clock: &Clock) -> Result<IncidentId, CallProblem> {
+    let bytes =
+        clock.random_bytes::<10>().map_err(|_| JournalError::Unavailable("no randomness for a name".to_owned()))?;
     Ok(IncidentId::new(format!("i-{}", hex::encode(bytes))))
 }

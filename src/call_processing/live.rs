@@ -3,6 +3,7 @@
 use super::counting::count;
 use super::dead_letters::DeadLetters;
 use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
+use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
 use super::roster::Roster;
@@ -30,7 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, broadcast};
 
 /// Entries a slow subscriber may lag behind before it must read the journal instead.
-const SUBSCRIBER_LAG_MAX: usize = 4_096;
+/// The simulator opens desks by the million, and nobody there subscribes.
+const SUBSCRIBER_LAG_MAX: usize = if cfg!(feature = "canaries") { 1 } else { 4_096 };
 /// How often a command is tried again after somebody else appended first.
 const CONFLICT_RETRIES_MAX: u32 = 4;
 /// A closed incident is forgotten (its journal entries are not) this long after its end.
@@ -72,7 +74,7 @@ pub(super) struct Inner {
 pub(super) struct Live {
     pub(super) slots: BTreeMap<IncidentId, Arc<Slot>>,
     pub(super) by_call: HashMap<CallKey, Found>,
-    load: BTreeMap<ProgramId, u32>,
+    pub(super) load: BTreeMap<ProgramId, u32>,
 }
 
 /// An incident in memory. Commands take the lock one at a time; readers take the last published view.
@@ -87,6 +89,8 @@ pub(super) struct Slot {
 pub(super) struct State {
     pub(super) incident: Arc<Incident>,
     pub(super) record: Option<Arc<CallRecord>>,
+    /// Events of an append that may be durable although it was not answered so: the journal is read before anything else.
+    pub(super) in_doubt: Option<Vec<Event>>,
 }
 
 /// What a command is built from, under the incident's lock.
@@ -112,6 +116,12 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// What a reader sees before any work: an answer made of it promises nothing.
+    fn before_work(slot: &Slot) -> Self {
+        let IncidentView { incident, record } = lock(&slot.view).clone();
+        Self { incident, record, repeat: false, decide_ns: 0 }
+    }
+
     pub(super) fn view(self) -> IncidentView {
         IncidentView { incident: self.incident, record: self.record }
     }
@@ -277,7 +287,7 @@ impl Desk {
             match live.by_call.get(&key) {
                 Some(found) if !is_reused(found, record, self.inner.clock.now()) => (found.incident.clone(), None),
                 Some(_) | None if shared.is_none() => {
-                    let id = new_incident_id()?;
+                    let id = new_incident_id(&self.inner.clock)?;
                     let began = stated_begin(record);
                     live.by_call.insert(key, Found { incident: id.clone(), began, closed_at: None });
                     let slot = Slot::new(Incident::new(id.clone()));
@@ -335,6 +345,7 @@ impl Desk {
         F: Fn(&Incident, &Situation<'_>) -> Result<Prepared, CallProblem> + Send + 'static,
     {
         let desk = self.clone();
+        let early = canary!(AckBeforeAppend).then(|| Done::before_work(&slot));
         let task = tokio::spawn(async move {
             let closed = desk.inner.closed.read().await;
             if *closed {
@@ -342,9 +353,12 @@ impl Desk {
             }
             let mut state = slot.state.lock().await;
             let done = desk.work_locked(&slot, &mut state, record, build).await;
-            desk.settle(&slot, &state.incident);
+            desk.settle(&slot, &state);
             done
         });
+        if let Some(early) = early {
+            return Ok(early);
+        }
         task.await.unwrap_or_else(|failure| {
             tracing::error!(%failure, "a command failed; the call stays where it is");
             Err(JournalError::Unavailable("the command failed inside the adapter".to_owned()).into())
@@ -364,6 +378,9 @@ impl Desk {
         let policy = self.policy();
         let mut attempt = 0;
         loop {
+            if state.in_doubt.is_some() {
+                self.catch_up(slot, state).await?;
+            }
             let now = self.inner.clock.now();
             let availability = self.availability_beside(&state.incident);
             let situation = Situation { policy: policy.as_deref(), now, availability: &availability };
@@ -394,13 +411,18 @@ impl Desk {
                         count(&events, prepared.decide_ns);
                         self.apply(slot, state, record.as_ref(), &events, (after, effects), entries).await;
                     }
+                    Err(JournalError::Unavailable(_)) if canary!(UnavailableIsSuccess) => {}
+                    Err(JournalError::Poisoned) if canary!(PoisonedIsSuccess) => {}
                     Err(JournalError::Conflict { .. }) if attempt < CONFLICT_RETRIES_MAX => {
                         attempt += 1;
                         let folded = self.fold(&slot.id).await?;
                         self.becomes(slot, state, folded, false);
                         continue;
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => {
+                        self.doubt(slot, state, events, &error);
+                        return Err(error.into());
+                    }
                 }
             }
             let (incident, record) = (Arc::clone(&state.incident), state.record.clone());
@@ -411,7 +433,7 @@ impl Desk {
     }
 
     /// Applies durable events, publishes the view, moves the deadline, and hands the effects on.
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         slot: &Slot,
         state: &mut State,
@@ -466,25 +488,6 @@ impl Desk {
         state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
     }
 
-    fn availability_beside(&self, incident: &Incident) -> Availability {
-        let mut load = lock(&self.inner.live).load.clone();
-        for program in held_by(incident) {
-            load.entry(program).and_modify(|count| *count = count.saturating_sub(1));
-        }
-        let Roster { surge, unstaffed, deciders_away } = self.roster();
-        Availability { load, unstaffed, deciders_away, surge }
-    }
-
-    pub(super) fn note_load(&self, before: &[ProgramId], after: &[ProgramId]) {
-        let mut live = lock(&self.inner.live);
-        for program in after {
-            *live.load.entry(program.clone()).or_default() += 1;
-        }
-        for program in before {
-            live.load.entry(program.clone()).and_modify(|count| *count = count.saturating_sub(1));
-        }
-    }
-
     pub(super) fn move_deadline(&self, id: &IncidentId, before: Option<Timestamp>, after: Option<Timestamp>) {
         let mut deadlines = lock(&self.inner.deadlines);
         if let Some(before) = before {
@@ -516,9 +519,10 @@ impl Desk {
 
     /// After work: an incident whose first append failed never was; one that lives is to be found, even where a
     /// record that waited for the same slot was the first to succeed.
-    pub(super) fn settle(&self, slot: &Arc<Slot>, incident: &Incident) {
+    pub(super) fn settle(&self, slot: &Arc<Slot>, state: &State) {
+        let incident = &state.incident;
         let mut live = lock(&self.inner.live);
-        if incident.version == 0 {
+        if incident.version == 0 && state.in_doubt.is_none() {
             live.slots.remove(&slot.id);
             live.by_call.retain(|_, found| found.incident != slot.id);
         } else if incident.phase != Phase::Closed {
@@ -554,7 +558,11 @@ impl Desk {
         }
         self.note_load(&[], &held_by(&incident));
         self.note_owed(&incident);
-        self.move_deadline(&incident.id, None, incident.next_deadline());
+        let mut deadline = incident.next_deadline().filter(|_| !canary!(TimerLostAtRestart));
+        if canary!(DeadlineLengthenedByRestart) {
+            deadline = deadline.map(|at| at.max(self.inner.clock.now() + jiff::SignedDuration::from_secs(60)));
+        }
+        self.move_deadline(&incident.id, None, deadline);
         lock(&self.inner.live).slots.insert(incident.id.clone(), Slot::new(incident));
     }
 }
@@ -564,7 +572,7 @@ impl Slot {
         let incident = Arc::new(incident);
         Arc::new(Self {
             id: incident.id.clone(),
-            state: AsyncMutex::new(State { incident: Arc::clone(&incident), record: None }),
+            state: AsyncMutex::new(State { incident: Arc::clone(&incident), record: None, in_doubt: None }),
             view: Mutex::new(IncidentView { incident, record: None }),
             elsewhere: AtomicBool::new(false),
         })
@@ -577,9 +585,4 @@ impl Slot {
     pub(super) fn is_held_elsewhere(&self) -> bool {
         self.elsewhere.load(Ordering::Acquire)
     }
-}
-
-/// The programs that hold or have been offered this incident.
-fn held_by(incident: &Incident) -> Vec<ProgramId> {
-    incident.legs.iter().filter(|leg| leg.state.holds()).map(|leg| leg.plan.program.clone()).collect()
 }

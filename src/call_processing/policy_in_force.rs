@@ -49,6 +49,9 @@ impl Desk {
             replaces,
             waived: policy.waivers(),
         };
+        if canary!(PolicyBeforeJournal) {
+            self.inner().policy.store(Some(Arc::clone(&policy)));
+        }
         self.record_of_adapter(loaded).await?;
         self.inner().policy.store(Some(policy));
         self.note_policy(None);

@@ -23,7 +23,13 @@ impl Desk {
     }
 
     pub(super) async fn resume_one(&self, slot: &Slot, state: &mut State) {
-        let outstanding = state.incident.outstanding.values().cloned().collect();
+        if canary!(UndeliveredForgottenAtRestart) {
+            return;
+        }
+        let mut outstanding: Vec<Effect> = state.incident.outstanding.values().cloned().collect();
+        if canary!(NewKeyAtResume) {
+            outstanding.iter_mut().for_each(|effect| effect.key.push('9'));
+        }
         self.send(slot, state, outstanding).await;
     }
 

@@ -101,7 +101,7 @@ impl Desk {
         let newer = incident.version > state.incident.version;
         if newer || (ours && incident.version == last) {
             self.becomes(&slot, &mut state, incident, ours);
-            self.settle(&slot, &state.incident);
+            self.settle(&slot, &state);
         }
         if ours {
             self.resume_one(&slot, &mut state).await;
@@ -117,7 +117,7 @@ impl Desk {
             let mut state = slot.state.lock().await;
             let incident = self.fold(id).await?;
             self.becomes(&slot, &mut state, incident, true);
-            self.settle(&slot, &state.incident);
+            self.settle(&slot, &state);
             self.resume_one(&slot, &mut state).await;
             Ok::<_, CallProblem>(())
         };
@@ -135,7 +135,7 @@ impl Desk {
     ) -> Result<Arc<Slot>, CallProblem> {
         let key = CallKey::of(&record.identity);
         for _ in 0..USED_BEFORE_MAX {
-            let proposed = new_incident_id()?;
+            let proposed = new_incident_id(self.clock())?;
             let id = shared.claim(name_sha256(&key, before.as_ref()), &proposed).await?;
             let known = if id == proposed { Err(CallProblem::NoSuchIncident) } else { self.slot(&id).await };
             match known {

@@ -9,7 +9,8 @@
 
 use super::narrative::Said;
 use super::natures::nature;
-use super::{Domain, Entry, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
+use super::{Domain, Fact, FactError, Facts, Known, Source, UNKNOWN, Vocabulary};
+use std::borrow::Cow;
 
 /// Cues remembered of one fact, at most.
 const CUES_MAX: usize = 64;
@@ -34,20 +35,13 @@ impl Facts {
         Ok(())
     }
 
-    fn put(&mut self, fact: &Fact, value: String, source: Source, overruled: Option<String>) {
-        let entry =
-            self.0.entry(fact.name.to_string()).or_insert_with(|| Entry::of(Known { value: String::new(), source }));
-        // What was heard stays heard, whoever speaks next.
-        (entry.known, entry.overruled) = (Known { value, source }, overruled);
-    }
-
     /// States what a narrative says of a fact. Cues that were heard before change nothing; of the others the most dangerous
     /// raises the fact as [`Source::Narrative`] may.
     pub(super) fn hear(&mut self, vocabulary: &Vocabulary, fact: &str, said: Said) -> Result<(), FactError> {
         let Some((_, definition)) = vocabulary.find(fact) else {
             return Err(FactError::UnknownFact { fact: fact.to_owned(), nearest: vocabulary.nearest(fact) });
         };
-        let before = self.0.get(fact);
+        let before = self.get(fact);
         let heard_until = before.and_then(|entry| entry.heard_until);
         let mut heard = before.map(|entry| entry.heard.clone()).unwrap_or_default();
         let dated_later = said.until > heard_until;
@@ -71,7 +65,7 @@ impl Facts {
         // What is known already may be worse than the news; that is no fault of the narrative's.
         let _ = self.raise(definition, value, Source::Narrative);
         heard.sort_by(|one, other| (&one.term, &one.value).cmp(&(&other.term, &other.value)));
-        if let Some(entry) = self.0.get_mut(fact) {
+        if let Some(entry) = self.get_mut(fact) {
             entry.heard = heard;
             entry.heard_until = heard_until.max(said.until);
         }
@@ -80,27 +74,29 @@ impl Facts {
 
     /// An answer sets any value; the most dangerous value it sets aside is remembered.
     fn answer(&mut self, fact: &Fact, value: String) {
-        let before = self.0.get(&*fact.name);
+        let before = self.get(&*fact.name);
         let set_aside = before
             .into_iter()
-            .flat_map(|entry| [Some(entry.known.value.as_str()), entry.overruled.as_deref()])
+            .flat_map(|entry| [Some(&*entry.known.value), entry.overruled.as_deref()])
             .flatten()
             .max_by_key(|known| danger(fact, known))
             .filter(|known| danger(fact, known) > danger(fact, &value))
             .map(str::to_owned);
-        self.put(fact, value, Source::Answer, set_aside);
+        self.put(&fact.name, stated(value, Source::Answer), set_aside);
     }
 
     fn record_states(&mut self, fact: &Fact, value: String, source: Source) {
         if value == UNKNOWN {
             return;
         }
-        let Some(before) = self.0.get(&*fact.name) else {
-            return self.put(fact, value, source, None);
+        let Some(before) = self.get(&*fact.name) else {
+            return self.put(&fact.name, stated(value, source), None);
         };
         let is_nature = fact.name == "nature";
         let raises = danger(fact, &value) > danger(fact, &before.known.value);
-        let may = if before.known.source == Source::Answer {
+        let may = if canary!(DangerUnlearnt) {
+            true
+        } else if before.known.source == Source::Answer {
             let beyond = match &before.overruled {
                 None => true,
                 // A nature that differs from the one set aside is news; a lesser risk than the one set aside is not.
@@ -120,7 +116,7 @@ impl Facts {
             outranks(source, before.known.source)
         };
         if may {
-            self.put(fact, value, source, None);
+            self.put(&fact.name, stated(value, source), None);
         }
     }
 
@@ -129,9 +125,9 @@ impl Facts {
         if !fact.is_risk() || value == UNKNOWN {
             return refused();
         }
-        let (now, before) = match self.0.get(&*fact.name) {
+        let (now, before) = match self.get(&*fact.name) {
             None => (0, None),
-            Some(entry) => (danger(fact, &entry.known.value), Some(entry.known.value.as_str())),
+            Some(entry) => (danger(fact, &entry.known.value), Some(&*entry.known.value)),
         };
         let to = danger(fact, &value);
         if to < now {
@@ -142,7 +138,7 @@ impl Facts {
             return refused();
         }
         if to > now {
-            self.put(fact, value, source, None);
+            self.put(&fact.name, stated(value, source), None);
         }
         Ok(())
     }
@@ -159,14 +155,17 @@ impl Facts {
         }
         let place = |value: &str| values.iter().position(|known| known == value);
         let may = self
-            .0
-            .get(&*fact.name)
+            .get(&fact.name)
             .is_none_or(|before| before.known.source == Source::History && place(&value) > place(&before.known.value));
         if may {
-            self.put(fact, value, Source::History, None);
+            self.put(&fact.name, stated(value, Source::History), None);
         }
         Ok(())
     }
+}
+
+fn stated(value: String, source: Source) -> Known {
+    Known { value: Cow::Owned(value), source }
 }
 
 /// A structured field stands over what the call type implies; a record does not take back what a team reported.

@@ -8,6 +8,7 @@ mod merge;
 mod narrative;
 mod natures;
 mod nearest;
+mod stated;
 mod structured;
 mod vocabulary;
 mod zones;
@@ -18,37 +19,15 @@ pub use history::{ContactHistory, ContactTraces, RepeatKey, Repeats, Traced};
 pub use narrative::{Narratives, Shorthand};
 pub use natures::{Nature, natures};
 pub use nearest::nearest_word;
+pub use stated::{Facts, Stated, Word};
 pub use structured::{Unlearnt, can_be_called};
 pub use vocabulary::{DeclaredFact, Domain, Fact, UNKNOWN, Vocabulary};
 pub use zones::{ZONE_OUTSIDE, Zones};
 
 use crate::record::CallRecord;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// Facts by name. A fact that is absent, or present with the value `unknown`, is unknown.
-///
-/// Serialised as `{fact: {value, source}}`, with `overruled` beside them where an answer lowered what a record states, and
-/// `heard` where a narrative speaks of the fact.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Facts(BTreeMap<String, Entry>);
-
-/// A known value and, where an answer lowered it, the most dangerous value that the answer set aside.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Entry {
-    #[serde(flatten)]
-    known: Known,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    overruled: Option<String>,
-    /// The cues of narratives that were heard so far, whether they raised the value or not: the same words are no news.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    heard: Vec<Cue>,
-    /// The latest dated note that holds such a cue.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    heard_until: Option<Timestamp>,
-}
 
 /// A cue of the lexicon that a narrative holds: the lexicon's word, never the narrative's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +44,7 @@ pub struct Cue {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// The value in the fact's domain (a number as decimal text, zones joined by `,`); `unknown` where asked in vain.
-    pub value: String,
+    pub value: Cow<'static, str>,
     /// Where it came from.
     pub source: Source,
 }
@@ -100,44 +79,6 @@ impl Source {
             Self::TeamHazard => "team-hazard",
             Self::History => "history",
         }
-    }
-}
-
-impl Facts {
-    /// The value of a fact, `None` where unknown.
-    #[must_use]
-    pub fn value(&self, fact: &str) -> Option<&str> {
-        self.0.get(fact).map(|entry| entry.known.value.as_str()).filter(|value| *value != UNKNOWN)
-    }
-
-    /// Where a fact's value came from, `None` where nobody has stated it. An answer of `unknown` has a source too.
-    #[must_use]
-    pub fn source(&self, fact: &str) -> Option<Source> {
-        self.0.get(fact).map(|entry| entry.known.source)
-    }
-
-    /// All stated facts in order of name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Known)> + '_ {
-        self.0.iter().map(|(name, entry)| (name.as_str(), &entry.known))
-    }
-
-    /// These facts with one more, as it stands: no merge rule, no check. For cases, history and tests.
-    #[must_use]
-    pub fn with(mut self, fact: &str, value: &str, source: Source) -> Self {
-        self.0.insert(fact.to_owned(), Entry::of(Known { value: value.to_owned(), source }));
-        self
-    }
-
-    /// The narratives' cues for a fact, for the call-taker to see why it was raised.
-    #[must_use]
-    pub fn cues(&self, fact: &str) -> &[Cue] {
-        self.0.get(fact).map(|entry| entry.heard.as_slice()).unwrap_or_default()
-    }
-}
-
-impl Entry {
-    fn of(known: Known) -> Self {
-        Self { known, overruled: None, heard: Vec::new(), heard_until: None }
     }
 }
 

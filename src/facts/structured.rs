@@ -565,7 +565,7 @@ mod tests {
             ("weapon", "access"),
             ("zone", "north"),
         ];
-        let found: Vec<_> = facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
+        let found: Vec<_> = facts.iter().map(|(name, known)| (name, &*known.value)).collect();
         assert_eq!(found, expected);
         assert_eq!(gaps, Vec::new());
     }

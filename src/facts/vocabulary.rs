@@ -118,7 +118,7 @@ const fn remembered(name: &'static str, en: &'static str, fr: &'static str) -> B
 }
 
 /// The built-in facts in the order in which they are asked. Values after the programs' published criteria.
-const BUILT_IN: &[BuiltIn] = &[
+static BUILT_IN: &[BuiltIn] = &[
     risk(
         "weapon",
         &["none", "mentioned", "access", "present", "used"],
@@ -412,6 +412,30 @@ impl Fact {
                 Some(zones.join(","))
             }
         }
+    }
+}
+
+/// The place of a built-in fact, which is the same in every vocabulary.
+pub(super) fn built_in(name: &str) -> Option<u8> {
+    BUILT_IN.iter().position(|fact| fact.name == name).and_then(|place| u8::try_from(place).ok())
+}
+
+/// The built-in fact at a place.
+pub(super) fn built_in_name(place: u8) -> &'static str {
+    BUILT_IN.get(usize::from(place)).map_or("", |fact| fact.name)
+}
+
+/// A value's place among the words of a built-in fact, and the word as the vocabulary keeps it; `None` where it is none of
+/// them, or the fact has no words that are the same under every policy.
+pub(super) fn built_in_word(place: u8, value: &str) -> Option<(u16, &'static str)> {
+    fn among(mut words: impl Iterator<Item = &'static str>, value: &str) -> Option<(u16, &'static str)> {
+        let (place, word) = (0..).zip(&mut words).find(|(_, word)| *word == value)?;
+        Some((place, word))
+    }
+    match BUILT_IN.get(usize::from(place))?.shape {
+        Shape::Words(words) | Shape::Ordered(words) => among(words.iter().copied(), value),
+        Shape::Natures => among(super::natures().iter().map(|nature| nature.name.as_str()), value),
+        Shape::Number(..) | Shape::Code | Shape::Zones => None,
     }
 }
 

@@ -37,7 +37,7 @@ fn eido(
     settings: &ConveyanceSettings,
     now: Timestamp,
 ) -> Result<Box<RawValue>, &'static str> {
-    let facts: BTreeMap<&str, &str> = outgoing.facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
+    let facts: BTreeMap<&str, &str> = outgoing.facts.iter().map(|(name, known)| (name, &*known.value)).collect();
     let released = release(outgoing.record.as_deref(), &facts, &plan.release);
     // The adapter's own name of the incident: the CAD's number is not on any release list.
     let identity = RecordIdentity {

@@ -76,7 +76,7 @@ pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Ve
         Act::Proceed { .. } | Act::TellCad(_) => (None, None),
     };
     let offer = deadline.is_some();
-    let facts: BTreeMap<&str, &str> = outgoing.facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
+    let facts: BTreeMap<&str, &str> = outgoing.facts.iter().map(|(name, known)| (name, &*known.value)).collect();
     let decision = outgoing.decision.as_deref().filter(|_| offer);
     let reasons = decision.map(|decision| decision.reasons.iter());
     let message = Message {

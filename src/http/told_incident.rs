@@ -22,7 +22,7 @@ pub(super) fn told(
     now: Timestamp,
 ) -> Option<Box<RawValue>> {
     let incident = &view.incident;
-    let facts: BTreeMap<&str, &str> = incident.facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
+    let facts: BTreeMap<&str, &str> = incident.facts.iter().map(|(name, known)| (name, &*known.value)).collect();
     let released = release(view.record.as_deref(), &facts, fields);
     let emitter = Emitter {
         agency: AgencyId::new(&settings.agency),

@@ -150,7 +150,8 @@ impl Draft {
     /// Where the last open leg of a step has ended, the next step is offered or the call comes back.
     fn settle(&mut self) {
         self.part_tandems();
-        if self.state.phase == Phase::Offered && self.state.open_legs().next().is_none() {
+        let none_left = self.state.open_legs().next().is_none() && !canary!(NextLegNeverOffered);
+        if self.state.phase == Phase::Offered && none_left {
             self.offer_next();
         }
         let ended = |duty: &Duty| Some((duty.id.clone(), duty.kind, self.state.ended_by_itself(duty)?));
@@ -193,6 +194,9 @@ impl Draft {
                 self.state.leg(leg).ok_or(Refusal::NoSuchLeg)?;
                 let (leg, fact, value) = (leg.clone(), fact.clone(), value.clone());
                 self.push(Event::HazardReported { leg, fact, value, by: by.clone() });
+                if canary!(HazardRecallsNothing) {
+                    return Ok(());
+                }
                 self.assess(AssessmentCause::Hazard, facts, decision);
             }
             Command::EffectDelivered { key } => {
@@ -327,7 +331,10 @@ impl Draft {
         if leg.state.owns() || matches!(leg.state, LegState::Agreed | LegState::Accompanying) {
             return Ok(());
         }
-        if leg.state != LegState::Offered {
+        let late = canary!(LateAcceptanceHonoured) && leg.state == LegState::TimedOut;
+        let second =
+            canary!(SecondAcceptanceWins) && self.state.recalled.get(id).is_some_and(|why| why == "taken-by-other");
+        if leg.state != LegState::Offered && !late && !second {
             return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
         }
         self.push(Event::Accepted { leg: id.clone(), by: by.clone() });
@@ -393,7 +400,7 @@ impl Draft {
             return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
         }
         self.push(Event::Declined { leg: id.clone(), cause, by: by.clone() });
-        if cause == DeclineCause::Unsafe {
+        if cause == DeclineCause::Unsafe && !canary!(UnsafeOfferedOn) {
             // What one team judges unsafe is not offered to the next: doubt goes to the ordinary route.
             self.withdraw_open("declined-unsafe");
             self.return_to_ordinary("declined-unsafe", Some(id.clone()));

@@ -33,7 +33,7 @@ impl Draft {
         facts: &Facts,
         decision: &Decision,
     ) {
-        if self.state.seen.contains(&received.identity.content_sha256) {
+        if self.state.seen.contains(&received.identity.content_sha256) && !canary!(RepeatTakenForNew) {
             return;
         }
         let stale = self.state.is_overtaken(received);
@@ -44,7 +44,7 @@ impl Draft {
         }
         if stale {
             // A stale record is stored and not applied, but the danger it tells of is not unlearnt (I5, I8).
-            if self.state.is_news_of_danger(decision) {
+            if self.state.is_news_of_danger(decision) && !canary!(StaleDangerDropped) {
                 self.assess(AssessmentCause::Record, facts, decision);
             }
             return;
@@ -72,6 +72,9 @@ impl Draft {
     /// A new decision, and the recall of whatever it is against.
     pub(super) fn assess(&mut self, cause: AssessmentCause, facts: &Facts, decision: &Decision) {
         self.push(Event::Assessed { decision: Box::new(decision.clone()), facts: facts.clone(), cause });
+        if canary!(ExclusionSkippedOnUpdate) && cause == AssessmentCause::Record {
+            return;
+        }
         match self.state.phase {
             Phase::Offered => match self.state.against_offers(decision) {
                 Some(Against::Danger { row }) => self.take_back(&row, "hazard"),
@@ -122,7 +125,7 @@ impl Draft {
                     return;
                 }
                 let beside = self.state.accompanying_leg().map(|leg| leg.id.clone());
-                for leg in beside.into_iter().chain([leg.id.clone()]) {
+                for leg in beside.into_iter().chain([leg.id.clone()]).filter(|_| !canary!(CancelForgetsTheTeam)) {
                     self.push(Event::StoodBack { leg, why: why.to_owned() });
                 }
             }
@@ -138,8 +141,12 @@ impl Draft {
     pub(super) fn offer_automatically(&mut self) {
         let state = &self.state;
         let Some(decision) = &state.decision else { return };
-        let free = matches!(state.phase, Phase::Assessed | Phase::Ordinary) && !state.settled && !state.test;
-        let allowed = state.mode == Mode::Automatic && decision.automatic && decision.status == Status::Eligible;
+        let free = matches!(state.phase, Phase::Assessed | Phase::Ordinary)
+            && !state.settled
+            && (!state.test || canary!(TestCallOffered));
+        let allowed = (state.mode == Mode::Automatic || canary!(ShadowOffers))
+            && decision.automatic
+            && decision.status == Status::Eligible;
         if free && allowed && self.first_offerable(&decision.steps).is_some() {
             let steps = decision.steps.clone();
             self.choose(steps, Actor::Policy, None);
@@ -182,7 +189,7 @@ impl Incident {
     /// A record without a version time cannot be placed and counts as new.
     fn is_overtaken(&self, received: &RecordReceived) -> bool {
         match (received.identity.updated_at, self.applied.get(&element_key(received))) {
-            (Some(updated_at), Some(applied)) => updated_at < *applied,
+            (Some(updated_at), Some(applied)) => updated_at < *applied && !canary!(StaleRecordApplied),
             (Some(_) | None, None) | (None, Some(_)) => false,
         }
     }

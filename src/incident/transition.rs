@@ -38,7 +38,9 @@ impl Incident {
             Event::OrdinaryChosen { by: _, override_reason } => self.on_ordinary_chosen(override_reason.is_some()),
             Event::Offered { leg, plan, deadline } => Some(self.on_offered(leg, plan, *deadline, at)),
             Event::Delivered { key } => {
-                self.outstanding.remove(key);
+                if !canary!(DeliveredNotRemembered) {
+                    self.outstanding.remove(key);
+                }
                 None
             }
             Event::Undeliverable { key, why } => self.on_undeliverable(key, why),
@@ -55,7 +57,10 @@ impl Incident {
             }
             Event::StoodBack { leg, why } => self.on_stood_back(leg, why),
             Event::Cleared { leg, disposition, party, by: _ } => self.on_cleared(leg, *disposition, *party, at),
-            Event::ReturnedToOrdinary { why, leg } => Some(self.on_returned(leg.as_ref(), why)),
+            Event::ReturnedToOrdinary { why, leg } => {
+                let act = self.on_returned(leg.as_ref(), why);
+                Some(act).filter(|_| !canary!(CadNotToldOfReturn))
+            }
             Event::UnitSeen { unit, status, at: taken } => {
                 self.units_seen.insert((unit.clone(), *status));
                 self.first(*status, *taken)
@@ -95,6 +100,9 @@ impl Incident {
 
     fn on_record(&mut self, received: &RecordReceived) -> Option<Act> {
         self.seen.insert(received.identity.content_sha256.clone());
+        if canary!(DeadlineLengthenedByUpdate) {
+            self.legs.iter_mut().for_each(|leg| leg.deadline += jiff::SignedDuration::from_secs(30));
+        }
         if !received.applied {
             return None;
         }
@@ -201,6 +209,9 @@ impl Incident {
         let lead = if self.leg(leg)?.plan.together.is_empty() {
             leg.clone()
         } else {
+            if canary!(HalfTandemOwns) {
+                self.owner = Owner::Team(leg.clone());
+            }
             self.end_offer(leg, LegState::Agreed)?;
             let partner = self.partner(leg).filter(|partner| partner.state == LegState::Agreed)?.id.clone();
             // Both have accepted: the one named first owns the call, the other comes beside it.
@@ -253,6 +264,9 @@ impl Incident {
     fn on_withdrawn(&mut self, leg: &LegId, why: &str) -> Option<Act> {
         self.end_leg(leg, LegState::Withdrawn);
         self.recalled.insert(leg.clone(), why.to_owned());
+        if canary!(WithdrawNotSent) {
+            return None;
+        }
         self.withdraw(leg, why.to_owned())
     }
 
@@ -283,6 +297,9 @@ impl Incident {
         self.end_leg(leg, LegState::StoodBack);
         if self.owner == Owner::Team(leg.clone()) {
             self.hand_to_psap(Phase::Ordinary);
+        }
+        if canary!(StandBackNotSent) {
+            return None;
         }
         let leg = self.leg(leg)?;
         Some(Act::StandBack { leg: leg.id.clone(), plan: leg.plan.clone(), why: why.to_owned() })
@@ -315,7 +332,11 @@ impl Incident {
         {
             self.end_leg(leg, LegState::Returned);
         }
-        self.settled = true;
+        self.settled = !canary!(OfferedAgainAfterReturn);
+        if canary!(OwnerLostOnReturn) {
+            self.phase = Phase::Ordinary;
+            return ordinary_route(why);
+        }
         self.hand_to_psap(Phase::Ordinary);
         ordinary_route(why)
     }

@@ -4,6 +4,7 @@
 //! policy reads each value once, then a call is one look-up for each fact; what an instant settles is worked out once for
 //! each pattern of duty that occurs. The answers are those of [`Policy::route_only`], one by one.
 
+use super::calls::{Calls, Group, NOT_STATED};
 use super::column::ZoneSet;
 use super::compile::Coded;
 use super::duty_patterns::DutyPatterns;
@@ -11,171 +12,8 @@ use super::outcome::{Because, Outcome, StatusKind};
 use super::route::Moment;
 use super::row_set::RowSet;
 use super::tally::Counts;
-use super::{Answer, Availability, Compiled, Gap, Policy, Tally};
+use super::{Answer, Availability, Compiled, Policy, Tally};
 use crate::facts::{Facts, Source};
-use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
-
-/// Distinct values of one fact, at most.
-const VALUES_MAX: usize = u16::MAX as usize - 1;
-/// The value number of a fact of which nothing was stated.
-const NOT_STATED: u16 = 0;
-
-/// Facts that many calls share, and what could not be learnt of them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Profile {
-    /// What is known.
-    pub facts: Facts,
-    /// What could not be learnt.
-    pub gaps: Vec<Gap>,
-}
-
-/// Calls in columns: profiles, and for each profile the instants at which such a call came. Good for any policy.
-#[derive(Debug, Default)]
-pub struct Calls {
-    columns: Vec<Column>,
-    /// By profile and column: the number of the value, counted from 1.
-    numbers: Vec<u16>,
-    /// By profile: the gap for which it cannot be assessed, whatever the table says.
-    gaps: Vec<Option<String>>,
-    /// By profile: its first call in `rows`; one more at the end.
-    starts: Vec<usize>,
-    /// Grouped by profile: the call's number as it was given, and its instant.
-    rows: Vec<(u32, Timestamp)>,
-}
-
-/// One fact of all profiles.
-#[derive(Debug)]
-struct Column {
-    name: String,
-    values: Vec<String>,
-}
-
-/// Why calls cannot be put in columns.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ColumnsError {
-    /// A fact has too many different values.
-    #[error("`{fact}` has more than {VALUES_MAX} different values")]
-    TooManyValues {
-        /// The fact.
-        fact: String,
-    },
-    /// A call names a profile that is not there.
-    #[error("call {call} names profile {profile}, and there are {profiles}")]
-    NoSuchProfile {
-        /// Number of the call, from 0.
-        call: usize,
-        /// The profile it names.
-        profile: u32,
-        /// How many there are.
-        profiles: usize,
-    },
-}
-
-impl Calls {
-    /// Profiles, and calls as (profile, instant).
-    ///
-    /// # Errors
-    /// Where a fact has more than 65,534 different values, or a call names a profile that is not there.
-    pub fn new(profiles: &[Profile], calls: &[(u32, Timestamp)]) -> Result<Self, ColumnsError> {
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-        for name in profiles.iter().flat_map(|profile| profile.facts.iter()).map(|(name, _)| name) {
-            let next = places.len();
-            places.entry(name).or_insert(next);
-        }
-        let mut values: Vec<Values<'_>> = places.iter().map(|_| Values::default()).collect();
-        let mut numbers = vec![NOT_STATED; profiles.len() * places.len()];
-        for (profile, numbers) in profiles.iter().zip(numbers.chunks_mut(places.len().max(1))) {
-            for (name, known) in profile.facts.iter() {
-                let place = places.get(name).copied().unwrap_or(0);
-                if let (Some(values), Some(number)) = (values.get_mut(place), numbers.get_mut(place)) {
-                    *number = values
-                        .number(&known.value)
-                        .ok_or_else(|| ColumnsError::TooManyValues { fact: name.to_owned() })?;
-                }
-            }
-        }
-        let mut columns: Vec<(usize, Column)> = Vec::new();
-        for (name, place) in places {
-            let values = values.get(place).map_or(&[][..], |values| &values.values);
-            let values = values.iter().map(|value| (*value).to_owned()).collect();
-            columns.push((place, Column { name: name.to_owned(), values }));
-        }
-        columns.sort_unstable_by_key(|(place, _)| *place);
-        let (starts, rows) = grouped(profiles.len(), calls)?;
-        Ok(Self {
-            columns: columns.into_iter().map(|(_, column)| column).collect(),
-            numbers,
-            gaps: profiles.iter().map(barring_gap).collect(),
-            starts,
-            rows,
-        })
-    }
-
-    /// How many calls.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// True where there is no call.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-}
-
-/// The values of a fact that occur, numbered from 1.
-#[derive(Default)]
-struct Values<'a> {
-    numbers: HashMap<&'a str, u16>,
-    values: Vec<&'a str>,
-}
-
-impl<'a> Values<'a> {
-    fn number(&mut self, value: &'a str) -> Option<u16> {
-        if let Some(number) = self.numbers.get(value) {
-            return Some(*number);
-        }
-        let number = u16::try_from(self.values.len() + 1).ok().filter(|number| usize::from(*number) <= VALUES_MAX)?;
-        self.values.push(value);
-        self.numbers.insert(value, number);
-        Some(number)
-    }
-}
-
-/// Where the calls of each profile begin, and for each call its number and instant.
-type Grouped = (Vec<usize>, Vec<(u32, Timestamp)>);
-
-/// Calls grouped by profile, in order of time within each.
-fn grouped(profiles: usize, calls: &[(u32, Timestamp)]) -> Result<Grouped, ColumnsError> {
-    let mut order: Vec<(u32, Timestamp, u32)> = Vec::with_capacity(calls.len());
-    for (call, (profile, at)) in calls.iter().enumerate() {
-        if usize::try_from(*profile).map_or(true, |place| place >= profiles) {
-            return Err(ColumnsError::NoSuchProfile { call, profile: *profile, profiles });
-        }
-        order.push((*profile, *at, u32::try_from(call).unwrap_or(u32::MAX)));
-    }
-    order.sort_unstable();
-    let mut starts = Vec::with_capacity(profiles + 1);
-    let mut next = 0;
-    for profile in 0..=profiles {
-        while order.get(next).is_some_and(|(own, ..)| usize::try_from(*own).is_ok_and(|own| own < profile)) {
-            next += 1;
-        }
-        starts.push(next);
-    }
-    Ok((starts, order.into_iter().map(|(_, at, call)| (call, at)).collect()))
-}
-
-/// The gap that keeps a profile from being assessed under every policy.
-fn barring_gap(profile: &Profile) -> Option<String> {
-    let unsettled = |fact: &str| profile.facts.source(fact) != Some(Source::Answer);
-    let bars = |gap: &&Gap| gap.why == "value-out-of-domain" && unsettled(&gap.fact);
-    let about_nature = |gap: &&Gap| gap.fact == "nature" && unsettled("nature");
-    let gaps = || profile.gaps.iter();
-    gaps().find(bars).or_else(|| gaps().find(about_nature)).map(|gap| gap.why.clone())
-}
 
 impl Policy {
     /// What this policy does with these calls, counted. `availability` holds for all of them.
@@ -203,35 +41,28 @@ pub(super) struct Decided<'a> {
     pub outcome: Outcome<'a>,
 }
 
-/// What the table says of one value of one fact, in as many machine words as the rows need.
+/// What the table says of a call by some of its facts, in as many machine words as the rows need.
 #[derive(Debug, Clone, Copy)]
 struct Said<const W: usize> {
-    /// Rows that accept it.
+    /// Rows that accept them.
     accept: [u64; W],
-    /// The same, where answers may still change it: every row.
+    /// The same, where answers may still change them: every row.
     free: [u64; W],
-    /// Rows that may hold only because it is not known.
+    /// Rows that may hold only because one of them is not known.
     soft: [u64; W],
-    /// The column's bit, where it is not known and can be asked.
+    /// The columns' bits, where they are not known and can be asked.
     open: u64,
-    /// The column's bit, where the table does not know the value.
+    /// The columns' bits, where the table does not know the value.
     strange: u64,
 }
 
 impl<const W: usize> Said<W> {
     /// Both together.
+    #[inline]
     fn and(&mut self, other: &Self) {
-        for place in 0..W {
-            if let (Some(own), Some(other)) = (self.accept.get_mut(place), other.accept.get(place)) {
-                *own &= other;
-            }
-            if let (Some(own), Some(other)) = (self.free.get_mut(place), other.free.get(place)) {
-                *own &= other;
-            }
-            if let (Some(own), Some(other)) = (self.soft.get_mut(place), other.soft.get(place)) {
-                *own |= other;
-            }
-        }
+        self.accept.iter_mut().zip(&other.accept).for_each(|(own, other)| *own &= other);
+        self.free.iter_mut().zip(&other.free).for_each(|(own, other)| *own &= other);
+        self.soft.iter_mut().zip(&other.soft).for_each(|(own, other)| *own |= other);
         self.open |= other.open;
         self.strange |= other.strange;
     }
@@ -242,45 +73,60 @@ struct Batch<'a, const W: usize> {
     calls: &'a Calls,
     /// What is said by the columns of which no call states anything.
     silent: Said<W>,
-    /// By column that the policy uses: its place in the calls and in the table, and by value number what is said.
-    said: Vec<(usize, usize, Vec<Said<W>>)>,
-    /// By such a column and value number: the table's code.
-    codes: Vec<Vec<u16>>,
-    /// The zone's column: its place in the calls, and by value number the call with that zone alone.
+    groups: Vec<Shared<W>>,
+    /// The zone's group, and by its number the call with that zone alone.
     zones: Option<(usize, Vec<Coded>)>,
-    nature: Option<usize>,
+    /// The nature's column in the calls, and its group.
+    nature: Option<(usize, usize)>,
+}
+
+/// What a policy makes of the values of one group, by their shared number.
+struct Shared<const W: usize> {
+    /// Place of the group in the calls.
+    of: usize,
+    said: Vec<Said<W>>,
+    /// Columns of the table in it, and by number and such a column the table's code.
+    places: Vec<usize>,
+    codes: Vec<u16>,
+}
+
+/// What a policy makes of the values of one of its columns.
+struct Own<const W: usize> {
+    place: usize,
+    said: Vec<Said<W>>,
+    coded: Vec<Coded>,
 }
 
 impl<'a, const W: usize> Batch<'a, W> {
     fn of(policy: &Compiled, calls: &'a Calls) -> Self {
         let table = &policy.table;
-        let none = [0; W];
         let all = std::array::from_fn(|word| table.all.word(word));
-        let mut batch = Self {
-            calls,
-            silent: Said { accept: all, free: all, soft: none, open: 0, strange: 0 },
-            said: Vec::new(),
-            codes: Vec::new(),
-            zones: None,
-            nature: calls.columns.iter().position(|column| column.name == "nature"),
-        };
+        let mut silent = Said { accept: all, free: all, soft: [0; W], open: 0, strange: 0 };
         let nothing = table.code(&Facts::default());
+        // By column of the calls that the policy uses.
+        let mut own: Vec<Option<Own<W>>> = calls.columns.iter().map(|_| None).collect();
         for (place, column) in table.columns.iter().enumerate() {
-            let Some((of, stated)) = calls.columns.iter().enumerate().find(|(_, stated)| stated.name == column.name)
-            else {
-                batch.silent.and(&said(policy, place, &nothing));
+            let found = calls.columns.iter().zip(&mut own).find(|(stated, _)| stated.name == column.name);
+            let Some((stated, own)) = found else {
+                silent.and(&said(policy, place, &nothing));
                 continue;
             };
             let values =
                 stated.values.iter().map(|value| Facts::default().with(&column.name, value, Source::Structured));
             let coded: Vec<Coded> = std::iter::once(nothing).chain(values.map(|facts| table.code(&facts))).collect();
-            batch.said.push((of, place, coded.iter().map(|call| said(policy, place, call)).collect()));
-            batch.codes.push(coded.iter().map(|call| call.codes.get(place).copied().unwrap_or(0)).collect());
-            if table.zone_column == Some(place) {
-                batch.zones = Some((of, coded));
-            }
+            *own = Some(Own { place, said: coded.iter().map(|call| said(policy, place, call)).collect(), coded });
         }
-        batch
+        let group_of = |name: &str| {
+            let place = calls.columns.iter().position(|column| column.name == name)?;
+            let group = calls.groups.iter().position(|group| group.columns.iter().any(|(own, _)| *own == place))?;
+            Some((place, group))
+        };
+        let groups = calls.groups.iter().enumerate();
+        let groups = groups.map(|(of, group)| Shared::new(of, group, &own)).filter(|group| !group.places.is_empty());
+        let groups = groups.collect();
+        let zones = own.into_iter().flatten().find(|own| table.zone_column == Some(own.place));
+        let zones = zones.zip(group_of("zone")).map(|(own, (_, group))| (group, own.coded));
+        Self { calls, silent, groups, zones, nature: group_of("nature") }
     }
 
     /// The zones of each number of a zone's value; none where no call states a zone.
@@ -288,17 +134,13 @@ impl<'a, const W: usize> Batch<'a, W> {
         self.zones.iter().flat_map(|(_, zones)| zones).map(|call| call.zones).collect()
     }
 
-    fn numbers(&self, profile: usize) -> &[u16] {
-        let stride = self.calls.columns.len();
-        self.calls.numbers.get(profile * stride..(profile + 1) * stride).unwrap_or_default()
-    }
-
     /// What is said of a profile by all columns.
+    #[inline]
     fn said(&self, numbers: &[u16]) -> Said<W> {
         let mut all = self.silent;
-        for (of, _, said) in &self.said {
-            let number = numbers.get(*of).copied().unwrap_or(NOT_STATED);
-            if let Some(said) = said.get(usize::from(number)) {
+        for group in &self.groups {
+            let number = numbers.get(group.of).copied().unwrap_or(NOT_STATED);
+            if let Some(said) = group.said.get(usize::from(number)) {
                 all.and(said);
             }
         }
@@ -308,9 +150,10 @@ impl<'a, const W: usize> Batch<'a, W> {
     /// A profile's codes, in place of the last one's.
     fn code(&self, numbers: &[u16], strange: u64, call: &mut Coded) {
         let at = |of: usize| usize::from(numbers.get(of).copied().unwrap_or(NOT_STATED));
-        for ((of, place, _), codes) in self.said.iter().zip(&self.codes) {
-            if let (Some(code), Some(found)) = (call.codes.get_mut(*place), codes.get(at(*of))) {
-                *code = *found;
+        for group in &self.groups {
+            let codes = group.codes.iter().skip(at(group.of) * group.places.len());
+            for (place, found) in group.places.iter().zip(codes) {
+                call.codes.get_mut(*place).into_iter().for_each(|code| *code = *found);
             }
         }
         if let Some(zoned) = self.zones.as_ref().and_then(|(of, zones)| zones.get(at(*of))) {
@@ -325,14 +168,42 @@ impl<'a, const W: usize> Batch<'a, W> {
         if said.strange != 0 {
             return Some("value-out-of-domain");
         }
-        if let Some(why) = self.calls.gaps.get(profile).and_then(Option::as_ref) {
+        if let Some(why) = self.calls.gap(profile) {
             return Some(why);
         }
         if said.open & nature == 0 {
             return None;
         }
-        let stated = self.nature.and_then(|of| numbers.get(of)).is_some_and(|number| *number != NOT_STATED);
+        let stated = self.nature.is_some_and(|(place, group)| {
+            let number = usize::from(numbers.get(group).copied().unwrap_or(NOT_STATED));
+            let mut each = self.calls.groups.get(group).into_iter().flat_map(|group| group.each(number));
+            each.any(|(own, number)| own == place && number != usize::from(NOT_STATED))
+        });
         Some(if stated { "nature-unknown" } else { "no-call-type" })
+    }
+}
+
+impl<const W: usize> Shared<W> {
+    fn new(of: usize, group: &Group, own: &[Option<Own<W>>]) -> Self {
+        let nothing = Said { accept: [u64::MAX; W], free: [u64::MAX; W], soft: [0; W], open: 0, strange: 0 };
+        let used = || group.columns.iter().filter_map(|(place, _)| own.get(*place)?.as_ref());
+        let mut shared =
+            Self { of, said: Vec::new(), places: used().map(|own| own.place).collect(), codes: Vec::new() };
+        if shared.places.is_empty() {
+            return shared;
+        }
+        for number in 0..group.numbers {
+            let mut all = nothing;
+            for (place, value) in group.each(number) {
+                let Some(own) = own.get(place).and_then(Option::as_ref) else { continue };
+                own.said.get(value).into_iter().for_each(|said| all.and(said));
+                shared
+                    .codes
+                    .push(own.coded.get(value).and_then(|call| call.codes.get(own.place)).copied().unwrap_or(0));
+            }
+            shared.said.push(all);
+        }
+        shared
     }
 }
 
@@ -401,13 +272,11 @@ impl Compiled {
         let mut call = self.table.code(&Facts::default());
         let nature = self.table.nature_column.map_or(0, |place| 1 << place);
         let mut memo: Vec<Option<Outcome<'a>>> = Vec::new();
-        for (profile, ends) in calls.starts.windows(2).enumerate() {
-            let &[start, end] = ends else { break };
-            let rows = calls.rows.get(start..end).unwrap_or_default();
+        for (profile, rows) in calls.by_profile().enumerate() {
             if rows.is_empty() {
                 continue;
             }
-            let numbers = batch.numbers(profile);
+            let numbers = calls.numbers(profile);
             let said = batch.said(numbers);
             let zone = batch.zones.as_ref().and_then(|(of, _)| numbers.get(*of)).copied().unwrap_or(NOT_STATED);
             let mut coded = false;

@@ -86,6 +86,8 @@ pub(super) struct Column {
     pub accept: Vec<RowSet>,
     /// By code: the least code that no row and no requirement tells apart from it.
     pub same_as: Vec<u16>,
+    /// One code of each class of known values that nothing tells apart, the least of each.
+    pub classes: Vec<u16>,
     /// Rows that accept `unknown` here and would not accept every known value: they may hold for want of an answer.
     pub soft: RowSet,
     /// Rows with a cell here.
@@ -112,7 +114,7 @@ impl Column {
         // Zones stay apart, for areas name them; unknown stays apart from every known value.
         let apart =
             |code: usize| code == 0 || matches!(coding, Coding::Zones { .. }) || absent == u16::try_from(code).ok();
-        let same_as = (0..accept.len())
+        let same_as: Vec<u16> = (0..accept.len())
             .map(|code| {
                 let first = |other: &usize| {
                     *other == code || (!apart(code) && !apart(*other) && accept.get(*other) == accept.get(code))
@@ -129,6 +131,11 @@ impl Column {
             accept,
             asked_by,
             askable: fact.askable,
+            classes: (1..)
+                .zip(same_as.iter().skip(1))
+                .filter(|(code, class)| code == *class)
+                .map(|(code, _)| code)
+                .collect(),
             same_as,
             absent,
             places: Words::of(fact.values()),

@@ -6,7 +6,7 @@ use super::column::{Coding, Column, ZONES_MAX, ZoneSet};
 use super::language::{Bars, Cell, Program, Row, RowKind, Written};
 use super::row_set::{ROWS_MAX, RowSet};
 use super::words::Words;
-use crate::facts::{Domain, Fact, Facts, Source, UNKNOWN};
+use crate::facts::{Domain, Fact, Facts, Source, Word};
 use jiff::civil::Date;
 
 /// Facts that a policy may use, at most.
@@ -128,12 +128,17 @@ impl Table {
         if let Some(column) = self.zone_column.and_then(|place| self.columns.get(place)) {
             coded.zone_rows = column.zone_rows(false, &coded.zones);
         }
-        for (name, known) in facts.iter() {
-            let Some(place) = self.names.find(name) else { continue };
-            if known.value == UNKNOWN {
-                continue;
+        for stated in facts.stated() {
+            let place = match stated.place() {
+                Some(fact) => self.place_of(fact),
+                None => self.names.find(stated.name()),
+            };
+            let Some(place) = place else { continue };
+            match stated.word() {
+                Word::Unknown => {}
+                Word::At(word) => coded.codes.get_mut(place).into_iter().for_each(|code| *code = word + 1),
+                Word::Spelt => self.code_one(&mut coded, place, &stated.known().value),
             }
-            self.code_one(&mut coded, place, &known.value);
         }
         coded
     }
@@ -290,8 +295,13 @@ impl Table {
 
     /// The column of a fact and the call's code in it.
     pub(super) fn code_at(&self, call: &Coded, fact: usize) -> Option<(&Column, u16)> {
-        let place = (*self.by_fact.get(fact)?)?;
+        let place = self.place_of(fact)?;
         Some((self.columns.get(place)?, *call.codes.get(place)?))
+    }
+
+    /// The column of a fact, `None` where the policy does not use it.
+    pub(super) fn place_of(&self, fact: usize) -> Option<usize> {
+        *self.by_fact.get(fact)?
     }
 }
 

@@ -7,6 +7,7 @@ use super::decision::{
 };
 use super::hours::{next_opening, spoken};
 use super::language::{Bars, FollowUpDue, Program, Row, RowKind, Step, StepForm};
+use super::near::Near;
 use super::outcome::{Outcome, StatusKind, unassessed};
 use super::route::{Can, Duty, DutyState, Moment, Verdict, Way};
 use super::row_set::RowSet;
@@ -26,11 +27,29 @@ pub(super) struct Assessment<'a> {
     pub verdict: Verdict,
     /// Rules that answers to unknown facts could make hold, where none holds now.
     pub reachable: RowSet,
+    /// How near each row is to the call.
+    pub near: Near,
 }
 
 impl Compiled {
     /// The decision on these facts at this instant.
     pub(super) fn decide(&self, facts: &Facts, gaps: &[Gap], at: Timestamp, availability: &Availability) -> Decision {
+        let assessment = self.assess(facts, at, availability);
+        let mut gaps = gaps.to_vec();
+        add_strangers(&self.table, &assessment.call, &mut gaps);
+        match unassessed(&self.table, facts, &assessment.call, &gaps).map(str::to_owned) {
+            Some(why) => assessment.unassessed(why, gaps),
+            None => assessment.decision(gaps),
+        }
+    }
+
+    /// The table's answer, with what explaining it needs.
+    pub(super) fn assess<'a>(
+        &'a self,
+        facts: &'a Facts,
+        at: Timestamp,
+        availability: &'a Availability,
+    ) -> Assessment<'a> {
         let call = self.table.code(facts);
         let moment = self.moment(at, availability).with_duties();
         let verdict = self.verdict(&call, &moment);
@@ -38,13 +57,8 @@ impl Compiled {
             true => self.reachable(&call, &moment),
             false => RowSet::EMPTY,
         };
-        let mut gaps = gaps.to_vec();
-        add_strangers(&self.table, &call, &mut gaps);
-        let assessment = Assessment { policy: self, facts, call, moment, verdict, reachable };
-        match unassessed(&self.table, facts, &assessment.call, &gaps).map(str::to_owned) {
-            Some(why) => assessment.unassessed(why, gaps),
-            None => assessment.decision(gaps),
-        }
+        let near = self.near(&call, &moment);
+        Assessment { policy: self, facts, call, moment, verdict, reachable, near }
     }
 
     pub(super) fn chain(&self, row: usize) -> Vec<Vec<usize>> {

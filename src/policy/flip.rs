@@ -5,12 +5,13 @@ use super::compile::Coded;
 use super::decide::Assessment;
 use super::decision::{Flip, FlipChange, Route};
 use super::language::RowKind;
+use super::near::CHANGES_MAX;
 use super::route::{Can, Way};
 use super::row_set::RowSet;
 
-/// Facts in a flip, at most.
-const FLIP_FACTS_MAX: usize = 3;
-/// Tables asked while searching a flip, at most.
+/// Facts in a flip that takes a call off its program, at most.
+const AWAY_FACTS_MAX: usize = 2;
+/// Tables asked while one obstacle after the other is searched, at most.
 const FLIP_TRIES_MAX: u32 = 1_500;
 
 /// A change of the call: column and code.
@@ -21,7 +22,7 @@ impl Assessment<'_> {
     /// nothing else would do, and the call-taker's doubt only where the product raised it.
     pub(super) fn nearest_flip(&self) -> Option<Flip> {
         let changes = match self.verdict.program() {
-            Some(_) => self.flip_away(),
+            Some(now) => self.flip_away(now),
             None => self.flip_to_open(),
         }?;
         let mut call = self.call;
@@ -54,67 +55,35 @@ impl Assessment<'_> {
         }
     }
 
-    /// One changed fact that takes the call off its program; two where no one does.
-    fn flip_away(&self) -> Option<Vec<Change>> {
-        [false, true]
-            .into_iter()
-            .find_map(|essence| self.flip_away_by_one(essence).or_else(|| self.flip_away_by_two(essence)))
-    }
-
-    fn flip_away_by_one(&self, essence: bool) -> Option<Vec<Change>> {
-        let now = self.verdict.program();
-        let columns = self.policy.table.columns.iter().enumerate();
-        columns.filter(|(_, column)| self.may_flip(column, essence)).find_map(|(place, column)| {
-            let mut varied = self.policy.varied(&self.call, &self.moment, place);
-            let code = classes(column).find(|code| varied.verdict(*code).program() != now)?;
-            Some(vec![(place, code)])
+    /// The fewest changed facts, one or two, that take the call off its program.
+    fn flip_away(&self, now: usize) -> Option<Vec<Change>> {
+        [false, true].into_iter().find_map(|essence| {
+            let columns = self.changeable(essence);
+            (1..=AWAY_FACTS_MAX).find_map(|size| Sweep::of(self, &columns, Some(now)).find(size))
         })
     }
 
-    fn flip_away_by_two(&self, essence: bool) -> Option<Vec<Change>> {
-        let now = self.verdict.program();
-        let columns = self.changeable(essence);
-        for (turn, first) in columns.iter().enumerate() {
-            for second in columns.iter().skip(turn + 1) {
-                for code in classes(first.column) {
-                    let call = self.policy.table.changed(&self.call, first.place, code);
-                    let mut varied = self.policy.varied(&call, &self.moment, second.place);
-                    let found = classes(second.column).find(|code| varied.verdict(*code).program() != now);
-                    if let Some(other) = found {
-                        return Some(vec![(first.place, code), (second.place, other)]);
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    /// The fewest changed facts that open a program: one obstacle after the other, deepening step by step, and before
-    /// three facts are tried every one and every two that could matter.
+    /// The fewest changed facts that open a program. Every set of one, two and three facts that could is tried; of equally
+    /// small ways that way is told which leads to the first rule, one obstacle after the other.
     fn flip_to_open(&self) -> Option<Vec<Change>> {
+        if self.near.is_far() {
+            return None;
+        }
         let mut tries = 0;
         for essence in [false, true] {
             if self.is_barred_for_good(essence) {
                 continue;
             }
-            let exactly = self.near(essence);
-            let mut at_most = exactly.first().copied().unwrap_or(RowSet::EMPTY);
-            for (depth, rules) in exactly.iter().enumerate().skip(1) {
-                at_most = at_most.or(rules);
-                for rule in at_most.iter() {
+            let columns = self.changeable(essence);
+            for size in 1..=CHANGES_MAX {
+                let Some(swept) = Sweep::of(self, &columns, None).find(size) else { continue };
+                for rule in self.rules_within(size, essence).iter() {
                     let mut search = Search { assessment: self, rule, essence, changes: Vec::new(), tries: &mut tries };
-                    if search.open(&self.call, depth) {
+                    if search.open(&self.call, size) {
                         return Some(search.changes);
                     }
                 }
-                let swept = match depth {
-                    1 => self.sweep_one(essence, &exactly),
-                    2 => self.sweep_two(essence, &exactly),
-                    _ => None,
-                };
-                if swept.is_some() {
-                    return swept;
-                }
+                return Some(swept);
             }
         }
         None
@@ -129,113 +98,110 @@ impl Assessment<'_> {
         !barring.is_empty()
     }
 
-    /// Columns that may be changed, each with the rules that it rejects.
-    fn changeable(&self, essence: bool) -> Vec<Changeable<'_>> {
+    /// Columns that may be changed.
+    fn changeable(&self, essence: bool) -> Vec<(usize, &Column)> {
+        self.policy.table.columns.iter().enumerate().filter(|(_, column)| self.may_flip(column, essence)).collect()
+    }
+
+    /// Live rules that at most so many columns reject, only columns that may be changed.
+    fn rules_within(&self, size: usize, essence: bool) -> RowSet {
         let table = &self.policy.table;
-        let live = table.rules.without(&table.shadow).and(self.moment.effective);
-        let columns = table.columns.iter().zip(&self.call.codes).enumerate();
-        columns
-            .filter(|(_, (column, _))| self.may_flip(column, essence))
-            .map(|(place, (column, code))| {
-                let rejected = live.without(table.accepts(place, column, *code, &self.call));
-                Changeable { place, column, rejected }
-            })
-            .collect()
-    }
-
-    /// Whether changing these columns could matter: they name every exclusion that bars all, and a rule could then hold.
-    fn could_open(&self, columns: &[&Changeable<'_>], exactly: &[RowSet]) -> bool {
-        let table = &self.policy.table;
-        let mut barring = self.verdict.exclusions.and(&table.bars_all);
-        let mut rules = exactly.first().copied().unwrap_or(RowSet::EMPTY);
-        let mut all = exactly.get(columns.len()).copied().unwrap_or(RowSet::EMPTY);
-        for column in columns {
-            barring = barring.without(&column.column.asked_by);
-            all = all.and(&column.rejected);
-            rules = rules.or(&exactly.get(1).map_or(RowSet::EMPTY, |one| one.and(&column.rejected)));
-        }
-        // An exclusion that sends to a co-response needs no rule that holds whole.
-        barring.is_empty() && !(rules.or(&all).is_empty() && table.bars_all_but.is_empty())
-    }
-
-    /// Columns of which a change could matter: what a rule that is near rejects, asks for or needs, what an exclusion names
-    /// (one that does not hold may hold after the first change), and what keeps a rule that asks from standing before others.
-    fn useful(&self, essence: bool, exactly: &[RowSet]) -> Vec<Changeable<'_>> {
-        let policy = self.policy;
-        let near = exactly.iter().take(3).fold(RowSet::EMPTY, |near, rules| near.or(rules));
-        let table = &policy.table;
-        let mut naming = table.bars_all.or(&table.bars_all_but).or(&table.bars_some).and(self.moment.effective);
-        let mut needed: Vec<usize> = Vec::new();
-        for row in near.iter() {
-            if let Some(RowKind::Rule { ask, .. }) = policy.table.rows.get(row).map(|row| &row.kind) {
-                needed.extend(ask);
-                if !ask.is_empty() {
-                    naming.insert(row);
-                }
-            }
-            let programs = policy.sends_to(row).filter_map(|place| policy.programs.get(place));
-            needed.extend(programs.flat_map(|program| &program.required));
-        }
-        let matters = |column: &Changeable<'_>| {
-            !column.rejected.and(&near).is_empty()
-                || !column.column.asked_by.and(&naming).is_empty()
-                || policy.table.zone_column == Some(column.place)
-                || needed.contains(&column.column.fact)
-        };
-        self.changeable(essence).into_iter().filter(matters).collect()
-    }
-
-    fn sweep_one(&self, essence: bool, exactly: &[RowSet]) -> Option<Vec<Change>> {
-        let columns = self.useful(essence, exactly);
-        columns.iter().filter(|column| self.could_open(&[column], exactly)).find_map(|column| {
-            let mut varied = self.policy.varied(&self.call, &self.moment, column.place);
-            let code = classes(column.column).find(|code| varied.verdict(*code).program().is_some())?;
-            Some(vec![(column.place, code)])
-        })
-    }
-
-    fn sweep_two(&self, essence: bool, exactly: &[RowSet]) -> Option<Vec<Change>> {
-        let columns = self.useful(essence, exactly);
-        for (turn, first) in columns.iter().enumerate() {
-            for second in columns.iter().skip(turn + 1).filter(|second| self.could_open(&[first, second], exactly)) {
-                for code in classes(first.column) {
-                    let call = self.policy.table.changed(&self.call, first.place, code);
-                    let mut varied = self.policy.varied(&call, &self.moment, second.place);
-                    let found = classes(second.column).find(|code| varied.verdict(*code).program().is_some());
-                    if let Some(other) = found {
-                        return Some(vec![(first.place, code), (second.place, other)]);
-                    }
-                }
-            }
-        }
-        None
-    }
-
-    /// Live rules that exactly so many columns reject, by how many; only columns that may be changed.
-    fn near(&self, essence: bool) -> [RowSet; FLIP_FACTS_MAX + 1] {
-        let table = &self.policy.table;
-        let mut exactly = [RowSet::EMPTY; FLIP_FACTS_MAX + 1];
-        exactly[0] = table.rules.without(&table.shadow).and(self.moment.effective);
-        for (place, (column, code)) in table.columns.iter().zip(&self.call.codes).enumerate() {
-            let accept = table.accepts(place, column, *code, &self.call);
-            let may = self.may_flip(column, essence);
-            let mut fewer = RowSet::EMPTY;
-            for rules in &mut exactly {
-                let rejected = if may { rules.without(accept) } else { RowSet::EMPTY };
-                *rules = rules.and(accept).or(&fewer);
-                fewer = rejected;
-            }
-        }
-        exactly
+        let within = (0..=size).fold(RowSet::EMPTY, |within, count| within.or(&self.near.exactly(count)));
+        let columns = table.columns.iter().enumerate();
+        let for_good = columns.filter(|(_, column)| !self.may_flip(column, essence));
+        for_good.fold(within.and(&table.rules), |rules, (place, _)| rules.without(self.near.rejecting(place)))
     }
 }
 
-/// A column that may be changed.
-struct Changeable<'a> {
-    place: usize,
-    column: &'a Column,
-    /// Live rules that it rejects.
-    rejected: RowSet,
+/// Every way of changing so many facts, in the order of the facts and of their values, the hopeless ones left out by
+/// what the rows say of them.
+struct Sweep<'a> {
+    assessment: &'a Assessment<'a>,
+    columns: &'a [(usize, &'a Column)],
+    /// The program that the call is to be taken off; `None` where any program is to be opened.
+    from: Option<usize>,
+    changes: Vec<Change>,
+    chosen: Vec<usize>,
+}
+
+impl<'a> Sweep<'a> {
+    fn of(assessment: &'a Assessment<'a>, columns: &'a [(usize, &'a Column)], from: Option<usize>) -> Self {
+        Self { assessment, columns, from, changes: Vec::new(), chosen: Vec::with_capacity(CHANGES_MAX) }
+    }
+
+    fn find(mut self, size: usize) -> Option<Vec<Change>> {
+        let barring = self.assessment.verdict.exclusions.and(&self.assessment.policy.table.bars_all);
+        self.choose(0, size, &barring).then_some(self.changes)
+    }
+
+    /// Chooses the columns to be changed. `barring`: exclusions that hold, bar all, and name no column chosen so far.
+    fn choose(&mut self, from: usize, left: usize, barring: &RowSet) -> bool {
+        let near = &self.assessment.near;
+        for (turn, (place, column)) in self.columns.iter().enumerate().skip(from) {
+            let barring = barring.without(&column.asked_by);
+            if left == 1 && self.from.is_none() && !barring.is_empty() {
+                continue;
+            }
+            self.chosen.push(*place);
+            let found = if left > 1 {
+                let hopeless = left == 2 && self.from.is_none() && near.senders_but_one(&self.chosen).is_empty();
+                !hopeless && self.choose(turn + 1, left - 1, &barring)
+            } else {
+                let senders = near.senders(&self.chosen);
+                let hopeless = self.from.is_none() && senders.is_empty();
+                !hopeless && self.values(0, &near.others(&self.chosen), &senders)
+            };
+            if found {
+                return true;
+            }
+            self.chosen.pop();
+        }
+        false
+    }
+
+    /// Tries the values of the chosen columns. `held` and `senders`: rows that the columns so far leave.
+    fn values(&mut self, turn: usize, held: &RowSet, senders: &RowSet) -> bool {
+        let table = &self.assessment.policy.table;
+        let Some(place) = self.chosen.get(turn).copied() else {
+            return self.turns(held, senders);
+        };
+        let Some(column) = table.columns.get(place) else { return false };
+        let later = self.chosen.get(turn + 1..).unwrap_or_default();
+        let named = |word: usize| {
+            let columns = later.iter().filter_map(|place| table.columns.get(*place));
+            columns.fold(0, |named, column| named | column.asked_by.word(word))
+        };
+        // Exclusions that no later column can lift.
+        let lasting = RowSet::of_words(table.exclusion_words, |word| table.bars_all.word(word) & !named(word));
+        for code in &column.classes {
+            let Some(accept) = column.accept.get(usize::from(*code)) else { continue };
+            if self.from.is_none() {
+                let bars = |word: usize| held.word(word) & accept.word(word) & lasting.word(word);
+                let sends = |word: usize| senders.word(word) & accept.word(word);
+                if RowSet::lowest(table.exclusion_words, bars).is_some() || RowSet::lowest(table.words, sends).is_none()
+                {
+                    continue;
+                }
+            }
+            let met = |rows: &RowSet| RowSet::of_words(table.words, |word| rows.word(word) & accept.word(word));
+            self.changes.push((place, *code));
+            if self.values(turn + 1, &met(held), &met(senders)) {
+                return true;
+            }
+            self.changes.pop();
+        }
+        false
+    }
+
+    /// Whether the changes do what is wanted.
+    fn turns(&self, held: &RowSet, senders: &RowSet) -> bool {
+        let mut call = self.assessment.call;
+        for (place, code) in &self.changes {
+            self.assessment.policy.table.change(&mut call, *place, *code);
+        }
+        let goes = self.assessment.goes(&call, &self.chosen, held, senders);
+        if self.from.is_some() { goes != self.from } else { goes.is_some() }
+    }
 }
 
 /// The search for a way to one rule.
@@ -262,7 +228,7 @@ impl Search<'_> {
         }
         if let Some((place, column)) = first {
             let wanted = |code: u16| column.accept.get(usize::from(code)).is_some_and(|rows| rows.contains(self.rule));
-            let codes: Vec<u16> = classes(column).filter(|code| wanted(*code)).collect();
+            let codes: Vec<u16> = column.classes.iter().copied().filter(|code| wanted(*code)).collect();
             return self.try_each(call, place, column, &codes, left);
         }
         *self.tries += 1;
@@ -291,8 +257,7 @@ impl Search<'_> {
             _ => None,
         };
         if let Some((place, column)) = asked {
-            let codes: Vec<u16> = classes(column).collect();
-            if self.try_each(call, place, column, &codes, left) {
+            if self.try_each(call, place, column, &column.classes, left) {
                 return true;
             }
         }
@@ -327,7 +292,7 @@ impl Search<'_> {
                     .get(usize::from(code))
                     .is_some_and(|rows| !rows.contains(barring) && rows.contains(self.rule))
             };
-            let codes: Vec<u16> = classes(column).filter(|code| frees(*code)).collect();
+            let codes: Vec<u16> = column.classes.iter().copied().filter(|code| frees(*code)).collect();
             if self.try_each(call, place, column, &codes, left) {
                 return true;
             }
@@ -349,10 +314,4 @@ impl Search<'_> {
         }
         false
     }
-}
-
-/// One code of each class of known values.
-fn classes(column: &Column) -> impl Iterator<Item = u16> + '_ {
-    let codes = column.same_as.iter().enumerate().skip(1);
-    codes.filter(|(code, class)| usize::from(**class) == *code).map(|(_, class)| *class)
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod boxes;
+mod calls;
 mod cases;
 mod changes;
 mod classes;
@@ -21,6 +22,7 @@ mod language;
 mod local_time;
 mod outcome;
 mod monotone;
+mod near;
 mod ordered;
 mod prove;
 mod questions;
@@ -35,7 +37,7 @@ mod tally;
 mod tests;
 mod words;
 
-pub use batch::{Calls, ColumnsError, Profile};
+pub use calls::{Calls, ColumnsError, Profile};
 pub use cases::{CaseReport, CaseResult};
 pub use changes::{Change, changes};
 pub use decision::{
@@ -107,6 +109,7 @@ struct Compiled {
     questions: BTreeMap<String, Arc<BTreeMap<String, String>>>,
     table: compile::Table,
     relief: reach::Relief,
+    paths: near::Paths,
     space: boxes::Space,
 }
 
@@ -397,7 +400,7 @@ impl Policy {
 
     /// What [`Policy::decide`] answers, without a word of explanation: for counting, and for whoever only needs to know
     /// where the call goes. Nothing is allocated, but where an exact cut must settle whether answers could still reach a
-    /// rule (`ineligible` and `needs-answer` only).
+    /// rule: where no one value of an open fact frees it from the most exclusions (`ineligible` and `needs-answer` only).
     pub fn route_only<'a>(
         &'a self,
         facts: &Facts,
@@ -435,6 +438,7 @@ impl Compiled {
         let table = compile::Table::compile(&written, built_in)?;
         let areas = area_zones(&written.programs);
         let space = boxes::Space::of(&table, &areas);
+        let paths = near::Paths::of(&table, &written.programs);
         Ok(Self {
             identity: PolicyIdentity { id: written.id, revision: written.revision, digest },
             title: written.title,
@@ -449,6 +453,7 @@ impl Compiled {
             waivers: written.waivers,
             questions: written.questions.into_iter().map(|(fact, texts)| (fact, Arc::new(texts))).collect(),
             relief: reach::Relief::of(&table),
+            paths,
             table,
             space,
         })

@@ -93,13 +93,13 @@ impl Assessment<'_> {
     /// The question for a fact, and what each of its known values would do.
     fn tried(&self, place: usize, column: &Column) -> Tried {
         let now = self.verdict.program();
-        let mut varied = self.policy.varied(&self.call, &self.moment, place);
+        let mut varied = self.varied(place);
         let mut routes: Vec<Option<usize>> = Vec::with_capacity(column.same_as.len());
         let mut idle = Vec::new();
         for (code, class) in (0..).zip(&column.same_as).skip(1) {
             // Of values that no row tells apart the first has been asked about already.
             let known = if *class < code { routes.get(usize::from(*class).saturating_sub(1)).copied() } else { None };
-            let route = known.unwrap_or_else(|| varied.verdict(code).program());
+            let route = known.unwrap_or_else(|| varied.program(code));
             if route == now && *class == code {
                 idle.push(code);
             }

@@ -228,18 +228,6 @@ impl Compiled {
         Verdict { way, exclusions, rules, soft }
     }
 
-    /// A call of which one fact is to be varied.
-    pub(super) fn varied<'a>(&'a self, call: &Coded, moment: &'a Moment<'a>, place: usize) -> Varied<'a> {
-        let mut soft = RowSet::EMPTY;
-        for (other, (column, code)) in self.table.columns.iter().zip(&call.codes).enumerate() {
-            if *code == 0 && other != place {
-                soft.add(&column.soft, self.table.exclusion_words);
-            }
-        }
-        let others = self.table.matching_but(call, |other, _| other == place);
-        Varied { policy: self, moment, place, call: *call, others, soft }
-    }
-
     fn way(&self, call: &Coded, moment: &Moment<'_>, exclusions: &RowSet, rules: &RowSet, soft: &RowSet) -> Way {
         let table = &self.table;
         let among = |bars: &RowSet, word: usize| exclusions.word(word) & bars.word(word);
@@ -414,6 +402,47 @@ impl Compiled {
             (None, None) => Can::Take,
         }
     }
+
+    /// The columns, as bits, of which [`Compiled::can_take`] wants other values, whoever is on duty; `None` where none would do.
+    pub(super) fn lacks(&self, call: &Coded, program: &Program, duty: &Duty) -> Option<u64> {
+        let table = &self.table;
+        let mut lacks = 0;
+        if let Some(mut area) = program.zones_of(duty.area) {
+            let place = table.zone_column?;
+            let known = call.codes.get(place).is_some_and(|code| *code != 0);
+            lacks |= u64::from(!(known && area.any(|zone| call.zones.holds(zone)))) << place;
+        }
+        for fact in &program.required {
+            let place = table.place_of(*fact)?;
+            let (column, code) = (table.columns.get(place)?, *call.codes.get(place)?);
+            lacks |= u64::from(code == 0 || column.absent == Some(code)) << place;
+        }
+        Some(lacks)
+    }
+
+    /// Whether a call could go to a program at all, as far as bits can tell: of the rows that hold, and those of them that
+    /// could send it (`accompanied`: to a program with an officer). Most calls that go nowhere are told by them alone.
+    pub(super) fn could_go(&self, held: &RowSet, senders: &RowSet, accompanied: &RowSet) -> bool {
+        let table = &self.table;
+        if self.any_holds(held, &table.bars_all) {
+            return false;
+        }
+        let with_officer = self.any_holds(held, &table.bars_unaccompanied);
+        let sending = |word: usize| senders.word(word) & if with_officer { accompanied.word(word) } else { u64::MAX };
+        RowSet::lowest(table.words, sending).is_some()
+    }
+
+    /// The program that a call goes to first, of which the rows that hold are known; none of them bars all.
+    pub(super) fn goes(&self, call: &Coded, moment: &Moment<'_>, held: &RowSet) -> Option<usize> {
+        // What may hold for want of an answer matters to exclusions only.
+        let sends_elsewhere = self.any_holds(held, &self.table.bars_all_but);
+        let soft = if sends_elsewhere { self.table.soft(call) } else { RowSet::EMPTY };
+        self.verdict_of(call, moment, held, soft, false).program()
+    }
+
+    fn any_holds(&self, held: &RowSet, exclusions: &RowSet) -> bool {
+        RowSet::lowest(self.table.exclusion_words, |word| held.word(word) & exclusions.word(word)).is_some()
+    }
 }
 
 impl Barring<'_> {
@@ -427,30 +456,6 @@ impl Barring<'_> {
     fn soft(&self, table: &Table, rows: &RowSet) -> Option<usize> {
         let held = |word: usize| self.exclusions.word(word) & rows.word(word) & self.soft.word(word);
         if self.any { RowSet::lowest(table.exclusion_words, held) } else { None }
-    }
-}
-
-/// A call of which one fact is varied: what the other facts say is looked up once.
-pub(super) struct Varied<'a> {
-    policy: &'a Compiled,
-    moment: &'a Moment<'a>,
-    place: usize,
-    call: Coded,
-    /// Rows that the other facts meet, and those that may be soft for want of one of them.
-    pub others: RowSet,
-    soft: RowSet,
-}
-
-impl Varied<'_> {
-    /// The verdict where the fact has this code, which is not `unknown`.
-    pub(super) fn verdict(&mut self, code: u16) -> Verdict {
-        let table = &self.policy.table;
-        table.change(&mut self.call, self.place, code);
-        let mut matching = self.others;
-        if let Some(column) = table.columns.get(self.place) {
-            matching.keep(table.accepts(self.place, column, code, &self.call), table.words);
-        }
-        self.policy.verdict_of(&self.call, self.moment, &matching, self.soft, false)
     }
 }
 

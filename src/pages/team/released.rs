@@ -40,7 +40,7 @@ fn allowed(leg: &Leg) -> Vec<ReleasedField> {
 /// One call as the team of one leg may see it.
 #[must_use]
 pub fn released(view: &IncidentView, leg: &Leg) -> TeamCall {
-    let facts = view.incident.facts.iter().map(|(name, known)| (name, known.value.as_str())).collect();
+    let facts = view.incident.facts.iter().map(|(name, known)| (name, &*known.value)).collect();
     TeamCall {
         reference: reference(view.incident.id.as_str()),
         released: release(view.record.as_deref(), &facts, &allowed(leg)),

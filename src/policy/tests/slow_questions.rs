@@ -5,7 +5,6 @@
 
 use super::*;
 use crate::policy::compile::Coded;
-use crate::policy::decide::Assessment;
 use crate::policy::language::read;
 use proptest::prelude::*;
 use std::cell::Cell as Counter;
@@ -133,7 +132,6 @@ fn asked_is_what_matters(text: &str, choices: &[usize], time: usize, seen: &Seen
     prop_assume!(!matches!(decision.status, Status::NotAssessed { .. }));
     let call = compiled.table.code(&facts);
     let moment = compiled.moment(at, &availability).with_duties();
-    let verdict = compiled.verdict(&call, &moment);
     let goes = every_set(&open, &call, &mut |call| compiled.verdict(call, &moment).program(), &compiled);
     let wanted = names(&compiled, in_smallest_sets(&open, &goes).into_iter().map(|turn| open[turn].place));
     let asked: Vec<&str> =
@@ -144,19 +142,7 @@ fn asked_is_what_matters(text: &str, choices: &[usize], time: usize, seen: &Seen
             .into_iter()
             .any(|code| compiled.verdict(&compiled.table.changed(&call, place, code), &moment).program() != goes[0])
     };
-    let reachable = if compiled.may_need_answers(&verdict) {
-        compiled.reachable(&call, &moment)
-    } else {
-        crate::policy::row_set::RowSet::EMPTY
-    };
-    let assessment = Assessment {
-        policy: &compiled,
-        facts: &facts,
-        call,
-        moment: compiled.moment(at, &availability).with_duties(),
-        verdict,
-        reachable,
-    };
+    let assessment = compiled.assess(&facts, at, &availability);
     let waiting = assessment.needed();
     let weight = |fact: &str| {
         let place = compiled.table.columns.iter().position(|column| column.name == fact).unwrap();

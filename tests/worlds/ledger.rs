@@ -1,0 +1,438 @@
+//! What the raw journal entries say, folded by other code than the product's: who has each call, what is on offer, what is owed.
+
+use crate::oracle::Violation;
+use fourth_option::incident::{Actor, Event};
+use fourth_option::policy::{LegPlan, Mode, Status};
+use fourth_option::record::{DutyId, LegId, RecordIdentity};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    Offered,
+    Agreed,
+    Owns,
+    Beside,
+    Ended,
+}
+
+#[derive(Debug)]
+pub struct LegSeen {
+    pub plan: LegPlan,
+    pub deadline: Timestamp,
+    /// The same deadline by the world's own clock, which nobody steps.
+    pub due_ms: u64,
+    pub stands: Stands,
+    pub arrived: bool,
+    /// Ended by the deadline, a decline, a recall: who answers it afterwards is late.
+    pub accepted_once: bool,
+    pub why_ended: &'static str,
+}
+
+/// One incident as the entries tell it.
+#[derive(Debug)]
+pub struct Account {
+    pub version: u64,
+    pub call: Option<RecordIdentity>,
+    pub received: BTreeSet<String>,
+    pub newest: Option<Timestamp>,
+    pub legs: BTreeMap<LegId, LegSeen>,
+    pub closed: bool,
+    /// A choice stands, or the call came back: nothing is offered without a person's word.
+    pub settled: bool,
+    pub chosen_now: bool,
+    pub test: bool,
+    pub mode: Mode,
+    pub status: Option<Status>,
+    pub automatic: bool,
+    /// Facts of which a danger was heard that no person has cleared.
+    pub dangers: BTreeSet<String>,
+    /// Facts on which a person has spoken.
+    pub answered: BTreeSet<String>,
+    /// An offered step has ended and neither the next nor the return has been written, since this instant.
+    pub hangs_since: Option<u64>,
+    /// The newest version that was applied.
+    pub applied: Option<String>,
+    pub unsafe_said: bool,
+    /// What is owed and not yet overdue, by when on the world's own clock.
+    pub duties: BTreeMap<DutyId, u64>,
+    /// The leg offered at each version: the key of its offer names it.
+    pub offered_at: BTreeMap<u64, LegId>,
+}
+
+/// What an event obliges the adapter to send, by the last word of its key.
+pub fn owed_for(account: &Account, event: &Event) -> Vec<&'static str> {
+    match event {
+        Event::Offered { .. } => vec!["offer"],
+        Event::Withdrawn { .. } | Event::AnsweredLate { .. } => vec!["withdraw"],
+        Event::StoodBack { .. } => vec!["stand-back"],
+        Event::Accepted { leg, .. } => {
+            let seen = &account.legs[leg];
+            match (seen.stands, seen.plan.together.is_empty()) {
+                (Stands::Owns, true) => vec!["cad"],
+                (Stands::Owns | Stands::Beside, false) => vec!["cad", "proceed"],
+                _ => Vec::new(),
+            }
+        }
+        Event::TeamMoved { leg, .. } if account.legs[leg].stands == Stands::Owns => vec!["cad"],
+        Event::ReturnedToOrdinary { .. }
+        | Event::HandedOn { .. }
+        | Event::BackupRequested { .. }
+        | Event::Cleared { .. }
+        | Event::DutyOverdue { .. } => vec!["cad"],
+        // A team that was not reached may be on its way into danger: the PSAP must hear of it.
+        Event::Undeliverable { key, .. } if key.ends_with(".stand-back") => vec!["cad"],
+        _ => Vec::new(),
+    }
+}
+
+impl Account {
+    pub fn new() -> Self {
+        Self {
+            version: 0,
+            call: None,
+            received: BTreeSet::new(),
+            newest: None,
+            legs: BTreeMap::new(),
+            closed: false,
+            settled: false,
+            chosen_now: false,
+            test: false,
+            mode: Mode::Shadow,
+            status: None,
+            automatic: false,
+            dangers: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            hangs_since: None,
+            applied: None,
+            unsafe_said: false,
+            duties: BTreeMap::new(),
+            offered_at: BTreeMap::new(),
+        }
+    }
+
+    pub fn owner(&self) -> Option<&LegId> {
+        self.legs.iter().find(|(_, leg)| leg.stands == Stands::Owns).map(|(id, _)| id)
+    }
+
+    pub fn open(&self) -> impl Iterator<Item = (&LegId, &LegSeen)> {
+        self.legs.iter().filter(|(_, leg)| matches!(leg.stands, Stands::Offered | Stands::Agreed))
+    }
+
+    /// Takes one entry in, and says what it breaks by itself.
+    pub fn take(&mut self, event: &Event, version: u64, at: Timestamp, world: &Told<'_>) -> Result<(), Violation> {
+        if version != self.version + 1 {
+            return Err(Violation::new("I10", format!("version {version} follows {}", self.version)));
+        }
+        self.version = version;
+        match event {
+            Event::RecordReceived(received) => self.received(received, world)?,
+            Event::Assessed { decision, facts, .. } => {
+                if decision.reasons.is_empty() || decision.reasons.iter().any(|reason| reason.code.is_empty()) {
+                    return Err(Violation::new("I16", "a decision without a reason"));
+                }
+                let digest = decision.policy.digest.as_str();
+                if !world.digests.contains(digest) && !digest.is_empty() {
+                    return Err(Violation::new("I9", "decided by a policy that the journal does not know"));
+                }
+                // What was heard stays heard, in the very facts that are written down; without a policy none are.
+                let fallen = self.dangers.iter().find(|fact| !bars(fact, facts.value(fact).unwrap_or("unknown")));
+                if let Some(fact) = fallen.filter(|_| !digest.is_empty()) {
+                    let known = facts.value(fact).unwrap_or("unknown");
+                    return Err(Violation::new("I5", format!("`{fact}` fell to {known} without a person's word")));
+                }
+                self.status = Some(decision.status.clone());
+                self.automatic = decision.automatic;
+            }
+            Event::AnswerGiven { fact, .. } => {
+                self.answered.insert(fact.clone());
+                self.dangers.remove(fact);
+            }
+            Event::HazardReported { fact, value, .. } => {
+                if bars(fact, value) {
+                    self.dangers.insert(fact.clone());
+                }
+            }
+            Event::Chosen { by, steps, .. } => self.chosen(by, steps.len())?,
+            Event::OrdinaryChosen { .. } => self.settled = true,
+            Event::Offered { leg, plan, deadline } => self.offered(leg, plan, *deadline, at, world.now_ms)?,
+            Event::Accepted { leg, .. } => self.accepted(leg, at)?,
+            Event::Declined { leg, cause, .. } => {
+                self.unsafe_said |= *cause == fourth_option::incident::DeclineCause::Unsafe;
+                self.ends(leg, "declined")?;
+            }
+            Event::TimedOut { leg } => {
+                if self.leg(leg)?.deadline > at {
+                    return Err(Violation::new("I3", "timed out before its deadline"));
+                }
+                self.ends(leg, "timed-out")?;
+            }
+            Event::Withdrawn { leg, .. } => self.ends(leg, "withdrawn")?,
+            Event::StoodBack { leg, .. } => self.ends(leg, "stood-back")?,
+            Event::HandedOn { leg, .. } => self.ends(leg, "handed-on")?,
+            Event::TeamMoved { leg, status, .. } => {
+                let arrived = matches!(
+                    status,
+                    fourth_option::record::TimePoint::OnScene | fourth_option::record::TimePoint::WithPerson
+                );
+                let seen = self.leg(leg)?;
+                seen.arrived |= arrived;
+                if !matches!(seen.stands, Stands::Owns | Stands::Beside) {
+                    return Err(Violation::new("I2", "a team that does not have the call moves it"));
+                }
+            }
+            Event::Cleared { leg, .. } => {
+                if self.leg(leg)?.stands != Stands::Owns {
+                    return Err(Violation::new("I2", "cleared by a team that does not have the call"));
+                }
+                self.all_end("cleared");
+            }
+            Event::ReturnedToOrdinary { why, leg } => {
+                if why.is_empty() {
+                    return Err(Violation::new("I16", "a call comes back without a reason"));
+                }
+                if let Some(leg) = leg {
+                    self.leg(leg)?;
+                }
+                self.settled = true;
+                self.chosen_now = false;
+                for (id, seen) in &mut self.legs {
+                    let it = leg.as_ref() == Some(id) && matches!(seen.stands, Stands::Owns | Stands::Beside);
+                    if it || seen.stands == Stands::Owns {
+                        (seen.stands, seen.why_ended) = (Stands::Ended, "returned");
+                    }
+                }
+            }
+            Event::Closed { why } => {
+                if why.is_empty() {
+                    return Err(Violation::new("I16", "a call is closed without a reason"));
+                }
+                self.closed = true;
+                self.chosen_now = false;
+            }
+            Event::Undeliverable { key, .. } => self.undeliverable(key),
+            Event::DutyOpened { duty, due, .. } => {
+                let left_ms = u64::try_from(due.duration_since(at).as_millis().max(0)).unwrap();
+                self.duties.insert(duty.clone(), world.now_ms + left_ms);
+            }
+            Event::DutyOverdue { duty, .. } | Event::DutyClosed { duty, .. } => {
+                self.duties.remove(duty);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn leg(&mut self, leg: &LegId) -> Result<&mut LegSeen, Violation> {
+        self.legs.get_mut(leg).ok_or_else(|| Violation::new("I6", "an event of a leg that was never offered"))
+    }
+
+    fn received(
+        &mut self,
+        received: &fourth_option::incident::RecordReceived,
+        world: &Told<'_>,
+    ) -> Result<(), Violation> {
+        let identity = &received.identity;
+        if !self.received.insert(identity.content_sha256.clone()) {
+            return Err(Violation::new("I7", "one record is received twice"));
+        }
+        let stale = matches!((identity.updated_at, self.newest), (Some(at), Some(newest)) if at < newest);
+        if received.applied == (stale || self.closed) {
+            return Err(Violation::new(
+                "I8",
+                format!("a record that is {} was applied: {}", if stale { "stale" } else { "new" }, received.applied),
+            ));
+        }
+        if received.applied {
+            self.newest = self.newest.max(identity.updated_at);
+            self.test = received.test;
+            self.mode = received.mode;
+            self.applied = Some(identity.content_sha256.clone());
+        }
+        self.call.get_or_insert_with(|| identity.clone());
+        for (fact, _) in world.dangers.get(&identity.content_sha256).into_iter().flatten() {
+            if !self.closed && !self.answered.contains(*fact) {
+                self.dangers.insert((*fact).to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// What must hold whenever a batch is whole.
+    pub fn check(&mut self, now_ms: u64) -> Result<(), Violation> {
+        let owners = self.legs.values().filter(|leg| leg.stands == Stands::Owns).count();
+        if owners > 1 {
+            return Err(Violation::new("I2", format!("{owners} teams own one call")));
+        }
+        if self.closed && (owners > 0 || self.open().next().is_some()) {
+            return Err(Violation::new("I2", "closed while a team is still asked or going"));
+        }
+        if !self.closed && !self.dangers.is_empty() {
+            let exposed = self.legs.values().find(|leg| leg.stands != Stands::Ended && leg.plan.kind.unaccompanied());
+            if let Some(leg) = exposed {
+                let (program, stands) = (&leg.plan.program, leg.stands);
+                return Err(Violation::new(
+                    "I5",
+                    format!("{program} is {stands:?} although {:?} is known", self.dangers),
+                ));
+            }
+        }
+        let hangs = self.chosen_now && owners == 0 && self.open().next().is_none();
+        self.hangs_since = hangs.then(|| self.hangs_since.unwrap_or(now_ms));
+        Ok(())
+    }
+
+    fn chosen(&mut self, by: &Actor, steps: usize) -> Result<(), Violation> {
+        if *by == Actor::Policy {
+            let may = self.automatic && self.status == Some(Status::Eligible) && self.mode == Mode::Automatic;
+            if !may || self.settled {
+                return Err(Violation::new("I4", "offered without a person's word where one is needed"));
+            }
+        }
+        if self.mode == Mode::Shadow {
+            return Err(Violation::new("I4", "chosen under a policy in shadow"));
+        }
+        // A person may overrule what a team judged, with a reason.
+        self.unsafe_said &= *by == Actor::Policy;
+        if steps == 0 || self.closed || self.open().next().is_some() || self.owner().is_some() {
+            return Err(Violation::new("I2", "chosen while the call is closed, on offer or with a team"));
+        }
+        self.settled = true;
+        self.chosen_now = true;
+        Ok(())
+    }
+
+    fn offered(
+        &mut self,
+        leg: &LegId,
+        plan: &LegPlan,
+        deadline: Timestamp,
+        at: Timestamp,
+        now_ms: u64,
+    ) -> Result<(), Violation> {
+        let due = at + SignedDuration::from_secs(i64::from(plan.accept_deadline_s));
+        if deadline != due {
+            return Err(Violation::new("I3", format!("the deadline is {deadline}, the policy's is {due}")));
+        }
+        if !self.chosen_now {
+            return Err(Violation::new("I4", "offered again after the call came back, without a person's word"));
+        }
+        if self.test {
+            return Err(Violation::new("I4", "a test call is offered"));
+        }
+        if self.closed || self.owner().is_some() {
+            return Err(Violation::new("I2", "offered while closed or with a team"));
+        }
+        if self.unsafe_said {
+            return Err(Violation::new("I5", "offered on after a team judged it unsafe"));
+        }
+        if !self.dangers.is_empty() && plan.kind.unaccompanied() {
+            return Err(Violation::new(
+                "I5",
+                format!("offered to {} although {:?} is known", plan.program, self.dangers),
+            ));
+        }
+        self.offered_at.insert(self.version, leg.clone());
+        let seen = LegSeen {
+            plan: plan.clone(),
+            deadline,
+            due_ms: now_ms + u64::from(plan.accept_deadline_s) * 1_000,
+            stands: Stands::Offered,
+            arrived: false,
+            accepted_once: false,
+            why_ended: "",
+        };
+        if self.legs.insert(leg.clone(), seen).is_some() {
+            return Err(Violation::new("I7", "one leg is offered twice"));
+        }
+        Ok(())
+    }
+
+    fn accepted(&mut self, leg: &LegId, at: Timestamp) -> Result<(), Violation> {
+        if let Some(owner) = self.owner() {
+            return Err(Violation::new("I6", format!("accepted by a second team: {owner} has it")));
+        }
+        let seen = self.leg(leg)?;
+        if seen.stands != Stands::Offered {
+            return Err(Violation::new(
+                "I6",
+                format!("an acceptance counts that came after the leg was {}", seen.why_ended),
+            ));
+        }
+        if at >= seen.deadline {
+            return Err(Violation::new("I3", "an acceptance counts that came at or after the deadline"));
+        }
+        seen.accepted_once = true;
+        let together = seen.plan.together.clone();
+        if together.is_empty() {
+            seen.stands = Stands::Owns;
+            return Ok(());
+        }
+        seen.stands = Stands::Agreed;
+        let mut agreed: Vec<&mut LegSeen> = self
+            .legs
+            .values_mut()
+            .filter(|other| other.stands == Stands::Agreed && other.plan.together == together)
+            .collect();
+        if agreed.len() == 2 {
+            for half in &mut agreed {
+                let leads = together.first() == Some(&half.plan.program);
+                half.stands = if leads { Stands::Owns } else { Stands::Beside };
+            }
+        }
+        Ok(())
+    }
+
+    fn ends(&mut self, leg: &LegId, why: &'static str) -> Result<(), Violation> {
+        let seen = self.leg(leg)?;
+        if seen.stands == Stands::Ended {
+            return Err(Violation::new("I2", format!("a leg that was {} is {why}", seen.why_ended)));
+        }
+        (seen.stands, seen.why_ended) = (Stands::Ended, why);
+        Ok(())
+    }
+
+    fn all_end(&mut self, why: &'static str) {
+        for seen in self.legs.values_mut().filter(|seen| seen.stands != Stands::Ended) {
+            (seen.stands, seen.why_ended) = (Stands::Ended, why);
+        }
+    }
+
+    /// An offer that could not be sent ends its leg; the key of an offer names the version at which it was made.
+    fn undeliverable(&mut self, key: &str) {
+        let Some(version) = key
+            .strip_suffix(".offer")
+            .and_then(|key| key.rsplit_once('.'))
+            .and_then(|(_, version)| version.parse::<u64>().ok())
+        else {
+            return;
+        };
+        if let Some(leg) = self.offered_at.get(&version).cloned()
+            && let Some(seen) = self.legs.get_mut(&leg)
+            && seen.stands == Stands::Offered
+        {
+            (seen.stands, seen.why_ended) = (Stands::Ended, "unreachable");
+        }
+    }
+}
+
+/// What the outside knows beside the journal.
+pub struct Told<'a> {
+    /// Dangers that each record states, by its digest.
+    pub dangers: &'a BTreeMap<String, Vec<(&'static str, &'static str)>>,
+    /// Policies that were ever in force by the journal or at a start.
+    pub digests: &'a BTreeSet<String>,
+    pub now_ms: u64,
+}
+
+/// True where the value keeps every unaccompanied program from a call, whatever the policy says.
+fn bars(fact: &str, value: &str) -> bool {
+    match fact {
+        "weapon" => matches!(value, "present" | "used"),
+        "violence" => value == "physical",
+        "self_harm" => matches!(value, "means" | "attempt"),
+        "medical" => value == "acute",
+        "crime" => value == "in-progress",
+        _ => false,
+    }
+}

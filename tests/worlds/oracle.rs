@@ -1,0 +1,368 @@
+//! What must hold, judged after every step by what the outside saw and by the raw journal entries alone.
+
+use crate::ledger::{Account, Stands, Told, owed_for};
+use crate::plan::Record;
+use crate::store::{Life, Store};
+use fourth_option::call_processing::{Answer, CallProblem, IncidentView};
+use fourth_option::incident::{Act, Command, Event, Outgoing, Owner, Refusal};
+use fourth_option::journal::{AdapterEvent, Stored, Subject};
+use fourth_option::record::{IncidentId, LegId};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long after its instant something may be done, while nothing hinders it (a deadline fires within D + 1 s).
+const BOUND_MS: u64 = 1_000;
+/// The longest term of a duty in the worlds: from an acceptance to a team's being on its way.
+const DUTY_TERM_MAX_MS: u64 = 300_000;
+/// Entries of one world, at most, for each message that reached the adapter.
+const ENTRIES_EACH_MAX: u64 = 40;
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    pub invariant: &'static str,
+    pub what: String,
+}
+
+impl Violation {
+    pub fn new(invariant: &'static str, what: impl Into<String>) -> Self {
+        Self { invariant, what: what.into() }
+    }
+}
+
+/// An effect that an event obliges the adapter to hand on.
+#[derive(Debug)]
+struct Owed {
+    since_ms: u64,
+    handed_on_by: Option<Life>,
+    act: Option<Act>,
+    delivered: bool,
+    over: bool,
+    optional: bool,
+    /// The leg of an offer: once it has ended nobody need be asked any more.
+    offer: Option<LegId>,
+}
+
+/// How the world stands beside the journal.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    pub ms: u64,
+    pub life: Life,
+    /// Since when nothing has hindered the adapter; `None` while something does.
+    pub free_since_ms: Option<u64>,
+}
+
+pub struct Oracle {
+    accounts: BTreeMap<IncidentId, Account>,
+    calls: BTreeMap<String, IncidentId>,
+    owed: BTreeMap<String, Owed>,
+    read: usize,
+    batches: usize,
+    dangers: BTreeMap<String, Vec<(&'static str, &'static str)>>,
+    digests: BTreeSet<String>,
+    asked: u64,
+    /// Kinds of events as they were taken, for items that wait for them.
+    pub fresh: Vec<&'static str>,
+    pub checks: u64,
+}
+
+impl Oracle {
+    pub fn new() -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            read: 0,
+            batches: 0,
+            dangers: BTreeMap::new(),
+            digests: BTreeSet::new(),
+            asked: 0,
+            fresh: Vec::new(),
+            checks: 0,
+        }
+    }
+
+    /// A policy was in force when an adapter started.
+    pub fn started_with(&mut self, digest: &str) {
+        self.digests.insert(digest.to_owned());
+    }
+
+    /// An adapter starts with a civil clock that stands before the journal's last entry. How long nothing ran cannot be
+    /// known then: terms go on from that entry, and no further.
+    pub fn clock_was_set_back(&mut self, last: Timestamp, now_ms: u64) {
+        for leg in self.accounts.values_mut().flat_map(|account| account.legs.values_mut()) {
+            let left_ms = leg.deadline.duration_since(last).as_millis().max(0);
+            leg.due_ms = leg.due_ms.max(now_ms + u64::try_from(left_ms).unwrap());
+        }
+        // A duty names no instant by which to tell what is left of it: a whole term of any, and no more.
+        for due_ms in self.accounts.values_mut().flat_map(|account| account.duties.values_mut()) {
+            *due_ms = (*due_ms).max(now_ms + DUTY_TERM_MAX_MS);
+        }
+    }
+
+    /// A record is on its way: what it says is the truth by which the adapter is judged.
+    pub fn will_send(&mut self, record: &Record) {
+        self.dangers.entry(record.sha256.clone()).or_insert_with(|| record.dangers.clone());
+    }
+
+    /// A message reached the adapter.
+    pub fn reached(&mut self) {
+        self.asked += 1;
+    }
+
+    pub fn incident_of(&self, call: &str) -> Option<&IncidentId> {
+        self.calls.get(call)
+    }
+
+    /// The latest deadline of any leg on offer.
+    pub fn last_deadline_ms(&self) -> Option<u64> {
+        let legs = self.accounts.values().flat_map(|account| account.open().map(|(_, leg)| leg.due_ms));
+        legs.chain(self.accounts.values().flat_map(|account| account.duties.values().copied())).max()
+    }
+
+    /// True once nothing more is to be expected of the adapter.
+    pub fn is_settled(&self) -> bool {
+        self.accounts.values().all(|account| {
+            account.open().next().is_none() && account.hangs_since.is_none() && account.duties.is_empty()
+        })
+    }
+
+    /// New entries, whole batches at a time, and then whatever must hold at this instant.
+    pub fn step(&mut self, store: &Store, now: Now) -> Result<(), Violation> {
+        while let Some(end) = store.batches.get(self.batches).copied() {
+            self.batches += 1;
+            let from = std::mem::replace(&mut self.read, end);
+            let mut touched = None;
+            for entry in &store.entries[from..end] {
+                self.fresh.push(crate::store::kind(&entry.stored));
+                match (&entry.subject, &entry.stored) {
+                    (Subject::Incident(id), Stored::Incident(event)) => {
+                        self.entry(id, event, entry.version, entry.at, now.ms)?;
+                        touched = Some(id.clone());
+                    }
+                    (_, Stored::Adapter(AdapterEvent::PolicyLoaded { digest, .. })) => {
+                        self.digests.insert(digest.clone());
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(account) = touched.and_then(|id| self.accounts.get_mut(&id)) {
+                account.check(now.ms)?;
+                self.checks += 6;
+            }
+        }
+        if store.entries.len() as u64 > (self.asked + 20) * ENTRIES_EACH_MAX {
+            return Err(Violation::new("I11", format!("{} entries for {} messages", store.entries.len(), self.asked)));
+        }
+        self.in_time(now)
+    }
+
+    fn entry(
+        &mut self,
+        id: &IncidentId,
+        event: &Event,
+        version: u64,
+        at: Timestamp,
+        now_ms: u64,
+    ) -> Result<(), Violation> {
+        let account = self.accounts.entry(id.clone()).or_insert_with(Account::new);
+        let told = Told { dangers: &self.dangers, digests: &self.digests, now_ms };
+        account.take(event, version, at, &told)?;
+        self.checks += 4;
+        if let Event::RecordReceived(received) = event {
+            let known = self.calls.entry(received.identity.incident.clone()).or_insert_with(|| id.clone());
+            if known != id {
+                return Err(Violation::new("I7", "one call has become two incidents"));
+            }
+        }
+        if let Event::Delivered { key } | Event::Undeliverable { key, .. } = event
+            && let Some(owed) = self.owed.get_mut(key)
+        {
+            owed.over = true;
+            owed.delivered |= matches!(event, Event::Delivered { .. });
+        }
+        let offer = if let Event::Offered { leg, .. } = event { Some(leg.clone()) } else { None };
+        let optional = matches!(event, Event::OrdinaryChosen { .. });
+        let what = if optional { vec!["cad"] } else { owed_for(account, event) };
+        for what in what {
+            let owed = Owed {
+                since_ms: now_ms,
+                handed_on_by: None,
+                act: None,
+                delivered: false,
+                over: false,
+                optional,
+                offer: offer.clone(),
+            };
+            self.owed.insert(format!("{id}.{version}.{what}"), owed);
+        }
+        Ok(())
+    }
+
+    /// Deadlines, chains and effects are acted on within the bound while nothing hinders the adapter.
+    fn in_time(&mut self, now: Now) -> Result<(), Violation> {
+        let Some(free_since_ms) = now.free_since_ms else { return Ok(()) };
+        let grace = now.ms.saturating_sub(free_since_ms);
+        if grace <= BOUND_MS {
+            return Ok(());
+        }
+        for account in self.accounts.values().filter(|account| !account.closed) {
+            for (leg, seen) in account.open().filter(|(_, seen)| seen.stands == Stands::Offered) {
+                let over = now.ms.saturating_sub(seen.due_ms);
+                if over > BOUND_MS {
+                    return Err(Violation::new("I3", format!("{leg} is on offer {over} ms after its deadline")));
+                }
+            }
+            if account.hangs_since.is_some_and(|since| now.ms - since > BOUND_MS) {
+                return Err(Violation::new("I3", "a call whose last leg has ended is neither offered on nor returned"));
+            }
+        }
+        for (duty, due_ms) in self.accounts.values().flat_map(|account| &account.duties) {
+            if now.ms > due_ms + BOUND_MS {
+                return Err(Violation::new("I3", format!("{duty} is overdue and nobody was told")));
+            }
+        }
+        self.checks += 1;
+        for (key, owed) in &self.owed {
+            if owed.over || owed.optional || owed.handed_on_by == Some(now.life) || now.ms - owed.since_ms <= BOUND_MS {
+                continue;
+            }
+            let ended = owed.offer.as_ref().is_some_and(|leg| {
+                let account = self.accounts.get(&leg.incident());
+                account.and_then(|account| account.legs.get(leg)).is_none_or(|leg| leg.stands != Stands::Offered)
+            });
+            if !ended {
+                return Err(Violation::new("I7", format!("`{}` is owed and not handed on", last_word(key))));
+            }
+        }
+        Ok(())
+    }
+
+    /// An effect was handed to the outbox.
+    pub fn handed_on(&mut self, out: &Outgoing, life: Life) -> Result<(), Violation> {
+        self.checks += 1;
+        let Some(owed) = self.owed.get_mut(&out.effect.key) else {
+            return Err(Violation::new(
+                "I7",
+                format!("an effect under a key that no event made: `{}`", last_word(&out.effect.key)),
+            ));
+        };
+        if owed.act.as_ref().is_some_and(|act| *act != out.effect.act) {
+            return Err(Violation::new("I7", "two effects under one key"));
+        }
+        if owed.delivered {
+            return Err(Violation::new("I7", "what was delivered goes out again"));
+        }
+        if owed.handed_on_by == Some(life) {
+            return Err(Violation::new("I7", "one effect is handed on twice by one life"));
+        }
+        owed.handed_on_by = Some(life);
+        owed.act = Some(out.effect.act.clone());
+        Ok(())
+    }
+
+    /// A record was answered.
+    pub fn record_answered(&mut self, record: &Record, answer: &Result<Answer, CallProblem>) -> Result<(), Violation> {
+        self.checks += 1;
+        let Ok(answer) = answer else { return Ok(()) };
+        let durable =
+            self.accounts.get(&answer.incident).is_some_and(|account| account.received.contains(&record.sha256));
+        if !durable {
+            return Err(Violation::new("I1", "acknowledged and not in the journal"));
+        }
+        if self.calls.get(&record.name) != Some(&answer.incident) {
+            return Err(Violation::new("I7", "acknowledged under the name of another incident"));
+        }
+        if answer.decision.reasons.is_empty() {
+            return Err(Violation::new("I16", "answered without a reason"));
+        }
+        Ok(())
+    }
+
+    /// Any other command was answered.
+    pub fn answered(
+        &mut self,
+        command: Option<&Command>,
+        answer: &Result<IncidentView, CallProblem>,
+    ) -> Result<(), Violation> {
+        self.checks += 1;
+        match (command, answer) {
+            (Some(Command::AcceptLeg { leg, .. }), Ok(view)) => {
+                let account = self.accounts.get(&view.incident.id);
+                if !account.and_then(|account| account.legs.get(leg)).is_some_and(|leg| leg.accepted_once) {
+                    return Err(Violation::new(
+                        "I6",
+                        "a team is told that it has the call, and the journal knows nothing of it",
+                    ));
+                }
+            }
+            (Some(Command::AcceptLeg { leg, .. }), Err(CallProblem::Refused(Refusal::NoLongerYours { why }))) => {
+                if why.is_empty() {
+                    return Err(Violation::new("I16", "refused without a reason"));
+                }
+                let account = self.accounts.get(&leg.incident());
+                if account.and_then(|account| account.legs.get(leg)).is_some_and(|leg| leg.stands == Stands::Owns) {
+                    return Err(Violation::new("I6", "the owner is told that the call is no longer its"));
+                }
+            }
+            _ => {}
+        }
+        match answer {
+            Ok(view) => self.seen(view),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// A view, judged where the journal has nothing that is newer.
+    pub fn seen(&mut self, view: &IncidentView) -> Result<(), Violation> {
+        let incident = &view.incident;
+        let Some(account) = self.accounts.get(&incident.id).filter(|account| account.version == incident.version)
+        else {
+            return Ok(());
+        };
+        self.checks += 2;
+        let owner = match &incident.owner {
+            Owner::Psap => None,
+            Owner::Team(leg) => Some(leg),
+        };
+        if owner != account.owner() {
+            return Err(Violation::new(
+                "I2",
+                format!("the adapter says that {owner:?} has the call, the journal {:?}", account.owner()),
+            ));
+        }
+        if let Some((leg, seen)) =
+            account.open().find(|(leg, seen)| incident.leg(leg).is_none_or(|held| held.deadline != seen.deadline))
+        {
+            return Err(Violation::new(
+                "I3",
+                format!("the adapter holds another deadline of {leg} than {}", seen.deadline),
+            ));
+        }
+        if incident.is_open() == account.closed {
+            return Err(Violation::new("I10", "open in memory and closed in the journal, or the other way round"));
+        }
+        let applied = incident.identity.as_ref().map(|identity| &identity.content_sha256);
+        if applied != account.applied.as_ref() {
+            return Err(Violation::new("I8", "the adapter holds another version of the record than the newest"));
+        }
+        Ok(())
+    }
+
+    /// The end of a world, healed and at rest.
+    pub fn at_rest(&mut self) -> Result<(), Violation> {
+        for account in self.accounts.values() {
+            if account.open().next().is_some() {
+                return Err(Violation::new("I3", "a leg is on offer for ever"));
+            }
+            if account.received.is_empty() {
+                return Err(Violation::new("I1", "an incident without a record"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn last_word(key: &str) -> &str {
+    key.rsplit_once('.').map_or(key, |(_, word)| word)
+}

@@ -1,0 +1,341 @@
+//! What is going to happen in a world, drawn from its seed before it begins: calls, records, presses, faults, cuts.
+
+use crate::chance::Chance;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+/// The policies a world may run under; places in [`crate::world::Policies`].
+pub const AUTOMATIC: usize = 0;
+pub const AUTOMATIC_REVISED: usize = 1;
+pub const ADVISE: usize = 2;
+pub const SHADOW: usize = 3;
+
+/// Facts that bar every unaccompanied program, whatever the policy says.
+pub const DANGERS: &[(&str, &str)] = &[
+    ("weapon", "present"),
+    ("weapon", "used"),
+    ("violence", "physical"),
+    ("medical", "acute"),
+    ("crime", "in-progress"),
+    ("self_harm", "attempt"),
+];
+
+/// A world before it begins.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub start: Timestamp,
+    /// The policy in force at first; `None` where there is none.
+    pub policy: Option<usize>,
+    pub items: Vec<Item>,
+    /// Percent of messages lost, sent twice, and the longest delay, to and from everybody but the console.
+    pub loss: u64,
+    pub twice: u64,
+    pub delay_ms: u64,
+    /// Percent of appends that take a moment.
+    pub slow_appends: u64,
+}
+
+/// One thing that happens. A failing world is shrunk by leaving items out.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// The CAD sends a version of a call.
+    Record { when: When, record: Record },
+    /// Bytes that are no record.
+    Poison { at_ms: u64 },
+    /// The call-taker presses something.
+    Press { call: u64, at_ms: u64, press: Press },
+    /// An append, an effect or a reply goes wrong.
+    Fault { aim: Aim, fault: Fault },
+    /// The process dies at some instant.
+    Crash { at_ms: u64, down_ms: u64, clock_step_s: i64 },
+    /// Nothing passes between the adapter and one peer; for ever where `until_ms` is `u64::MAX`.
+    Cut { peer: usize, from_ms: u64, until_ms: u64 },
+    /// Another policy is put in force.
+    Reload { at_ms: u64, policy: usize },
+}
+
+/// When a record is sent.
+#[derive(Debug, Clone, Copy)]
+pub enum When {
+    At(u64),
+    /// So many milliseconds after the journal has taken the n-th event of this kind.
+    After {
+        kind: &'static str,
+        nth: u64,
+        by_ms: u64,
+    },
+}
+
+/// One version of one call.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub bytes: Bytes,
+    pub sha256: String,
+    /// What the CAD's clock said.
+    pub updated_at: Timestamp,
+    pub dangers: Vec<(&'static str, &'static str)>,
+    pub name: String,
+}
+
+/// A key of the call-taker's.
+#[derive(Debug, Clone, Copy)]
+pub enum Press {
+    Accept,
+    Ordinary,
+    Program(&'static str),
+    NoWeapon,
+}
+
+/// Which append, effect or reply.
+#[derive(Debug, Clone, Copy)]
+pub enum Aim {
+    /// The n-th append.
+    Append(u64),
+    /// The n-th append that holds an event of this kind.
+    Event(&'static str, u64),
+    /// The n-th effect handed to the outbox.
+    Effect(u64),
+    /// The n-th reply.
+    Reply(u64),
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// The process dies: before the write, halfway through it (the store drops such a batch), or after it.
+    Die { point: Point, down_ms: u64, clock_step_s: i64 },
+    /// The sync fails; whether the batch is there shows after the restart.
+    FailedSync { durable: bool, down_ms: u64 },
+    /// Full or locked for a while; nothing is written.
+    Unavailable { for_ms: u64 },
+    /// Written, and answered as if it were not: a commit whose answer was lost.
+    AnswerLost,
+    /// The append takes this long.
+    Slow { by_ms: u64 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    Before,
+    Torn,
+    After,
+}
+
+/// Events worth aiming at.
+const KINDS: &[&str] = &[
+    "record-received",
+    "assessed",
+    "chosen",
+    "offered",
+    "accepted",
+    "declined",
+    "timed-out",
+    "withdrawn",
+    "answered-late",
+    "team-moved",
+    "hazard-reported",
+    "stood-back",
+    "returned-to-ordinary",
+    "cleared",
+    "closed",
+    "delivered",
+    "undeliverable",
+    "handed-on",
+    "backup-requested",
+];
+
+/// Ordinary evenings, both nights on which clocks change, a leap day, a year's end.
+const STARTS: &[&str] = &[
+    "2026-05-15T20:00:00-07:00",
+    "2026-03-08T01:59:30-08:00",
+    "2026-11-01T01:58:00-07:00",
+    "2028-02-28T23:59:00-08:00",
+    "2026-12-31T23:59:30-08:00",
+    "2026-05-15T02:29:20-07:00",
+];
+
+impl Plan {
+    /// The world of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut chance = Chance::of(seed, &[1]);
+        let policy = match chance.below(100) {
+            0..=69 => Some(AUTOMATIC),
+            70..=91 => Some(ADVISE),
+            92..=97 => Some(SHADOW),
+            _ => None,
+        };
+        let mut plan = Self {
+            seed,
+            start: chance.pick(STARTS).parse().unwrap(),
+            policy,
+            items: Vec::new(),
+            loss: *chance.pick(&[0, 0, 0, 5, 30]),
+            twice: *chance.pick(&[0, 0, 0, 10, 40]),
+            delay_ms: *chance.pick(&[20, 20, 200, 3_000, 20_000]),
+            slow_appends: *chance.pick(&[0, 20, 60]),
+        };
+        let storm = chance.percent(1);
+        let calls = if storm { chance.between(6, 10) } else { *chance.pick(&[1, 1, 1, 1, 1, 1, 1, 2]) };
+        for call in 0..calls {
+            let begins = if storm { chance.below(500) } else { call * chance.below(40_000) };
+            plan.draw_call(call, begins, storm);
+        }
+        plan.draw_faults();
+        plan
+    }
+
+    /// The same world without some of its items.
+    pub fn without(mut self, left_out: &[usize]) -> Self {
+        let mut place = 0;
+        self.items.retain(|_| {
+            place += 1;
+            !left_out.contains(&(place - 1))
+        });
+        self
+    }
+
+    fn draw_call(&mut self, call: u64, begins: u64, storm: bool) {
+        let mut chance = Chance::of(self.seed, &[2, call]);
+        let tier = chance.between(1, 6);
+        let unasked = chance.percent(15);
+        let test = chance.percent(3);
+        let mut draw = |chance: &mut Chance, version: u64, when: When, dangerous: bool, status: &'static str| {
+            let dangers = if dangerous { vec![*chance.pick(DANGERS)] } else { Vec::new() };
+            let text = Text { call, version, tier, weapon_known: !unasked, dangers: &dangers, test, status };
+            let record = text.record(self.start, begins);
+            self.items.push(Item::Record { when, record });
+        };
+        let first_dangerous = chance.percent(8);
+        draw(&mut chance, 0, When::At(begins), first_dangerous, "Active");
+        if storm {
+            // Four of five records of a storm are repeats of what was sent.
+            return;
+        }
+        let versions = *chance.pick(&[0, 0, 1, 1, 2]);
+        for version in 1..=versions {
+            let when = if chance.percent(40) {
+                let kind = *chance.pick(KINDS);
+                When::After { kind, nth: chance.between(1, 2), by_ms: *chance.pick(&[0, 1, 5, 500]) }
+            } else {
+                When::At(begins + *chance.pick(&[50, 1_500, 8_000, 30_000, 90_000]) + chance.below(3_000))
+            };
+            let dangerous = chance.percent(45);
+            let status = *chance.pick(&["Active", "Active", "Active", "Active", "Active", "Cancelled", "Closed"]);
+            draw(&mut chance, version, when, dangerous, status);
+        }
+        if unasked && chance.percent(70) {
+            let at_ms = begins + chance.between(500, 15_000);
+            self.items.push(Item::Press { call, at_ms, press: Press::NoWeapon });
+        }
+        let presses = if self.policy == Some(ADVISE) || tier == 6 { 80 } else { 15 };
+        if chance.percent(presses) {
+            let kinds = [
+                Press::Accept,
+                Press::Accept,
+                Press::Accept,
+                Press::Accept,
+                Press::Ordinary,
+                Press::Program("team"),
+                Press::Program("line"),
+            ];
+            let at_ms = begins + chance.between(1_000, 20_000);
+            self.items.push(Item::Press { call, at_ms, press: *chance.pick(&kinds) });
+        }
+        if chance.percent(6) {
+            let at_ms = begins + chance.between(5_000, 100_000);
+            self.items.push(Item::Press { call, at_ms, press: Press::Ordinary });
+        }
+    }
+
+    fn draw_faults(&mut self) {
+        let mut chance = Chance::of(self.seed, &[3]);
+        let faults = *chance.pick(&[0, 1, 1, 1, 2, 2, 3]);
+        for _ in 0..faults {
+            let aim = match chance.below(10) {
+                0..=1 => Aim::Append(chance.between(1, 25)),
+                2..=7 => Aim::Event(*chance.pick(KINDS), chance.between(1, 2)),
+                8 => Aim::Effect(chance.between(1, 8)),
+                _ => Aim::Reply(chance.between(1, 15)),
+            };
+            let down_ms = *chance.pick(&[50, 1_000, 10_000, 60_000]);
+            let clock_step_s = *chance.pick(&[0, 0, 0, 3_600, -3_600, -900_000]);
+            let fault = match chance.below(12) {
+                0..=1 => Fault::Die { point: Point::Before, down_ms, clock_step_s },
+                2 => Fault::Die { point: Point::Torn, down_ms, clock_step_s },
+                3..=5 => Fault::Die { point: Point::After, down_ms, clock_step_s },
+                6 => Fault::FailedSync { durable: chance.percent(50), down_ms },
+                7..=8 => Fault::Unavailable { for_ms: *chance.pick(&[1, 2_000, 45_000]) },
+                9..=10 => Fault::AnswerLost,
+                _ => Fault::Slow { by_ms: *chance.pick(&[100, 5_000, 30_000]) },
+            };
+            self.items.push(Item::Fault { aim, fault });
+        }
+        if chance.percent(15) {
+            let (at_ms, down_ms) = (chance.between(0, 120_000), *chance.pick(&[50, 5_000, 90_000]));
+            self.items.push(Item::Crash { at_ms, down_ms, clock_step_s: *chance.pick(&[0, 0, 3_600, -3_600]) });
+        }
+        if chance.percent(25) {
+            let from_ms = chance.between(0, 60_000);
+            let until_ms = *chance.pick(&[from_ms + 3_000, from_ms + 50_000, u64::MAX]);
+            let peer = usize::try_from(chance.below(crate::peers::PEERS as u64)).unwrap();
+            self.items.push(Item::Cut { peer, from_ms, until_ms });
+        }
+        if chance.percent(8) {
+            let policy = *chance.pick(&[AUTOMATIC_REVISED, AUTOMATIC_REVISED, ADVISE, SHADOW]);
+            self.items.push(Item::Reload { at_ms: chance.between(0, 60_000), policy });
+        }
+        if chance.percent(4) {
+            self.items.push(Item::Poison { at_ms: chance.between(0, 30_000) });
+        }
+    }
+}
+
+/// What a version of a call says.
+struct Text<'a> {
+    call: u64,
+    version: u64,
+    tier: u64,
+    weapon_known: bool,
+    dangers: &'a [(&'static str, &'static str)],
+    test: bool,
+    status: &'static str,
+}
+
+impl Text<'_> {
+    fn record(&self, start: Timestamp, begins_ms: u64) -> Record {
+        let began = start + jiff::SignedDuration::from_millis(i64::try_from(begins_ms).unwrap());
+        // The CAD's own clock: a version a second, whatever the network does.
+        let updated_at = began + jiff::SignedDuration::from_secs(i64::try_from(self.version).unwrap());
+        let name = format!("urn:emergency:uid:incidentid:c{}:worlds.example", self.call);
+        let mut facts = format!(r#""tier":"{}""#, self.tier);
+        for fact in ["violence", "medical", "crime", "self_harm"] {
+            facts += &format!(r#","{fact}":"{}""#, self.value(fact, "none"));
+        }
+        if self.weapon_known || self.dangers.iter().any(|(fact, _)| *fact == "weapon") {
+            facts += &format!(r#","weapon":"{}""#, self.value("weapon", "none"));
+        }
+        let common = if self.test { "NCRTESTF" } else { "WELFARE" };
+        let text = format!(
+            concat!(
+                r#"{{"$id":"{name}","lastUpdateTimeStamp":"{updated}","updatedByAgencyReference":{{"$ref":"worlds.example"}},"#,
+                r#""eidoVersion":"1.0","issuingElementIdentification":"cad.worlds.example","x_fourth_facts":{{{facts}}},"#,
+                r#""incidentComponent":{{"$id":"i","lastUpdateTimeStamp":"{updated}","incidentTypeCommonRegistryText":"{common}","#,
+                r#""incidentStatusCommonRegistryText":["{status}"]}},"callComponent":[{{"$id":"c","callStartTimestamp":"{began}"}}]}}"#
+            ),
+            name = name,
+            updated = updated_at,
+            facts = facts,
+            common = common,
+            status = self.status,
+            began = began,
+        );
+        let bytes = Bytes::from(text);
+        let sha256 = crate::sha256_hex(&bytes);
+        Record { bytes, sha256, updated_at, dangers: self.dangers.to_vec(), name }
+    }
+
+    fn value<'v>(&self, fact: &str, otherwise: &'v str) -> &'v str {
+        self.dangers.iter().find(|(name, _)| *name == fact).map_or(otherwise, |(_, value)| value)
+    }
+}

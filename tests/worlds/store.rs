@@ -1,0 +1,448 @@
+//! The simulated store: what every adapter of a world appends to, and where most of what goes wrong does.
+
+use crate::chance::Chance;
+use crate::plan::{Aim, Fault, Item, Plan, Point};
+use crate::world::News;
+use bytes::Bytes;
+use fourth_option::incident::Event;
+use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject};
+use fourth_option::record::IncidentId;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, sleep};
+
+/// What befalls a node from below.
+#[derive(Debug, Clone, Copy)]
+pub struct Died {
+    pub node: usize,
+    pub down_ms: u64,
+    pub clock_step_s: i64,
+}
+
+/// One life of one adapter: a crash ends it, and nothing that it still does reaches anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    pub node: usize,
+    pub number: u64,
+}
+
+/// What is on the disk, and what is going to go wrong with it.
+pub struct Store {
+    pub entries: Vec<Entry>,
+    /// Where each batch ends in `entries`.
+    pub batches: Vec<usize>,
+    versions: BTreeMap<IncidentId, u64>,
+    contents: BTreeMap<String, Bytes>,
+    standings: BTreeMap<IncidentId, Standing>,
+    lives: Vec<u64>,
+    poisoned: Vec<bool>,
+    faults: Vec<(Aim, Fault)>,
+    appends: u64,
+    effects: u64,
+    replies: u64,
+    kinds: BTreeMap<&'static str, u64>,
+    unavailable_until: Option<Instant>,
+    /// The last instant at which the store hindered anybody, and the appends under way that do.
+    hindered_at: Instant,
+    under_way: u32,
+    slow_appends: u64,
+    seed: u64,
+    pub injected: BTreeMap<&'static str, u64>,
+    tell: UnboundedSender<News>,
+}
+
+/// Shared by the nodes of one world, all on one thread.
+pub type Shared = Arc<Mutex<Store>>;
+
+pub fn held(store: &Shared) -> MutexGuard<'_, Store> {
+    store.lock().unwrap()
+}
+
+enum Fate {
+    Dead,
+    Refused(JournalError),
+    Taken { after_ms: u64, then: Then },
+}
+
+#[derive(Clone, Copy)]
+enum Then {
+    Answer,
+    Die(Died),
+    LoseAnswer,
+    Poison(Died),
+}
+
+impl Store {
+    pub fn new(plan: &Plan, nodes: usize, tell: UnboundedSender<News>) -> Self {
+        let faults = plan.items.iter().filter_map(|item| match item {
+            Item::Fault { aim, fault } => Some((*aim, *fault)),
+            _ => None,
+        });
+        Self {
+            entries: Vec::new(),
+            batches: Vec::new(),
+            versions: BTreeMap::new(),
+            contents: BTreeMap::new(),
+            standings: BTreeMap::new(),
+            lives: vec![0; nodes],
+            poisoned: vec![false; nodes],
+            faults: faults.collect(),
+            appends: 0,
+            effects: 0,
+            replies: 0,
+            kinds: BTreeMap::new(),
+            unavailable_until: None,
+            hindered_at: Instant::now(),
+            under_way: 0,
+            slow_appends: plan.slow_appends,
+            seed: plan.seed,
+            injected: BTreeMap::new(),
+            tell,
+        }
+    }
+
+    pub fn lives(&self, life: Life) -> bool {
+        self.lives[life.node] == life.number
+    }
+
+    pub fn is_down(&self, node: usize) -> bool {
+        self.lives[node] % 2 == 0
+    }
+
+    /// Ends a node's life now.
+    pub fn kill(&mut self, died: Died) {
+        if !self.is_down(died.node) {
+            self.lives[died.node] += 1;
+            self.poisoned[died.node] = false;
+            self.hindered_at = Instant::now();
+            let _ = self.tell.send(News::Died(died));
+        }
+    }
+
+    /// Begins a new life of a node that is down.
+    pub fn revive(&mut self, node: usize) -> Life {
+        self.lives[node] += 1;
+        self.hindered_at = Instant::now();
+        Life { node, number: self.lives[node] }
+    }
+
+    /// From here nothing goes wrong any more, so that a world can come to its end.
+    pub fn heal(&mut self) {
+        self.faults.clear();
+        if self.unavailable_until.take().is_some_and(|until| until > Instant::now()) {
+            self.hindered_at = Instant::now();
+        }
+    }
+
+    /// Since when the store has hindered nobody; `None` while it does.
+    pub fn free_since(&self) -> Option<Instant> {
+        let shut = self.unavailable_until.is_some_and(|until| Instant::now() < until);
+        let since = self.hindered_at.max(self.unavailable_until.unwrap_or(self.hindered_at));
+        (self.under_way == 0 && !shut).then_some(since)
+    }
+
+    pub fn is_poisoned(&self, node: usize) -> bool {
+        self.poisoned[node]
+    }
+
+    fn count(&mut self, kind: &'static str) {
+        *self.injected.entry(kind).or_default() += 1;
+    }
+
+    /// The fault aimed at what happens now, once.
+    fn aimed(&mut self, hits: impl Fn(&Aim) -> bool) -> Option<Fault> {
+        let place = self.faults.iter().position(|(aim, _)| hits(aim))?;
+        Some(self.faults.remove(place).1)
+    }
+
+    /// An effect is handed on by a life; false where the process is dead by now.
+    pub fn hands_on(&mut self, life: Life) -> bool {
+        if !self.lives(life) {
+            return false;
+        }
+        self.effects += 1;
+        let nth = self.effects;
+        if let Some(Fault::Die { down_ms, clock_step_s, .. }) =
+            self.aimed(|aim| matches!(aim, Aim::Effect(at) if *at == nth))
+        {
+            self.count("process dies after an effect");
+            self.kill(Died { node: life.node, down_ms, clock_step_s });
+        }
+        true
+    }
+
+    /// A reply leaves a life; false where it does not get that far.
+    pub fn replies(&mut self, life: Life) -> bool {
+        if !self.lives(life) {
+            return false;
+        }
+        self.replies += 1;
+        let nth = self.replies;
+        if let Some(Fault::Die { down_ms, clock_step_s, .. }) =
+            self.aimed(|aim| matches!(aim, Aim::Reply(at) if *at == nth))
+        {
+            self.count("process dies before a reply");
+            self.kill(Died { node: life.node, down_ms, clock_step_s });
+            return false;
+        }
+        true
+    }
+
+    fn fate(&mut self, batch: &Batch, life: Life) -> Fate {
+        if !self.lives(life) {
+            return Fate::Dead;
+        }
+        if self.poisoned[life.node] {
+            return Fate::Refused(JournalError::Poisoned);
+        }
+        self.appends += 1;
+        let mut hits = vec![(None, self.appends)];
+        for stored in &batch.events {
+            let kind = kind(stored);
+            let nth = self.kinds.entry(kind).or_default();
+            *nth += 1;
+            hits.push((Some(kind), *nth));
+        }
+        if self.unavailable_until.is_some_and(|until| Instant::now() < until) {
+            return Fate::Refused(JournalError::Unavailable("full".to_owned()));
+        }
+        let fault = self.aimed(|aim| match aim {
+            Aim::Append(nth) => hits.contains(&(None, *nth)),
+            Aim::Event(kind, nth) => hits.contains(&(Some(kind), *nth)),
+            Aim::Effect(_) | Aim::Reply(_) => false,
+        });
+        let slow = || Chance::of(self.seed, &[4, self.appends]);
+        let after_ms = if slow().percent(self.slow_appends) { slow().between(1, 8) } else { 0 };
+        if fault.is_some() {
+            self.hindered_at = Instant::now();
+        }
+        let node = life.node;
+        match fault {
+            None => Fate::Taken { after_ms, then: Then::Answer },
+            Some(Fault::Die { point, down_ms, clock_step_s }) => {
+                let died = Died { node, down_ms, clock_step_s };
+                match point {
+                    Point::Before => self.count("process dies before a write"),
+                    Point::Torn => self.count("process dies halfway through a write"),
+                    Point::After => {
+                        self.count("process dies after a write");
+                        return Fate::Taken { after_ms, then: Then::Die(died) };
+                    }
+                }
+                self.kill(died);
+                Fate::Dead
+            }
+            Some(Fault::FailedSync { durable, down_ms }) => {
+                self.count("a sync fails");
+                let died = Died { node, down_ms, clock_step_s: 0 };
+                if durable {
+                    return Fate::Taken { after_ms, then: Then::Poison(died) };
+                }
+                self.poison(died);
+                Fate::Refused(JournalError::Poisoned)
+            }
+            Some(Fault::Unavailable { for_ms }) => {
+                self.count("the journal is full or locked");
+                self.unavailable_until = Some(Instant::now() + Duration::from_millis(for_ms));
+                Fate::Refused(JournalError::Unavailable("full".to_owned()))
+            }
+            Some(Fault::AnswerLost) => {
+                self.count("a commit's answer is lost");
+                Fate::Taken { after_ms, then: Then::LoseAnswer }
+            }
+            Some(Fault::Slow { by_ms }) => {
+                self.count("an append is slow");
+                Fate::Taken { after_ms: by_ms, then: Then::Answer }
+            }
+        }
+    }
+
+    fn poison(&mut self, died: Died) {
+        self.poisoned[died.node] = true;
+        // Whoever supervises the process sees it poisoned and starts it again.
+        let _ = self.tell.send(News::Poisoned(died));
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<Vec<Entry>, JournalError> {
+        let (mut version, incident) = match &batch.subject {
+            Subject::Adapter => (0, None),
+            Subject::Incident(id) => (self.versions.get(id).copied().unwrap_or(0), Some(id.clone())),
+        };
+        if incident.is_some() && version != batch.expected_version {
+            return Err(JournalError::Conflict { expected: batch.expected_version, found: version });
+        }
+        if let Some(content) = batch.content {
+            self.contents.insert(content.sha256, content.bytes);
+        }
+        let from = self.entries.len();
+        for stored in batch.events {
+            version += u64::from(incident.is_some());
+            self.entries.push(Entry {
+                sequence: self.entries.len() as u64 + 1,
+                subject: batch.subject.clone(),
+                version,
+                at: batch.at,
+                stored,
+                hash: String::new(),
+            });
+        }
+        if let Some(id) = incident {
+            if let Some(standing) = batch.standing {
+                self.standings.insert(id.clone(), standing);
+            }
+            self.versions.insert(id, version);
+        }
+        self.batches.push(self.entries.len());
+        Ok(self.entries[from..].to_vec())
+    }
+}
+
+/// The name of an event, as in its JSON.
+pub fn kind(stored: &Stored) -> &'static str {
+    let Stored::Incident(event) = stored else { return "adapter" };
+    match event {
+        Event::RecordReceived(_) => "record-received",
+        Event::Assessed { .. } => "assessed",
+        Event::Chosen { .. } => "chosen",
+        Event::Offered { .. } => "offered",
+        Event::Accepted { .. } => "accepted",
+        Event::Declined { .. } => "declined",
+        Event::TimedOut { .. } => "timed-out",
+        Event::Withdrawn { .. } => "withdrawn",
+        Event::AnsweredLate { .. } => "answered-late",
+        Event::TeamMoved { .. } => "team-moved",
+        Event::HazardReported { .. } => "hazard-reported",
+        Event::StoodBack { .. } => "stood-back",
+        Event::ReturnedToOrdinary { .. } => "returned-to-ordinary",
+        Event::Cleared { .. } => "cleared",
+        Event::Closed { .. } => "closed",
+        Event::Delivered { .. } => "delivered",
+        Event::Undeliverable { .. } => "undeliverable",
+        Event::HandedOn { .. } => "handed-on",
+        Event::BackupRequested { .. } => "backup-requested",
+        _ => "other",
+    }
+}
+
+/// The store as one life of one node sees it.
+pub struct SimulatedJournal {
+    pub store: Shared,
+    pub life: Life,
+}
+
+impl SimulatedJournal {
+    /// Readings are refused while the store is away, and never answered to the dead.
+    async fn read<T>(&self, work: impl FnOnce(&Store) -> T) -> Result<T, JournalError> {
+        let found = {
+            let store = held(&self.store);
+            store.lives(self.life).then(|| work(&store))
+        };
+        match found {
+            Some(found) => Ok(found),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Journal for SimulatedJournal {
+    fn append(&self, batch: Batch) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        Box::pin(async move {
+            let fate = held(&self.store).fate(&batch, self.life);
+            let (after_ms, then) = match fate {
+                Fate::Dead => return std::future::pending().await,
+                Fate::Refused(error) => return Err(error),
+                Fate::Taken { after_ms, then } => (after_ms, then),
+            };
+            if after_ms > 0 {
+                held(&self.store).under_way += 1;
+                sleep(Duration::from_millis(after_ms)).await;
+                let mut store = held(&self.store);
+                store.under_way -= 1;
+                store.hindered_at = Instant::now();
+            }
+            let answer = {
+                let mut store = held(&self.store);
+                if store.lives(self.life) {
+                    let written = store.commit(batch);
+                    match then {
+                        Then::Answer => Some(written),
+                        Then::LoseAnswer => {
+                            Some(written.and_then(|_| Err(JournalError::Unavailable("no answer".to_owned()))))
+                        }
+                        Then::Poison(died) => {
+                            store.poison(died);
+                            Some(Err(JournalError::Poisoned))
+                        }
+                        Then::Die(died) => {
+                            store.kill(died);
+                            None
+                        }
+                    }
+                } else {
+                    None
+                }
+            };
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn read_after(&self, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        Box::pin(self.read(move |store| {
+            store.entries.iter().skip(usize::try_from(after).unwrap()).take(limit).cloned().collect()
+        }))
+    }
+
+    fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        let subject = Subject::Incident(incident.clone());
+        Box::pin(
+            self.read(move |store| store.entries.iter().filter(|entry| entry.subject == subject).cloned().collect()),
+        )
+    }
+
+    fn read_kind_before<'a>(
+        &'a self,
+        wanted: &'a str,
+        before: u64,
+        limit: usize,
+    ) -> Pending<'a, Result<Vec<Entry>, JournalError>> {
+        Box::pin(self.read(move |store| {
+            let found =
+                store.entries.iter().rev().filter(|entry| entry.sequence < before && kind(&entry.stored) == wanted);
+            found.take(limit).cloned().collect()
+        }))
+    }
+
+    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+        Box::pin(self.read(|store| {
+            let open = store.standings.iter().filter(|(_, standing)| !standing.rests);
+            open.map(|(id, standing)| (id.clone(), standing.called.clone())).collect()
+        }))
+    }
+
+    fn called_since(&self, since: Timestamp) -> Pending<'_, Result<Vec<(IncidentId, Called)>, JournalError>> {
+        Box::pin(self.read(move |store| {
+            let resting = store.standings.iter().filter(|(_, standing)| standing.rests);
+            let called = resting.filter_map(|(id, standing)| Some((id.clone(), standing.called.clone()?)));
+            called.filter(|(_, called)| called.closed_at.is_none_or(|at| at >= since)).collect()
+        }))
+    }
+
+    fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
+        Box::pin(self.read(|store| store.entries.last().map(|entry| entry.at)))
+    }
+
+    fn content(&self, _: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
+        let sha256 = sha256.to_owned();
+        Box::pin(self.read(move |store| store.contents.get(&sha256).cloned()))
+    }
+
+    fn ready(&self) -> bool {
+        !held(&self.store).is_poisoned(self.life.node)
+    }
+}

@@ -1,0 +1,743 @@
+//! One world: the real desk over a simulated store, and everybody around it, run event by event to its end.
+
+use crate::chance::Chance;
+use crate::oracle::{Now, Oracle, Violation};
+use crate::peers::{Ask, CAD, Intention, NAMES, PEERS, Team, peer_of};
+use crate::plan::{Item, Plan, Press, Record, When};
+use crate::store::{Died, Life, Shared, SimulatedJournal, Store, held};
+use fourth_option::call_processing::{Answer, CallProblem, Choice, Desk, IncidentView};
+use fourth_option::clock::Clock;
+use fourth_option::incident::{Act, Actor, Command, Outgoing};
+use fourth_option::journal::AdapterEvent;
+use fourth_option::policy::Policy;
+use fourth_option::record::{IncidentId, LegId, ProgramId};
+use fourth_option::wire::SenderProfile;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+/// The policies of the worlds, by the places that plans name.
+pub struct Policies(pub Vec<Arc<Policy>>);
+
+/// Steps of one world, at most: a world that goes on is one in which something is sent for ever (I11).
+const STEPS_MAX: u64 = 20_000;
+/// How long a sender waits for an answer before it asks again, and how often it asks.
+const ASK_AGAIN_MS: u64 = 3_000;
+const ASKS_MAX: u32 = 8;
+/// How long the outbox tries what is no offer.
+const TRY_FOR_MS: u64 = 180_000;
+
+/// What comes up from the tasks of the adapter.
+pub enum News {
+    Died(Died),
+    Poisoned(Died),
+    Effect(Life, Box<Outgoing>),
+    Finished(Life, usize, Box<Outcome>),
+}
+
+/// What an adapter answered.
+#[derive(Clone)]
+pub enum Outcome {
+    Record(Arc<Result<Answer, CallProblem>>),
+    View(Arc<Result<IncidentView, CallProblem>>),
+    Done(bool),
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Record(usize),
+    Poison,
+    Press(IncidentId, Press),
+    Team(usize, Intention),
+    Reload(usize),
+}
+
+struct Request {
+    what: What,
+    /// Whose link it goes over; `None` for the console in the same room.
+    peer: Option<usize>,
+    asked: u32,
+    answered: bool,
+}
+
+enum Happening {
+    Item(usize),
+    Ask(usize),
+    Arrives(usize),
+    Answered(usize, Outcome),
+    Try { life: Life, key: String, attempt: u32, until_ms: u64 },
+    Delivered { key: String, outgoing: Box<Outgoing> },
+    Noted { life: Life, key: String },
+    Team(usize, Box<Intention>),
+    Press { call: u64, press: Press, attempt: u32 },
+    Kill(Died),
+    Revive(usize),
+    Wake,
+}
+
+/// What a world came to.
+pub struct Ending {
+    pub violation: Option<(Violation, u64)>,
+    pub injected: BTreeMap<&'static str, u64>,
+    pub checks: u64,
+    pub entries: u64,
+    pub digest: u64,
+    pub trace: Vec<String>,
+}
+
+struct Node {
+    desk: Option<Desk>,
+    life: Life,
+    timers: Option<tokio::task::JoinHandle<()>>,
+    outbox: BTreeMap<String, Box<Outgoing>>,
+}
+
+pub struct World<'p> {
+    plan: &'p Plan,
+    policies: &'p Policies,
+    in_force: Option<usize>,
+    zero: Instant,
+    clock_step: SignedDuration,
+    queue: BTreeMap<(u64, u64), Happening>,
+    scheduled: u64,
+    store: Shared,
+    tell: UnboundedSender<News>,
+    news: UnboundedReceiver<News>,
+    node: Node,
+    requests: Vec<Request>,
+    teams: Vec<Team>,
+    messages: [u64; PEERS],
+    waiting: Vec<(&'static str, u64, u64, usize)>,
+    kinds: BTreeMap<&'static str, u64>,
+    oracle: Oracle,
+    injected: BTreeMap<&'static str, u64>,
+    digest: u64,
+    trace: Option<Vec<String>>,
+}
+
+/// Runs a plan in a runtime of its own with paused time.
+pub fn run(plan: &Plan, policies: &Policies, trace: bool) -> Ending {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(plan, policies, trace);
+        let violation = world.live().await.err();
+        let now_ms = world.now_ms();
+        let store = held(&world.store);
+        let mut injected = std::mem::take(&mut world.injected);
+        for (kind, times) in &store.injected {
+            *injected.entry(kind).or_default() += times;
+        }
+        Ending {
+            violation: violation.map(|violation| (violation, now_ms)),
+            injected,
+            checks: world.oracle.checks,
+            entries: store.entries.len() as u64,
+            digest: world.digest,
+            trace: world.trace.take().unwrap_or_default(),
+        }
+    })
+}
+
+impl<'p> World<'p> {
+    fn new(plan: &'p Plan, policies: &'p Policies, trace: bool) -> Self {
+        let (tell, news) = unbounded_channel();
+        let mut store = Store::new(plan, 1, tell.clone());
+        let life = store.revive(0);
+        Self {
+            plan,
+            policies,
+            in_force: plan.policy,
+            zero: Instant::now(),
+            clock_step: SignedDuration::ZERO,
+            queue: BTreeMap::new(),
+            scheduled: 0,
+            store: Arc::new(Mutex::new(store)),
+            tell,
+            news,
+            node: Node { desk: None, life, timers: None, outbox: BTreeMap::new() },
+            requests: Vec::new(),
+            teams: (0..PEERS).map(|_| Team::default()).collect(),
+            messages: [0; PEERS],
+            waiting: Vec::new(),
+            kinds: BTreeMap::new(),
+            oracle: Oracle::new(),
+            injected: BTreeMap::new(),
+            digest: plan.seed,
+            trace: trace.then(Vec::new),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.zero.elapsed().as_millis()).unwrap()
+    }
+
+    fn civil(&self) -> Timestamp {
+        self.plan.start + SignedDuration::from_millis(i64::try_from(self.now_ms()).unwrap()) + self.clock_step
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        let now_ms = self.now_ms();
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>9.3} s  {}", now_ms as f64 / 1_000.0, text()));
+        }
+    }
+
+    fn inject(&mut self, kind: &'static str) {
+        *self.injected.entry(kind).or_default() += 1;
+    }
+
+    fn at(&mut self, at_ms: u64, happening: Happening) {
+        self.scheduled += 1;
+        self.queue.insert((at_ms.max(self.now_ms()), self.scheduled), happening);
+    }
+
+    async fn live(&mut self) -> Result<(), Violation> {
+        self.schedule_items();
+        self.begin_life().await;
+        let mut steps = 0;
+        let mut rests = 0;
+        loop {
+            steps += 1;
+            if steps > STEPS_MAX {
+                return Err(Violation::new("I11", "the world does not come to an end"));
+            }
+            self.observe()?;
+            let Some(((at_ms, _), _)) = self.queue.first_key_value() else {
+                if self.rests(&mut rests) {
+                    break;
+                }
+                continue;
+            };
+            let next = self.zero + Duration::from_millis(*at_ms);
+            tokio::select! {
+                biased;
+                Some(news) = self.news.recv() => self.heard(news)?,
+                () = tokio::time::sleep_until(next) => {
+                    if let Some((_, happening)) = self.queue.pop_first() {
+                        self.happens(happening).await?;
+                    }
+                }
+            }
+        }
+        self.end().await
+    }
+
+    fn schedule_items(&mut self) {
+        for (place, item) in self.plan.items.iter().enumerate() {
+            match item {
+                Item::Record { when: When::After { kind, nth, by_ms }, .. } => {
+                    self.waiting.push((kind, *nth, *by_ms, place));
+                }
+                Item::Record { when: When::At(at_ms), .. }
+                | Item::Poison { at_ms }
+                | Item::Press { at_ms, .. }
+                | Item::Crash { at_ms, .. }
+                | Item::Reload { at_ms, .. } => self.at(*at_ms, Happening::Item(place)),
+                Item::Fault { .. } => {}
+                Item::Cut { until_ms, .. } => {
+                    let kind =
+                        if *until_ms == u64::MAX { "a link is cut for ever" } else { "a link is cut for a while" };
+                    *self.injected.entry(kind).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// The queue is empty: nothing more comes from outside. Heals what is broken and waits for what is still due; true
+    /// where there is nothing.
+    fn rests(&mut self, rests: &mut u32) -> bool {
+        *rests += 1;
+        held(&self.store).heal();
+        let down = held(&self.store).is_down(self.node.life.node);
+        let due_ms = self.oracle.last_deadline_ms();
+        if *rests > 2 && !down && self.oracle.is_settled() || *rests > 60 {
+            return true;
+        }
+        let now_ms = self.now_ms();
+        self.at(due_ms.unwrap_or(now_ms).max(now_ms) + 2_500, Happening::Wake);
+        false
+    }
+
+    /// A process starts: the desk is opened on what the store has.
+    async fn begin_life(&mut self) {
+        let life = self.node.life;
+        let last = held(&self.store).entries.last().map(|entry| entry.at);
+        if let Some(last) = last.filter(|last| *last > self.civil()) {
+            self.oracle.clock_was_set_back(last, self.now_ms());
+        }
+        let desk = self.open(life).await;
+        if let Some(place) = self.in_force {
+            self.oracle.started_with(&self.policies.0[place].identity().digest);
+        }
+        let (store, tell) = (Arc::clone(&self.store), self.tell.clone());
+        desk.deliver_through(Box::new(move |outgoing| {
+            if held(&store).hands_on(life) {
+                let _ = tell.send(News::Effect(life, Box::new(outgoing)));
+            }
+        }));
+        let (timers, resumed, started) = (desk.clone(), desk.clone(), desk.clone());
+        self.node.timers = Some(tokio::spawn(async move { timers.run_deadlines().await }));
+        tokio::spawn(async move { resumed.resume().await });
+        tokio::spawn(async move {
+            let event =
+                AdapterEvent::Started { version: String::new(), policy_digest: String::new(), waived: Vec::new() };
+            let _ = started.record_of_adapter(event).await;
+        });
+        self.node.desk = Some(desk);
+        self.note(|| format!("the adapter starts (life {})", life.number / 2 + 1));
+    }
+
+    async fn open(&self, life: Life) -> Desk {
+        let journal = SimulatedJournal { store: Arc::clone(&self.store), life };
+        let clock = Clock::seeded(self.civil(), self.plan.seed ^ life.number << 40);
+        let policy = self.in_force.map(|place| Arc::clone(&self.policies.0[place]));
+        let profile = SenderProfile {
+            agency: "worlds.example".to_owned(),
+            element: "cad.worlds.example".to_owned(),
+            time_zone: jiff::tz::TimeZone::UTC,
+            layout: None,
+            call_types: None,
+        };
+        let senders = BTreeMap::from([("default".to_owned(), profile)]);
+        Desk::open(clock, Arc::new(journal), policy, senders).await.expect("the simulated store can be read")
+    }
+
+    /// Takes in what the journal has, and lets the oracle judge.
+    fn observe(&mut self) -> Result<(), Violation> {
+        let now_ms = self.now_ms();
+        let store = Arc::clone(&self.store);
+        let store = held(&store);
+        let up =
+            !store.is_down(self.node.life.node) && !store.is_poisoned(self.node.life.node) && self.node.desk.is_some();
+        let free_since_ms = store.free_since().filter(|_| up);
+        let free_since_ms =
+            free_since_ms.map(|since| u64::try_from(since.saturating_duration_since(self.zero).as_millis()).unwrap());
+        let now = Now { ms: now_ms, life: self.node.life, free_since_ms };
+        let fresh = store.entries.len();
+        self.oracle.step(&store, now)?;
+        self.digest = (self.digest ^ fresh as u64).wrapping_mul(0x100_0000_01b3).rotate_left(7) ^ now_ms;
+        if self.trace.is_some() && !self.oracle.fresh.is_empty() {
+            let kinds = self.oracle.fresh.clone();
+            drop(store);
+            self.note(|| format!("        journal: {}", kinds.join(", ")));
+        }
+        for kind in std::mem::take(&mut self.oracle.fresh) {
+            let nth = self.kinds.entry(kind).or_default();
+            *nth += 1;
+            let nth = *nth;
+            while let Some(place) = self.waiting.iter().position(|(of, at, ..)| *of == kind && *at == nth) {
+                let (_, _, by_ms, item) = self.waiting.remove(place);
+                self.at(now_ms + by_ms, Happening::Item(item));
+            }
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, news: News) -> Result<(), Violation> {
+        match news {
+            News::Died(died) => {
+                self.note(|| format!("the process dies, for {} ms", died.down_ms));
+                self.node.desk = None;
+                self.node.outbox.clear();
+                if let Some(timers) = self.node.timers.take() {
+                    timers.abort();
+                }
+                if died.clock_step_s != 0 {
+                    self.inject("the civil clock is stepped while the process is down");
+                }
+                self.clock_step += SignedDuration::from_secs(died.clock_step_s);
+                self.at(self.now_ms() + died.down_ms, Happening::Revive(died.node));
+            }
+            News::Poisoned(died) => {
+                self.note(|| "a sync failed: the journal is poisoned".to_owned());
+                self.at(self.now_ms() + 1_000, Happening::Kill(died));
+            }
+            News::Effect(life, outgoing) => {
+                self.observe()?;
+                self.note(|| format!("        effect: {}", outgoing.effect.key));
+                self.oracle.handed_on(&outgoing, life)?;
+                if held(&self.store).lives(life) {
+                    self.enqueue(life, outgoing);
+                }
+            }
+            News::Finished(life, request, outcome) => {
+                self.observe()?;
+                self.finished(life, request, *outcome)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, life: Life, request: usize, outcome: Outcome) -> Result<(), Violation> {
+        if !held(&self.store).replies(life) {
+            return Ok(());
+        }
+        match (&outcome, &self.requests[request].what) {
+            (Outcome::Record(answer), What::Record(place)) => {
+                let plan = self.plan;
+                if let Item::Record { record, .. } = &plan.items[*place] {
+                    self.oracle.record_answered(record, answer)?;
+                }
+            }
+            (Outcome::View(answer), What::Team(_, Intention { ask: Ask::Command(command), .. })) => {
+                self.oracle.answered(Some(command), answer)?;
+            }
+            (Outcome::View(answer), _) => self.oracle.answered(None, answer)?,
+            (Outcome::Record(_) | Outcome::Done(_), _) => {}
+        }
+        self.note(|| {
+            let told = match &outcome {
+                Outcome::Record(answer) => answer
+                    .as_ref()
+                    .as_ref()
+                    .map_or_else(ToString::to_string, |answer| answer.decision.status.name().to_owned()),
+                Outcome::View(view) => view.as_ref().as_ref().map_or_else(ToString::to_string, |view| {
+                    format!("{:?}, {:?}", view.incident.phase, view.incident.owner)
+                }),
+                Outcome::Done(done) => done.to_string(),
+            };
+            format!("answer to request {request}: {told}")
+        });
+        let delays = match self.requests[request].peer {
+            None => vec![0],
+            Some(peer) => self.link(peer),
+        };
+        for delay in delays {
+            self.at(self.now_ms() + delay, Happening::Answered(request, outcome.clone()));
+        }
+        Ok(())
+    }
+
+    /// What becomes of one message to or from a peer: the delays of each copy that arrives.
+    fn link(&mut self, peer: usize) -> Vec<u64> {
+        let now_ms = self.now_ms();
+        self.messages[peer] += 1;
+        let mut chance = Chance::of(self.plan.seed, &[6, peer as u64, self.messages[peer]]);
+        let cut = self.plan.items.iter().any(
+            |item| matches!(item, Item::Cut { peer: of, from_ms, until_ms } if *of == peer && (*from_ms..*until_ms).contains(&now_ms)),
+        );
+        if cut {
+            self.inject("a message meets a cut link");
+            return Vec::new();
+        }
+        if chance.percent(self.plan.loss) {
+            self.inject("a message is lost");
+            return Vec::new();
+        }
+        let mut delays = vec![chance.below(self.plan.delay_ms + 1)];
+        if self.plan.delay_ms > 1_000 {
+            self.inject("a message is late, and may be overtaken");
+        }
+        if chance.percent(self.plan.twice) {
+            self.inject("a message comes twice");
+            delays.push(chance.below(self.plan.delay_ms + 1));
+        }
+        delays
+    }
+
+    fn request(&mut self, what: What, peer: Option<usize>) {
+        self.requests.push(Request { what, peer, asked: 0, answered: false });
+        self.ask(self.requests.len() - 1);
+    }
+
+    fn ask(&mut self, request: usize) {
+        let asked = &mut self.requests[request];
+        if asked.answered || asked.asked >= ASKS_MAX {
+            return;
+        }
+        asked.asked += 1;
+        let peer = asked.peer;
+        let delays = peer.map_or_else(|| vec![0], |peer| self.link(peer));
+        for delay in delays {
+            self.at(self.now_ms() + delay, Happening::Arrives(request));
+        }
+        self.at(self.now_ms() + ASK_AGAIN_MS, Happening::Ask(request));
+    }
+
+    async fn happens(&mut self, happening: Happening) -> Result<(), Violation> {
+        match happening {
+            Happening::Item(place) => self.item(place),
+            Happening::Ask(request) => self.ask(request),
+            Happening::Arrives(request) => self.serve(request),
+            Happening::Answered(request, outcome) => self.hears_answer(request, &outcome),
+            Happening::Try { life, key, attempt, until_ms } => self.attempt(life, key, attempt, until_ms),
+            Happening::Delivered { key, outgoing } => self.delivered(&key, &outgoing),
+            Happening::Noted { life, key } => {
+                if let Some(outgoing) = self.node.outbox.remove(&key).filter(|_| held(&self.store).lives(life)) {
+                    self.report(&outgoing.incident, Command::EffectDelivered { key });
+                }
+            }
+            Happening::Team(peer, intention) => {
+                if intention.stubborn || self.teams[peer].works_on(&intention.leg) {
+                    self.request(What::Team(peer, *intention), Some(peer));
+                }
+            }
+            Happening::Press { call, press, attempt } => self.press(call, press, attempt),
+            Happening::Kill(died) => held(&self.store).kill(died),
+            Happening::Revive(node) => {
+                if held(&self.store).is_down(node) {
+                    self.node.life = held(&self.store).revive(node);
+                    self.begin_life().await;
+                }
+            }
+            Happening::Wake => {}
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, place: usize) {
+        let plan = self.plan;
+        match &plan.items[place] {
+            Item::Record { record, .. } => {
+                self.note(|| format!("the CAD sends {} of {} {:?}", record.updated_at, record.name, record.dangers));
+                self.oracle.will_send(record);
+                self.request(What::Record(place), Some(CAD));
+                if !record.dangers.is_empty() {
+                    self.inject("danger is learnt");
+                }
+            }
+            Item::Poison { .. } => {
+                self.inject("bytes that are no record");
+                self.request(What::Poison, Some(CAD));
+            }
+            Item::Press { call, press, .. } => self.press(*call, *press, 0),
+            Item::Crash { down_ms, clock_step_s, .. } => {
+                self.inject("process dies at any instant");
+                let died = Died { node: self.node.life.node, down_ms: *down_ms, clock_step_s: *clock_step_s };
+                held(&self.store).kill(died);
+            }
+            Item::Reload { policy, .. } => {
+                self.inject("another policy is put in force");
+                self.request(What::Reload(*policy), None);
+            }
+            Item::Fault { .. } | Item::Cut { .. } => {}
+        }
+    }
+
+    fn press(&mut self, call: u64, press: Press, attempt: u32) {
+        let name = format!("urn:emergency:uid:incidentid:c{call}:worlds.example");
+        match self.oracle.incident_of(&name).cloned() {
+            Some(incident) => {
+                self.note(|| format!("the call-taker presses {press:?}"));
+                self.request(What::Press(incident, press), None);
+            }
+            None if attempt < 5 => {
+                self.at(self.now_ms() + 2_000, Happening::Press { call, press, attempt: attempt + 1 })
+            }
+            None => {}
+        }
+    }
+
+    /// A request reaches the adapter, if there is one.
+    fn serve(&mut self, request: usize) {
+        let Some(desk) = self.node.desk.clone() else { return };
+        let life = self.node.life;
+        if !held(&self.store).lives(life) {
+            return;
+        }
+        self.oracle.reached();
+        let what = self.requests[request].what.clone();
+        self.note(|| format!("request {request} arrives: {what:?}"));
+        let tell = self.tell.clone();
+        let bytes = match &what {
+            What::Record(place) => match &self.plan.items[*place] {
+                Item::Record { record, .. } => record.bytes.clone(),
+                _ => return,
+            },
+            _ => bytes::Bytes::from_static(b"{\"$id\": 7, "),
+        };
+        let policy = match &what {
+            What::Reload(place) => {
+                self.in_force = Some(*place);
+                Some(Arc::clone(&self.policies.0[*place]))
+            }
+            _ => None,
+        };
+        tokio::spawn(async move {
+            let outcome = match what {
+                What::Record(_) | What::Poison => Outcome::Record(Arc::new(desk.receive(bytes, None, "default").await)),
+                What::Press(incident, press) => pressed(&desk, &incident, press).await,
+                What::Team(_, Intention { ask: Ask::Command(command), leg, .. }) => {
+                    Outcome::View(Arc::new(desk.command(&leg.incident(), command).await))
+                }
+                What::Team(peer, Intention { ask: Ask::Hazard { leg, fact, value }, .. }) => {
+                    let by = Actor::Team(NAMES[peer].to_owned());
+                    Outcome::View(Arc::new(desk.hazard(&leg, fact, value, by).await))
+                }
+                What::Reload(_) => match policy {
+                    Some(policy) => Outcome::Done(desk.put_policy(policy).await.is_ok()),
+                    None => Outcome::Done(false),
+                },
+            };
+            let _ = tell.send(News::Finished(life, request, Box::new(outcome)));
+        });
+    }
+
+    /// An answer reaches whoever asked. "Not now" is no answer: it is asked again.
+    fn hears_answer(&mut self, request: usize, outcome: &Outcome) {
+        let again = match outcome {
+            Outcome::Record(answer) => matches!(answer.as_ref(), Err(CallProblem::Journal(_))),
+            Outcome::View(answer) => matches!(answer.as_ref(), Err(CallProblem::Journal(_))),
+            Outcome::Done(done) => !done,
+        };
+        if again || self.requests[request].answered {
+            return;
+        }
+        self.requests[request].answered = true;
+        let What::Team(peer, intention) = self.requests[request].what.clone() else { return };
+        let Outcome::View(answer) = outcome else { return };
+        let accepts = matches!(intention.ask, Ask::Command(Command::AcceptLeg { .. }));
+        if accepts || matches!(answer.as_ref(), Err(CallProblem::Refused(_))) {
+            let now_ms = self.now_ms();
+            let plans = self.teams[peer].is_answered(self.plan.seed, peer, &intention.leg, answer, now_ms);
+            self.intend(peer, plans);
+        }
+    }
+
+    fn intend(&mut self, peer: usize, plans: Vec<Intention>) {
+        for intention in plans {
+            self.at(intention.at_ms, Happening::Team(peer, Box::new(intention)));
+        }
+    }
+
+    /// The outbox takes an effect: one under way under its key is not taken twice; a recall ends an offer being tried.
+    fn enqueue(&mut self, life: Life, outgoing: Box<Outgoing>) {
+        let key = outgoing.effect.key.clone();
+        if self.node.outbox.contains_key(&key) {
+            return;
+        }
+        let now_ms = self.now_ms();
+        let until_ms = match &outgoing.effect.act {
+            Act::Offer { deadline, .. } => {
+                let left = deadline.duration_since(self.civil()).as_millis();
+                now_ms + u64::try_from(left.max(0)).unwrap()
+            }
+            _ => now_ms + TRY_FOR_MS,
+        };
+        if let Act::Withdraw { leg, .. } | Act::StandBack { leg, .. } = &outgoing.effect.act {
+            let offers = |other: &Outgoing| matches!(&other.effect.act, Act::Offer { leg: of, .. } if of == leg);
+            let over: Vec<String> =
+                self.node.outbox.iter().filter(|(_, other)| offers(other)).map(|(key, _)| key.clone()).collect();
+            for key in over {
+                self.gives_up(&key, "superseded");
+            }
+        }
+        self.node.outbox.insert(key.clone(), outgoing);
+        self.at(now_ms + 1, Happening::Try { life, key, attempt: 1, until_ms });
+    }
+
+    fn attempt(&mut self, life: Life, key: String, attempt: u32, until_ms: u64) {
+        let Some(outgoing) = self.node.outbox.get(&key).filter(|_| held(&self.store).lives(life)).cloned() else {
+            return;
+        };
+        let now_ms = self.now_ms();
+        let (peer, attempts_max) = match &outgoing.effect.act {
+            Act::Offer { plan, .. } => (peer_of(plan.program.as_str()), plan.attempts),
+            Act::Withdraw { plan, .. } | Act::StandBack { plan, .. } | Act::Proceed { plan, .. } => {
+                (peer_of(plan.program.as_str()), u32::MAX)
+            }
+            _ => (CAD, u32::MAX),
+        };
+        if now_ms >= until_ms {
+            return self.gives_up(&key, "deadline-passed");
+        }
+        let there = self.link(peer);
+        for delay in &there {
+            let (key, outgoing) = (key.clone(), outgoing.clone());
+            self.at(now_ms + delay, Happening::Delivered { key, outgoing });
+        }
+        // The answer comes back over the same link, and within the time of one try.
+        let back = if there.is_empty() { Vec::new() } else { self.link(peer) };
+        match (there.first(), back.first()) {
+            (Some(there), Some(back)) if there + back < 8_000 => {
+                self.at(now_ms + there + back, Happening::Noted { life, key });
+            }
+            _ if attempt >= attempts_max => self.at(now_ms + 5_000, Happening::Try { life, key, attempt, until_ms: 0 }),
+            _ => {
+                let pause = (500 << attempt.min(5)).min(10_000);
+                self.at(now_ms + pause, Happening::Try { life, key, attempt: attempt + 1, until_ms });
+            }
+        }
+    }
+
+    fn gives_up(&mut self, key: &str, why: &str) {
+        if let Some(outgoing) = self.node.outbox.remove(key) {
+            self.note(|| format!("the outbox gives up: {why}"));
+            let command = Command::EffectUndeliverable { key: key.to_owned(), why: why.to_owned() };
+            self.report(&outgoing.incident, command);
+        }
+    }
+
+    /// What became of an effect goes back to the desk; where that cannot be journaled, nobody asks again.
+    fn report(&mut self, incident: &IncidentId, command: Command) {
+        let Some(desk) = self.node.desk.clone() else { return };
+        let incident = incident.clone();
+        self.oracle.reached();
+        tokio::spawn(async move { desk.command(&incident, command).await.is_ok() });
+    }
+
+    fn delivered(&mut self, key: &str, outgoing: &Outgoing) {
+        let (leg, plan, left_ms): (&LegId, _, u64) = match &outgoing.effect.act {
+            Act::Offer { leg, plan, deadline } => {
+                let left_ms = deadline.duration_since(self.civil()).as_millis().max(0);
+                (leg, plan, u64::try_from(left_ms).unwrap())
+            }
+            Act::Withdraw { leg, plan, .. } | Act::StandBack { leg, plan, .. } | Act::Proceed { leg, plan } => {
+                (leg, plan, 0)
+            }
+            _ => return,
+        };
+        let peer = peer_of(plan.program.as_str());
+        self.note(|| format!("{} hears {} of {leg}", NAMES[peer], outgoing.effect.act.what()));
+        let now_ms = self.now_ms();
+        let plans = self.teams[peer].hears(self.plan.seed, peer, key, &outgoing.effect.act, now_ms, left_ms);
+        self.intend(peer, plans);
+    }
+
+    /// At rest: what is in memory is what a restart would make of the journal, and no team believes what is not so.
+    async fn end(&mut self) -> Result<(), Violation> {
+        self.observe()?;
+        self.oracle.at_rest()?;
+        let Some(live) = self.node.desk.clone().filter(|_| self.plan.seed % 4 == 0) else { return Ok(()) };
+        let opened = self.open(self.node.life).await;
+        let (live, opened) = (live.open_incidents(), opened.open_incidents());
+        if live.len() != opened.len() {
+            let (live, opened) = (live.len(), opened.len());
+            return Err(Violation::new("I10", format!("{live} open incidents in memory, {opened} after a restart")));
+        }
+        for (live, opened) in live.iter().zip(&opened) {
+            self.oracle.seen(live)?;
+            self.oracle.seen(opened)?;
+            if live.incident != opened.incident {
+                return Err(Violation::new("I10", format!("{} is another after a restart", live.incident.id)));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn pressed(desk: &Desk, incident: &IncidentId, press: Press) -> Outcome {
+    let by = Actor::CallTaker("position-1".to_owned());
+    let choice = match press {
+        Press::Accept => Choice::Accept,
+        Press::Ordinary => Choice::Ordinary { reason: Some("known to us".to_owned()) },
+        Press::Program(program) => {
+            Choice::Program { program: ProgramId::new(program), reason: "known to them".to_owned() }
+        }
+        Press::NoWeapon => {
+            return Outcome::Record(Arc::new(desk.answer(incident, "weapon", "none", by).await));
+        }
+    };
+    Outcome::View(Arc::new(desk.choose(incident, choice, by).await))
+}
+
+/// The record of an item, for whoever prints it.
+pub fn record_of(item: &Item) -> Option<&Record> {
+    match item {
+        Item::Record { record, .. } => Some(record),
+        _ => None,
+    }
+}
