@@ -21,6 +21,7 @@ mod line;
 mod outbox;
 mod browser;
 mod pages;
+mod shared_journal;
 mod storms;
 mod support;
 mod tidy;
