@@ -22,6 +22,7 @@ mod line;
 mod outbox;
 mod browser;
 mod pages;
+mod shared_journal;
 mod storms;
 mod support;
 mod tidy;

@@ -1,0 +1,232 @@
+//! Several served adapters on one PostgreSQL: one dies, one stands still, both act at once, and the database fails over.
+
+use crate::kill::{OFFERED, hasty, offer_some};
+use crate::support::postgres::Cluster;
+use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually};
+use fourth_simulators::client::Client;
+use fourth_simulators::load::{LoadPlan, LoadReport, run};
+use fourth_simulators::server::{Reply, Server};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(40);
+/// By when a leg of a dead adapter has moved on, after its deadline.
+const TAKEN_OVER_WITHIN_S: i64 = 5;
+
+/// A team that receives everything and never answers.
+async fn silent_team() -> (Server, String) {
+    let silent =
+        Server::start("127.0.0.1:0".parse().unwrap(), |_| async { Reply::json(202, &json!({})) }).await.unwrap();
+    let kind = |name: &str| {
+        format!(
+            "[handoff.channel.{name}]\nkind = \"{name}\"\nurl = \"{}\"\nsecret = \"a secret for the test\"\n",
+            silent.url()
+        )
+    };
+    let channels = kind("webhook") + &kind("warm-transfer");
+    (silent, channels)
+}
+
+/// The journal as the database has it, in order: `incident`, `kind`, `at`, `event`.
+fn entries(cluster: &Cluster) -> Vec<Value> {
+    let all = cluster.sql(
+        "SELECT coalesce(json_agg(json_build_object('incident', incident, 'kind', kind, 'at', at, \
+         'event', convert_from(payload, 'UTF8')::json) ORDER BY sequence), '[]') FROM fourth.entry",
+    );
+    serde_json::from_str(&all).unwrap()
+}
+
+fn instant(value: &Value) -> Timestamp {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// For each leg on offer: its deadline, and the instants at which it ended.
+fn legs(entries: &[Value]) -> BTreeMap<String, (Timestamp, Vec<Timestamp>)> {
+    let mut legs: BTreeMap<String, (Timestamp, Vec<Timestamp>)> = BTreeMap::new();
+    for entry in entries {
+        let leg = entry["event"]["leg"].as_str().unwrap_or_default().to_owned();
+        match entry["kind"].as_str().unwrap() {
+            "offered" => {
+                legs.insert(leg, (instant(&entry["event"]["deadline"]), Vec::new()));
+            }
+            "timed-out" | "declined" | "withdrawn" | "undeliverable" => {
+                if let Some((_, ended)) = legs.get_mut(&leg) {
+                    ended.push(instant(&entry["at"]));
+                }
+            }
+            _ => {}
+        }
+    }
+    legs
+}
+
+fn load(place: &Place, rate_per_s: f64, duration: Duration, prefix: &str) -> tokio::task::JoinHandle<LoadReport> {
+    tokio::spawn(run(LoadPlan {
+        url: format!("{}/v1/calls", place.url(0)),
+        token: TOKEN.to_owned(),
+        sender: "default".to_owned(),
+        rate_per_s,
+        duration,
+        connections: 32,
+        time_limit: Duration::from_secs(10),
+        prefix: prefix.to_owned(),
+    }))
+}
+
+/// How often each sender's name was received, by the journal.
+fn received(entries: &[Value]) -> BTreeMap<String, usize> {
+    let mut received = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| entry["kind"] == "record-received") {
+        *received.entry(entry["event"]["identity"]["incident"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    received
+}
+
+/// Show 4 of issue 4, first half.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_adapter_s_legs_move_on_within_five_seconds_of_their_deadlines() {
+    let (_silent, channels) = silent_team().await;
+    let cluster = Cluster::start(&[]);
+    let (east, west) = (
+        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "east"),
+        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "west"),
+    );
+    let (first, _second) = (Served::start(&east), Served::start(&west));
+    let living = "SELECT count(*) = 2 FROM fourth.lease WHERE until > clock_timestamp()";
+    cluster.until("both are alive", living);
+    let under_load =
+        [load(&east, 20.0, Duration::from_secs(8), "east"), load(&west, 20.0, Duration::from_secs(8), "west")];
+    // West has been there for a lease's time: only then does it take another for dead.
+    let since: Timestamp = Timestamp::now();
+    eventually("west is patient", PATIENCE, async || {
+        (Timestamp::now().duration_since(since).as_secs() >= 4).then_some(())
+    })
+    .await;
+    offer_some(&east).await;
+    first.kill();
+    let ended = eventually("every leg of the dead adapter ends", PATIENCE, async || {
+        let legs = legs(&entries(&cluster));
+        (legs.len() >= OFFERED && legs.values().all(|(_, ended)| !ended.is_empty())).then_some(legs)
+    })
+    .await;
+    let late_ms = ended.values().map(|(deadline, ended)| ended[0].duration_since(*deadline).as_millis()).max().unwrap();
+    println!("an adapter killed under load: {} legs moved on, the latest {late_ms} ms after its deadline", ended.len());
+    assert!(late_ms < i128::from(TAKEN_OVER_WITHIN_S) * 1_000, "{ended:?}");
+    assert!(ended.values().all(|(_, ended)| ended.len() == 1), "each ended once: {ended:?}");
+    let mut acknowledged = Vec::new();
+    for load in under_load {
+        acknowledged.extend(load.await.unwrap().acknowledged().map(str::to_owned).collect::<Vec<_>>());
+    }
+    let received = received(&entries(&cluster));
+    assert!(!acknowledged.is_empty() && acknowledged.iter().all(|id| received.get(id) == Some(&1)), "lost or doubled");
+}
+
+/// Show 4, second half, and fault 54: an adapter that stands still longer than its lease, and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_that_stood_still_ends_nothing_that_another_has_ended() {
+    let (_silent, channels) = silent_team().await;
+    let cluster = Cluster::start(&[]);
+    let (east, west) = (
+        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "east"),
+        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "west"),
+    );
+    let (still, _other) = (Served::start(&east), Served::start(&west));
+    offer_some(&east).await;
+    let signal = |signal: &str| {
+        assert!(Command::new("kill").args([signal, &still.id().to_string()]).status().unwrap().success())
+    };
+    signal("-STOP");
+    let count = eventually("west ends the legs", PATIENCE, async || {
+        let legs = legs(&entries(&cluster));
+        (legs.len() >= OFFERED && legs.values().all(|(_, ended)| !ended.is_empty())).then_some(legs.len())
+    })
+    .await;
+    signal("-CONT");
+    // East joins again, and then takes records as before.
+    let taken = eventually("east takes records again", PATIENCE, async || {
+        let report =
+            load(&east, 5.0, Duration::from_millis(200), &format!("again{}", Timestamp::now().as_millisecond()))
+                .await
+                .unwrap();
+        report.acknowledged().next().map(str::to_owned)
+    })
+    .await;
+    let entries = entries(&cluster);
+    let legs = legs(&entries);
+    println!("an adapter stopped for longer than its lease: {count} legs ended by the other, each once");
+    assert!(legs.values().all(|(_, ended)| ended.len() == 1), "{legs:?}");
+    assert_eq!(received(&entries).get(&taken), Some(&1));
+}
+
+/// I6 and I7 across adapters: what both do at once happens once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_adapters_do_at_once_happens_once() {
+    let (_silent, channels) = silent_team().await;
+    let cluster = Cluster::start(&[]);
+    let place = |adapter| {
+        let open = |policy: String| hasty(policy).replace("accept_deadline_s = 2", "accept_deadline_s = 600");
+        Place::new(open, &channels).sharing(&cluster.url(&[]), adapter)
+    };
+    let (east, west) = (place("east"), place("west"));
+    let _served = (Served::start(&east), Served::start(&west));
+    let client = Client::new(Duration::from_secs(20));
+    for number in 0..8 {
+        let id = format!("urn:emergency:uid:incidentid:both{number}:kamloops.example");
+        let record: Value = serde_json::from_str(&eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).unwrap();
+        let to = |place: &Place| format!("{}/v1/calls", place.url(0));
+        let (at_east, at_west) = (to(&east), to(&west));
+        let both = tokio::join!(client.post_json(&at_east, TOKEN, &record), client.post_json(&at_west, TOKEN, &record));
+        let (one, two) = (both.0.unwrap().json(), both.1.unwrap().json());
+        assert_eq!(one["incident"], two["incident"], "one call is one incident: {one} {two}");
+        let choose = |at: &str| format!("{at}/{}/choice", one["incident"].as_str().unwrap());
+        let (at_east, at_west, accept) = (choose(&at_east), choose(&at_west), json!({"choice": "accept"}));
+        let both = tokio::join!(client.post_json(&at_east, TOKEN, &accept), client.post_json(&at_west, TOKEN, &accept));
+        let statuses = [both.0.unwrap().status, both.1.unwrap().status];
+        assert!(statuses.contains(&200), "{statuses:?}");
+    }
+    let entries = entries(&cluster);
+    for kind in ["record-received", "chosen", "offered"] {
+        assert_eq!(entries.iter().filter(|entry| entry["kind"] == kind).count(), 8, "{kind}");
+    }
+}
+
+/// Show 3 of issue 4, and fault 65.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_standby_is_promoted_under_load_and_nothing_acknowledged_is_lost_or_doubled() {
+    let primary = Cluster::start(&[]);
+    let standby = primary.standby();
+    primary.set("synchronous_standby_names", "standby");
+    primary
+        .until("the standby is synchronous", "SELECT count(*) = 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+    let place = Place::new(|policy| policy, "").sharing(&primary.url(&[&standby]), "east");
+    let _served = Served::start(&place);
+    let (rate_per_s, duration) = (500.0, Duration::from_secs(6));
+    let load = load(&place, rate_per_s, duration, "promoted");
+    primary.until("the load is on", "SELECT count(*) > 400 FROM fourth.entry WHERE kind = 'record-received'");
+    primary.kill();
+    standby.promote();
+    let report = load.await.unwrap();
+    let acknowledged: Vec<String> = report.acknowledged().map(str::to_owned).collect();
+    // Sent again, as a CAD does with what was not acknowledged.
+    let mut answered_s: Vec<f64> = Vec::new();
+    for (number, record) in report.records.iter().enumerate().filter(|(_, record)| record.acknowledged()) {
+        answered_s.push(number as f64 / rate_per_s + record.latency.as_secs_f64());
+    }
+    answered_s.sort_by(f64::total_cmp);
+    let pause_s = answered_s.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    let received = received(&entries(&standby));
+    let lost = acknowledged.iter().filter(|id| !received.contains_key(*id)).count();
+    let doubled = received.values().filter(|times| **times != 1).count();
+    println!(
+        "standby promoted at {rate_per_s} calls/s: {} sent, {} acknowledged, {} in the journal, lost {lost}, doubled {doubled}, longest pause {pause_s:.2} s",
+        report.n(),
+        acknowledged.len(),
+        received.len(),
+    );
+    assert_eq!((lost, doubled), (0, 0));
+    let last_before = report.records.iter().rposition(|record| record.acknowledged()).unwrap();
+    assert!(last_before > report.n() / 2, "calls are taken again after the promotion");
+}
