@@ -75,7 +75,7 @@ dependencies:
 
 # Prints every figure; judged by eye and kept out of `make test`, since shared machines are noisy. Answers are asserted equal.
 bench:
-	cargo bench --locked --bench line --bench decide --bench replay --bench journal --bench shared_journal
+	cargo bench --locked --bench line --bench decide --bench replay --bench journal
 	$(MAKE) bench-peers
 
 # The same policy and calls in Fourth, Cedar, regorus and CEL: fails where an answer differs or Fourth is not a hundred times faster.

@@ -21,7 +21,6 @@ mod line;
 mod outbox;
 mod browser;
 mod pages;
-mod shared_journal;
 mod storms;
 mod support;
 mod tidy;

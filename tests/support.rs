@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub mod postgres;
-
 /// The token of the test's one identity, which may do everything.
 pub const TOKEN: &str = "a-token-for-the-test-only";
 

@@ -1,6 +1,7 @@
 //! The shared store on a real server. The suite that every store passes is `journal::conformance`.
 
 #[path = "../../../tests/support/postgres.rs"]
+#[allow(dead_code, reason = "the support of every test on a real server; these use a part of it")]
 mod server;
 
 use super::{PostgresJournal, Settings};
