@@ -51,7 +51,7 @@ format:
 	cargo fmt --all --check
 
 lint:
-	cargo clippy --workspace --all-targets --features canaries --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --package fourth-option --no-default-features --locked -- -D warnings
 
 tests:

@@ -1,16 +1,19 @@
 //! One world: the real desk over a simulated store, and everybody around it, run event by event to its end.
 
+mod asking;
+mod outbox;
+
 use crate::chance::Chance;
 use crate::oracle::{Now, Oracle, Violation};
-use crate::peers::{Ask, CAD, Intention, NAMES, PEERS, Team, peer_of};
+use crate::peers::{Ask, CAD, Intention, PEERS, Team};
 use crate::plan::{Item, Plan, Press, Record, When};
 use crate::store::{Died, Life, Shared, SimulatedJournal, Store, held};
-use fourth_option::call_processing::{Answer, CallProblem, Choice, Desk, IncidentView};
+use fourth_option::call_processing::{Answer, CallProblem, Desk, IncidentView};
 use fourth_option::clock::Clock;
-use fourth_option::incident::{Act, Actor, Command, Outgoing};
+use fourth_option::incident::{Command, Outgoing};
 use fourth_option::journal::AdapterEvent;
 use fourth_option::policy::Policy;
-use fourth_option::record::{IncidentId, LegId, ProgramId};
+use fourth_option::record::IncidentId;
 use fourth_option::wire::SenderProfile;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -531,172 +534,6 @@ impl<'p> World<'p> {
         }
     }
 
-    /// A request reaches the adapter, if there is one.
-    fn serve(&mut self, request: usize) {
-        let Some(desk) = self.node.desk.clone() else { return };
-        let life = self.node.life;
-        if !held(&self.store).lives(life) {
-            return;
-        }
-        self.oracle.reached();
-        let what = self.requests[request].what.clone();
-        self.note(|| format!("request {request} arrives: {what:?}"));
-        let tell = self.tell.clone();
-        let bytes = match &what {
-            What::Record(place) => match &self.plan.items[*place] {
-                Item::Record { record, .. } => record.bytes.clone(),
-                _ => return,
-            },
-            _ => bytes::Bytes::from_static(b"{\"$id\": 7, "),
-        };
-        let policy = match &what {
-            What::Reload(place) => {
-                self.in_force = Some(*place);
-                Some(Arc::clone(&self.policies.0[*place]))
-            }
-            _ => None,
-        };
-        tokio::spawn(async move {
-            let outcome = match what {
-                What::Record(_) | What::Poison => Outcome::Record(Arc::new(desk.receive(bytes, None, "default").await)),
-                What::Press(incident, press) => pressed(&desk, &incident, press).await,
-                What::Team(_, Intention { ask: Ask::Command(command), leg, .. }) => {
-                    Outcome::View(Arc::new(desk.command(&leg.incident(), command).await))
-                }
-                What::Team(peer, Intention { ask: Ask::Hazard { leg, fact, value }, .. }) => {
-                    let by = Actor::Team(NAMES[peer].to_owned());
-                    Outcome::View(Arc::new(desk.hazard(&leg, fact, value, by).await))
-                }
-                What::Reload(_) => match policy {
-                    Some(policy) => Outcome::Done(desk.put_policy(policy).await.is_ok()),
-                    None => Outcome::Done(false),
-                },
-            };
-            let _ = tell.send(News::Finished(life, request, Box::new(outcome)));
-        });
-    }
-
-    /// An answer reaches whoever asked. "Not now" is no answer: it is asked again.
-    fn hears_answer(&mut self, request: usize, outcome: &Outcome) {
-        let again = match outcome {
-            Outcome::Record(answer) => matches!(answer.as_ref(), Err(CallProblem::Journal(_))),
-            Outcome::View(answer) => matches!(answer.as_ref(), Err(CallProblem::Journal(_))),
-            Outcome::Done(done) => !done,
-        };
-        if again || self.requests[request].answered {
-            return;
-        }
-        self.requests[request].answered = true;
-        let What::Team(peer, intention) = self.requests[request].what.clone() else { return };
-        let Outcome::View(answer) = outcome else { return };
-        let accepts = matches!(intention.ask, Ask::Command(Command::AcceptLeg { .. }));
-        if accepts || matches!(answer.as_ref(), Err(CallProblem::Refused(_))) {
-            let now_ms = self.now_ms();
-            let plans = self.teams[peer].is_answered(self.plan.seed, peer, &intention.leg, answer, now_ms);
-            self.intend(peer, plans);
-        }
-    }
-
-    fn intend(&mut self, peer: usize, plans: Vec<Intention>) {
-        for intention in plans {
-            self.at(intention.at_ms, Happening::Team(peer, Box::new(intention)));
-        }
-    }
-
-    /// The outbox takes an effect: one under way under its key is not taken twice; a recall ends an offer being tried.
-    fn enqueue(&mut self, life: Life, outgoing: Box<Outgoing>) {
-        let key = outgoing.effect.key.clone();
-        if self.node.outbox.contains_key(&key) {
-            return;
-        }
-        let now_ms = self.now_ms();
-        let until_ms = match &outgoing.effect.act {
-            Act::Offer { deadline, .. } => {
-                let left = deadline.duration_since(self.civil()).as_millis();
-                now_ms + u64::try_from(left.max(0)).unwrap()
-            }
-            _ => now_ms + TRY_FOR_MS,
-        };
-        if let Act::Withdraw { leg, .. } | Act::StandBack { leg, .. } = &outgoing.effect.act {
-            let offers = |other: &Outgoing| matches!(&other.effect.act, Act::Offer { leg: of, .. } if of == leg);
-            let over: Vec<String> =
-                self.node.outbox.iter().filter(|(_, other)| offers(other)).map(|(key, _)| key.clone()).collect();
-            for key in over {
-                self.gives_up(&key, "superseded");
-            }
-        }
-        self.node.outbox.insert(key.clone(), outgoing);
-        self.at(now_ms + 1, Happening::Try { life, key, attempt: 1, until_ms });
-    }
-
-    fn attempt(&mut self, life: Life, key: String, attempt: u32, until_ms: u64) {
-        let Some(outgoing) = self.node.outbox.get(&key).filter(|_| held(&self.store).lives(life)).cloned() else {
-            return;
-        };
-        let now_ms = self.now_ms();
-        let (peer, attempts_max) = match &outgoing.effect.act {
-            Act::Offer { plan, .. } => (peer_of(plan.program.as_str()), plan.attempts),
-            Act::Withdraw { plan, .. } | Act::StandBack { plan, .. } | Act::Proceed { plan, .. } => {
-                (peer_of(plan.program.as_str()), u32::MAX)
-            }
-            _ => (CAD, u32::MAX),
-        };
-        if now_ms >= until_ms {
-            return self.gives_up(&key, "deadline-passed");
-        }
-        let there = self.link(peer);
-        for delay in &there {
-            let (key, outgoing) = (key.clone(), outgoing.clone());
-            self.at(now_ms + delay, Happening::Delivered { key, outgoing });
-        }
-        // The answer comes back over the same link, and within the time of one try.
-        let back = if there.is_empty() { Vec::new() } else { self.link(peer) };
-        match (there.first(), back.first()) {
-            (Some(there), Some(back)) if there + back < 8_000 => {
-                self.at(now_ms + there + back, Happening::Noted { life, key });
-            }
-            _ if attempt >= attempts_max => self.at(now_ms + 5_000, Happening::Try { life, key, attempt, until_ms: 0 }),
-            _ => {
-                let pause = (500 << attempt.min(5)).min(10_000);
-                self.at(now_ms + pause, Happening::Try { life, key, attempt: attempt + 1, until_ms });
-            }
-        }
-    }
-
-    fn gives_up(&mut self, key: &str, why: &str) {
-        if let Some(outgoing) = self.node.outbox.remove(key) {
-            self.note(|| format!("the outbox gives up: {why}"));
-            let command = Command::EffectUndeliverable { key: key.to_owned(), why: why.to_owned() };
-            self.report(&outgoing.incident, command);
-        }
-    }
-
-    /// What became of an effect goes back to the desk; where that cannot be journaled, nobody asks again.
-    fn report(&mut self, incident: &IncidentId, command: Command) {
-        let Some(desk) = self.node.desk.clone() else { return };
-        let incident = incident.clone();
-        self.oracle.reached();
-        tokio::spawn(async move { desk.command(&incident, command).await.is_ok() });
-    }
-
-    fn delivered(&mut self, key: &str, outgoing: &Outgoing) {
-        let (leg, plan, left_ms): (&LegId, _, u64) = match &outgoing.effect.act {
-            Act::Offer { leg, plan, deadline } => {
-                let left_ms = deadline.duration_since(self.civil()).as_millis().max(0);
-                (leg, plan, u64::try_from(left_ms).unwrap())
-            }
-            Act::Withdraw { leg, plan, .. } | Act::StandBack { leg, plan, .. } | Act::Proceed { leg, plan } => {
-                (leg, plan, 0)
-            }
-            _ => return,
-        };
-        let peer = peer_of(plan.program.as_str());
-        self.note(|| format!("{} hears {} of {leg}", NAMES[peer], outgoing.effect.act.what()));
-        let now_ms = self.now_ms();
-        let plans = self.teams[peer].hears(self.plan.seed, peer, key, &outgoing.effect.act, now_ms, left_ms);
-        self.intend(peer, plans);
-    }
-
     /// At rest: what is in memory is what a restart would make of the journal, and no team believes what is not so.
     async fn end(&mut self) -> Result<(), Violation> {
         self.observe()?;
@@ -717,21 +554,6 @@ impl<'p> World<'p> {
         }
         Ok(())
     }
-}
-
-async fn pressed(desk: &Desk, incident: &IncidentId, press: Press) -> Outcome {
-    let by = Actor::CallTaker("position-1".to_owned());
-    let choice = match press {
-        Press::Accept => Choice::Accept,
-        Press::Ordinary => Choice::Ordinary { reason: Some("known to us".to_owned()) },
-        Press::Program(program) => {
-            Choice::Program { program: ProgramId::new(program), reason: "known to them".to_owned() }
-        }
-        Press::NoWeapon => {
-            return Outcome::Record(Arc::new(desk.answer(incident, "weapon", "none", by).await));
-        }
-    };
-    Outcome::View(Arc::new(desk.choose(incident, choice, by).await))
 }
 
 /// The record of an item, for whoever prints it.
