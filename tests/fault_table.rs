@@ -64,7 +64,7 @@ fn the_fault_table_has_a_test_or_a_reason_in_every_row() {
     tests.insert("worlds".to_owned(), "tests/worlds/".to_owned());
     let faults = table();
     let mut shown = Table::new();
-    shown.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(160);
+    shown.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(160);
     shown.set_header(["#", "fault", "must hold", "shown by", "or why not"]);
     let mut tested = BTreeSet::new();
     for fault in &faults {
@@ -86,7 +86,10 @@ fn the_fault_table_has_a_test_or_a_reason_in_every_row() {
             }
         }
         let number = fault.fault.to_string();
-        shown.add_row([number, fault.what.clone(), fault.invariants.clone(), shown_by.join("\n"), fault.reason.clone()].map(Cell::new));
+        shown.add_row(
+            [number, fault.what.clone(), fault.invariants.clone(), shown_by.join("\n"), fault.reason.clone()]
+                .map(Cell::new),
+        );
     }
     let numbers: Vec<u32> = faults.iter().map(|fault| fault.fault).collect();
     assert_eq!(numbers, (1..=FAULTS).collect::<Vec<_>>(), "every fault of the design once, in order");

@@ -8,7 +8,7 @@ use fourth_option::journal::Stored;
 use fourth_simulators::client::{Answer, Client, ClientError};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -355,7 +355,7 @@ async fn a_file_that_was_removed_or_replaced_is_never_acknowledged_into() {
 /// What `strace` would say where it cannot attach, for whoever reads a failure of these tests.
 #[test]
 fn the_tools_of_these_tests_are_here() {
-    let strace = Command::new("strace").arg("-V").stdout(Stdio::piped()).spawn().expect("strace: `make install`");
-    let version = BufReader::new(strace.stdout.unwrap()).lines().next().unwrap().unwrap();
+    let strace = Command::new("strace").arg("-V").output().expect("strace: `make install`");
+    let version = String::from_utf8(strace.stdout).unwrap();
     assert!(version.contains("strace"), "{version}");
 }

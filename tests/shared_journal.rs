@@ -1,11 +1,10 @@
 //! Several served adapters on one PostgreSQL: one dies, one stands still, both act at once, and the database fails over.
 
-use crate::kill::{OFFERED, hasty, offer_some};
+use crate::kill::{OFFERED, channels, hasty, offer_some, silent_team};
 use crate::support::postgres::Cluster;
 use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually};
 use fourth_simulators::client::Client;
 use fourth_simulators::load::{LoadPlan, LoadReport, run};
-use fourth_simulators::server::{Reply, Server};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,20 +14,6 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(40);
 /// By when a leg of a dead adapter has moved on, after its deadline.
 const TAKEN_OVER_WITHIN_S: i64 = 5;
-
-/// A team that receives everything and never answers.
-async fn silent_team() -> (Server, String) {
-    let silent =
-        Server::start("127.0.0.1:0".parse().unwrap(), |_| async { Reply::json(202, &json!({})) }).await.unwrap();
-    let kind = |name: &str| {
-        format!(
-            "[handoff.channel.{name}]\nkind = \"{name}\"\nurl = \"{}\"\nsecret = \"a secret for the test\"\n",
-            silent.url()
-        )
-    };
-    let channels = kind("webhook") + &kind("warm-transfer");
-    (silent, channels)
-}
 
 /// The journal as the database has it, in order: `incident`, `kind`, `at`, `event`.
 fn entries(cluster: &Cluster) -> Vec<Value> {
@@ -88,7 +73,8 @@ fn received(entries: &[Value]) -> BTreeMap<String, usize> {
 /// Show 4 of issue 4, first half.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_adapter_s_legs_move_on_within_five_seconds_of_their_deadlines() {
-    let (_silent, channels) = silent_team().await;
+    let silent = silent_team().await;
+    let channels = channels(&silent);
     let cluster = Cluster::start(&[]);
     let (east, west) = (
         Place::new(hasty, &channels).sharing(&cluster.url(&[]), "east"),
@@ -127,7 +113,8 @@ async fn a_killed_adapter_s_legs_move_on_within_five_seconds_of_their_deadlines(
 /// Show 4, second half, and fault 54: an adapter that stands still longer than its lease, and goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_adapter_that_stood_still_ends_nothing_that_another_has_ended() {
-    let (_silent, channels) = silent_team().await;
+    let silent = silent_team().await;
+    let channels = channels(&silent);
     let cluster = Cluster::start(&[]);
     let (east, west) = (
         Place::new(hasty, &channels).sharing(&cluster.url(&[]), "east"),
@@ -164,7 +151,8 @@ async fn an_adapter_that_stood_still_ends_nothing_that_another_has_ended() {
 /// I6 and I7 across adapters: what both do at once happens once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_two_adapters_do_at_once_happens_once() {
-    let (_silent, channels) = silent_team().await;
+    let silent = silent_team().await;
+    let channels = channels(&silent);
     let cluster = Cluster::start(&[]);
     let place = |adapter| {
         let open = |policy: String| hasty(policy).replace("accept_deadline_s = 2", "accept_deadline_s = 600");

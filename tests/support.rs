@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[allow(dead_code, reason = "the library's tests and a bench use the rest of it")]
 pub mod postgres;
 
 /// The token of the test's one identity, which may do everything.

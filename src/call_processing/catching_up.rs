@@ -10,12 +10,13 @@ impl Desk {
     /// not wait for the next word about this call: the journal is asked soon.
     pub(super) fn doubt(&self, slot: &Slot, state: &mut State, events: Vec<Event>, error: &JournalError) {
         match error {
-            JournalError::Unavailable(_) if !canary!(LostAnswerForgotten) => {
+            JournalError::InDoubt(_) if !canary!(LostAnswerForgotten) => {
                 state.in_doubt = Some(events);
                 self.move_deadline(&slot.id, None, Some(self.clock().now()));
             }
             // Nothing was written, or nothing can be known before a restart reads it all again.
-            JournalError::Unavailable(_)
+            JournalError::InDoubt(_)
+            | JournalError::Unavailable(_)
             | JournalError::Conflict { .. }
             | JournalError::Poisoned
             | JournalError::Corrupt { .. } => {}

@@ -5,7 +5,7 @@ use super::*;
 use crate::incident::{Event, Phase};
 use crate::journal::conformance::{Until, life};
 use crate::journal::{
-    Batch, Called, EmbeddedJournal, Entry, Journal, JournalError, Pending, Settings, Stored, Subject,
+    Batch, Called, EmbeddedJournal, Entry, Journal, JournalError, Pending, Settings, Stored, Subject, Unsettled,
 };
 use jiff::SignedDuration;
 use std::path::Path;
@@ -69,7 +69,7 @@ impl Journal for Watched {
         Box::pin(async move { Ok(self.count(self.within.read_kind_before(kind, before, limit).await?)) })
     }
 
-    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+    fn unsettled(&self) -> Pending<'_, Result<Vec<Unsettled>, JournalError>> {
         self.within.unsettled()
     }
 

@@ -74,7 +74,7 @@ impl Facts {
 
     /// An answer sets any value; the most dangerous value it sets aside is remembered.
     fn answer(&mut self, fact: &Fact, value: String) {
-        let before = self.get(&*fact.name);
+        let before = self.get(&fact.name);
         let set_aside = before
             .into_iter()
             .flat_map(|entry| [Some(&*entry.known.value), entry.overruled.as_deref()])
@@ -89,7 +89,7 @@ impl Facts {
         if value == UNKNOWN {
             return;
         }
-        let Some(before) = self.get(&*fact.name) else {
+        let Some(before) = self.get(&fact.name) else {
             return self.put(&fact.name, stated(value, source), None);
         };
         let is_nature = fact.name == "nature";
@@ -125,7 +125,7 @@ impl Facts {
         if !fact.is_risk() || value == UNKNOWN {
             return refused();
         }
-        let (now, before) = match self.get(&*fact.name) {
+        let (now, before) = match self.get(&fact.name) {
             None => (0, None),
             Some(entry) => (danger(fact, &entry.known.value), Some(&*entry.known.value)),
         };

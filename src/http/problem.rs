@@ -337,7 +337,7 @@ impl From<JournalError> for Problem {
             JournalError::Conflict { .. } => {
                 Self::new(CHANGED_MEANWHILE, "somebody else changed the incident first").retry_after_s(1)
             }
-            JournalError::Unavailable(_) => {
+            JournalError::Unavailable(_) | JournalError::InDoubt(_) => {
                 Self::new(JOURNAL_UNAVAILABLE, "the journal cannot take this now").next(KEEP_THE_CALL).retry_after_s(5)
             }
             JournalError::Poisoned => Self::new(JOURNAL_POISONED, "the journal must recover before it takes anything")

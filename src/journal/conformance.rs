@@ -384,7 +384,7 @@ async fn sealed_periods_are_dropped_and_the_rest_goes_on(open: Open<'_>) {
     assert_eq!((seal.through, &seal.hash, seal.ended_at), (last.sequence, &last.hash, last.at));
     assert_eq!(seal.entries, last.sequence);
     assert_eq!(journal.seal(ends, now).await.unwrap(), None, "there is nothing more to seal");
-    assert_eq!(journal.seals().await.unwrap(), [seal.clone()]);
+    assert_eq!(journal.seals().await.unwrap(), std::slice::from_ref(&seal));
     assert!(journal.drop_sealed(seal.through - 1, now).await.is_err(), "no seal ends there");
     let refused = journal.drop_sealed(seal.through, now).await;
     assert!(matches!(refused, Err(JournalError::Unavailable(_))), "an open incident began in the period: {refused:?}");

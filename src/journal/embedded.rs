@@ -20,7 +20,7 @@ mod restart_tests;
 mod tests;
 
 use super::personal::MasterKey;
-use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending, PostgresSettings, Seal};
+use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending, PostgresSettings, Seal, Unsettled};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use file::{FileLock, unavailable};
@@ -290,7 +290,7 @@ impl Journal for EmbeddedJournal {
         Box::pin(self.read(move |connection| rows::entries_of_kind_before(connection, &kind, before, limit)))
     }
 
-    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+    fn unsettled(&self) -> Pending<'_, Result<Vec<Unsettled>, JournalError>> {
         Box::pin(self.read(standing::unsettled))
     }
 

@@ -16,7 +16,7 @@ pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
 pub use personal::{IncidentKey, MasterKey};
 pub use postgres::{PostgresJournal, PostgresSettings, Url};
-pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, fold};
+pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, Unsettled, fold};
 pub use shared::{Heard, Shared};
 pub use unavailable::UnavailableJournal;
 
@@ -38,8 +38,8 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// [`JournalError::Conflict`] where the incident is not at the expected version; nothing is written.
-    /// [`JournalError::Unavailable`] where the store cannot take it now (full, locked, overloaded): nothing is
-    /// acknowledged. [`JournalError::Poisoned`] after a failed sync: the process must restart and recover.
+    /// [`JournalError::Unavailable`] where the store cannot take it now (full, locked, overloaded): nothing is written or
+    /// acknowledged. [`JournalError::InDoubt`] where it may have been written. [`JournalError::Poisoned`] after a failed sync: the process must restart and recover.
     fn append(&self, batch: Batch) -> Pending<'_, Result<Vec<Entry>, JournalError>>;
 
     /// Entries with `sequence > after`, in order, at most `limit`.
@@ -74,7 +74,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// As [`Journal::read_after`].
-    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+    fn unsettled(&self) -> Pending<'_, Result<Vec<Unsettled>, JournalError>> {
         Box::pin(async {
             let standings = restart::standings(self).await?.into_iter().filter(|(_, standing)| !standing.rests);
             Ok(standings.map(|(id, standing)| (id, standing.called)).collect())
@@ -320,6 +320,10 @@ pub enum JournalError {
     /// Not now: full disk, locked store, overload. Retry later; nothing was acknowledged.
     #[error("the journal cannot take this now: {0}")]
     Unavailable(String),
+    /// It may have been written or not: no answer came. Whoever gets this reads the journal before anything else is
+    /// done with that incident.
+    #[error("whether the journal took this is not known: {0}")]
+    InDoubt(String),
     /// A sync failed: what is on the disk is unknown until recovery. Never retried.
     #[error("the journal is poisoned after a failed sync; restart to recover")]
     Poisoned,

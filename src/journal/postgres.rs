@@ -19,7 +19,7 @@ pub use settings::{Settings as PostgresSettings, Url};
 
 use settings::Settings;
 
-use super::restart::{self, Called, KINDS_READ_AT_OPEN};
+use super::restart::{self, Called, KINDS_READ_AT_OPEN, Unsettled};
 use super::{Batch, Entry, Heard, Journal, JournalError, Pending, Shared};
 use crate::clock::random_bytes;
 use crate::record::IncidentId;
@@ -165,7 +165,7 @@ impl Journal for PostgresJournal {
         }
     }
 
-    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+    fn unsettled(&self) -> Pending<'_, Result<Vec<Unsettled>, JournalError>> {
         Box::pin(self.reading.unsettled())
     }
 

@@ -23,6 +23,9 @@ pub struct Standing {
     pub called: Option<Called>,
 }
 
+/// An incident that does not rest, with its name where it has one.
+pub type Unsettled = (IncidentId, Option<Called>);
+
 /// By what name a later record finds an incident, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Called {

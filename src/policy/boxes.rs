@@ -450,12 +450,6 @@ impl Space {
         Question::new(&self.spans, None).uncovered(target.clone(), covers.enumerate())
     }
 
-    /// How many classes each dimension has, and the calls that cannot be.
-    #[cfg(test)]
-    pub(super) fn shape(&self) -> (Vec<usize>, &[Box]) {
-        (self.spans.iter().map(|span| span.classes).collect(), &self.impossible)
-    }
-
     /// Covers looked at in answering [`Self::uncovered`].
     #[cfg(test)]
     pub(super) fn looks(&self, target: &Box, covers: &[&Box]) -> u64 {

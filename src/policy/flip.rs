@@ -256,10 +256,10 @@ impl Search<'_> {
             }
             _ => None,
         };
-        if let Some((place, column)) = asked {
-            if self.try_each(call, place, column, &column.classes, left) {
-                return true;
-            }
+        if let Some((place, column)) = asked
+            && self.try_each(call, place, column, &column.classes, left)
+        {
+            return true;
         }
         // An exclusion need not be what stands in the way where the table asks, or nobody is there.
         verdict.exclusions.iter().next().is_some_and(|barring| self.past(call, barring, left))

@@ -294,5 +294,5 @@ fn write_settings<'a>(data: &Path, settings: impl Iterator<Item = &'a &'a str>) 
     let lines: String = settings.map(|line| format!("{line}\n")).collect();
     let file = data.join("postgresql.auto.conf");
     let before = fs::read_to_string(&file).unwrap();
-    fs::write(file, before + &lines).unwrap();
+    fs::write(file, format!("{before}{lines}")).unwrap();
 }

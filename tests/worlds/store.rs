@@ -370,7 +370,7 @@ impl Journal for SimulatedJournal {
                     match then {
                         Then::Answer => Some(written),
                         Then::LoseAnswer => {
-                            Some(written.and_then(|_| Err(JournalError::Unavailable("no answer".to_owned()))))
+                            Some(written.and_then(|_| Err(JournalError::InDoubt("no answer".to_owned()))))
                         }
                         Then::Poison(died) => {
                             store.poison(died);

@@ -94,6 +94,7 @@ impl NextDesk {
                 let (log, acceptor) = (Arc::clone(&log), acceptor.clone());
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
+                    #[expect(clippy::result_large_err, reason = "the shape is the library's")]
                     let choose = |asked: &Asked, mut opened: Opened| {
                         assert_eq!(asked.headers()["sec-websocket-protocol"], "emergency-ent1.0");
                         assert_eq!(asked.uri().path(), "/IncidentData/ent");

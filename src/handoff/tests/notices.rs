@@ -39,6 +39,8 @@ impl MailServer {
             .arg(folder.path().join("mail"))
             .spawn()
             .expect("`make install` installs python3-aiosmtpd");
+        // Ended by its drop whatever comes.
+        let server = Self { child, port, folder };
         let greeted = || {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
             stream.read_exact(&mut [0; 3]).ok()?;
@@ -46,7 +48,7 @@ impl MailServer {
         };
         for _ in 0..600 {
             if greeted().is_some() {
-                return Self { child, port, folder };
+                return server;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -184,12 +184,11 @@ pub(super) fn entries_of_kind_before(
     Ok(entries)
 }
 
+/// Sequences of entries, and the incidents they are about with the digests of the records that came in them.
+pub(super) type Oldest = (Vec<u64>, BTreeMap<IncidentId, Vec<String>>);
+
 /// Sequences of the oldest entries up to `through`, and their incidents with the digests of the records that came in them.
-pub(super) fn oldest(
-    connection: &Connection,
-    through: u64,
-    limit: usize,
-) -> Result<(Vec<u64>, BTreeMap<IncidentId, Vec<String>>), JournalError> {
+pub(super) fn oldest(connection: &Connection, through: u64, limit: usize) -> Result<Oldest, JournalError> {
     #[derive(Deserialize)]
     struct Received {
         identity: Identity,

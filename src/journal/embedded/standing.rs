@@ -2,7 +2,7 @@
 
 use super::file::fault;
 use super::rows;
-use crate::journal::restart::{Called, Standing, fold};
+use crate::journal::restart::{Called, Standing, Unsettled, fold};
 use crate::journal::{Chain, JournalError};
 use crate::record::{AgencyId, IncidentId};
 use jiff::{SignedDuration, Timestamp};
@@ -265,7 +265,7 @@ fn kept(connection: &Connection, rests: bool) -> Result<Vec<Kept>, JournalError>
 }
 
 /// Incidents that do not rest, and how they are called.
-pub(super) fn unsettled(connection: &Connection) -> Result<Vec<(IncidentId, Option<Called>)>, JournalError> {
+pub(super) fn unsettled(connection: &Connection) -> Result<Vec<Unsettled>, JournalError> {
     Ok(kept(connection, false)?.into_iter().map(Kept::named).collect())
 }
 

@@ -35,7 +35,7 @@ pub(super) type Reply = Result<Vec<Entry>, JournalError>;
 /// What the writer is asked.
 enum Ask {
     Append {
-        prepared: Prepared,
+        prepared: Box<Prepared>,
         bytes: usize,
         reply: oneshot::Sender<Reply>,
     },
@@ -127,7 +127,7 @@ impl Writer {
             self.standing.waiting_bytes.fetch_sub(bytes, Ordering::AcqRel);
             return Err(unavailable("too many bytes wait to be written"));
         }
-        self.ask(asks, Ask::Append { prepared, bytes, reply }, bytes)?;
+        self.ask(asks, Ask::Append { prepared: Box::new(prepared), bytes, reply }, bytes)?;
         answer.await.unwrap_or_else(|_| Err(unavailable("the writer has ended")))
     }
 
@@ -286,7 +286,7 @@ impl WriterThread {
                     self.standing.leave(bytes);
                     // About one frame a page of bytes, and the inner pages of table, indexes and head.
                     self.frames = self.frames.saturating_add(6 + bytes / 3_000);
-                    batches.push(prepared);
+                    batches.push(*prepared);
                     replies.push(reply);
                 }
                 Ask::Alone(work) => {

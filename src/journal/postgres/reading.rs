@@ -5,7 +5,7 @@ use super::rows::{self, field};
 use super::session::{Session, Trouble};
 use super::writer::SELECT_HELD;
 use crate::journal::stored::{corrupt, whole};
-use crate::journal::{Called, Entry, JournalError};
+use crate::journal::{Called, Entry, JournalError, Unsettled};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use deadpool::managed::{self, Metrics, Pool, RecycleError, RecycleResult};
@@ -108,7 +108,7 @@ impl Reading {
         self.durable(entries?).await
     }
 
-    pub(super) async fn unsettled(&self) -> Result<Vec<(IncidentId, Option<Called>)>, JournalError> {
+    pub(super) async fn unsettled(&self) -> Result<Vec<Unsettled>, JournalError> {
         let rows = self.rows(SELECT_UNSETTLED, &[&self.common.settings.agency]).await?;
         rows.iter().map(rows::named).collect()
     }

@@ -114,18 +114,15 @@ impl Connector {
             // A notice is met here before the answer that follows it is passed on: who sees the answer sees the flag.
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
                 match message {
-                    AsyncMessage::Notice(notice) => {
-                        // The words are translated by the server; the severity is not. Nothing else here warns.
+                    // The words are translated by the server; the severity is not. Nothing else here warns.
+                    AsyncMessage::Notice(notice)
                         if !matches!(
                             notice.parsed_severity(),
                             Some(Severity::Notice | Severity::Info | Severity::Log | Severity::Debug)
-                        ) {
-                            seen.store(true, Ordering::Release);
-                            tracing::error!(
-                                routine = notice.routine(),
-                                "the database let a commit through with a warning"
-                            );
-                        }
+                        ) =>
+                    {
+                        seen.store(true, Ordering::Release);
+                        tracing::error!(routine = notice.routine(), "the database let a commit through with a warning");
                     }
                     AsyncMessage::Notification(_) => {
                         if let Some(heard) = &heard {

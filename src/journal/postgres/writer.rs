@@ -86,6 +86,14 @@ impl Writer {
     }
 }
 
+/// What could not be read back stays in doubt.
+fn in_doubt(error: JournalError) -> JournalError {
+    match error {
+        JournalError::Unavailable(why) => JournalError::InDoubt(why),
+        other => other,
+    }
+}
+
 fn unavailable(why: &str) -> JournalError {
     JournalError::Unavailable(why.to_owned())
 }
@@ -196,7 +204,7 @@ impl Task {
                     tracing::warn!(why, "the outcome of an append is not known; it is read back");
                     self.part();
                     self.doubt = Some(key);
-                    if let Some(entries) = self.join(deadline).await? {
+                    if let Some(entries) = self.join(deadline).await.map_err(in_doubt)? {
                         return Ok(rows::outcomes_read_back(batches, entries));
                     }
                 }
