@@ -56,6 +56,7 @@ lint:
 
 tests:
 	cargo test --workspace --locked
+	cargo test --quiet --locked --test main -- --nocapture the_fault_table
 	cargo test --profile quick --locked --test main -- --nocapture an_idle_adapter
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). Not part of
