@@ -57,7 +57,8 @@ lint:
 tests:
 	cargo test --workspace --locked
 	cargo test --quiet --locked --test main -- --nocapture the_fault_table
-	cargo test --profile quick --locked --test main -- --nocapture an_idle_adapter
+	cargo build --profile quick --locked --bin fourth
+	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --locked --test main -- --ignored --nocapture an_idle_adapter
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). Not part of
 # `make test` yet: it has not run whole on a quiet machine.

@@ -144,9 +144,18 @@ impl Served {
         Self::start_with(place, &[])
     }
 
+    /// As [`Served::start`], another build of the program.
+    pub fn start_program(program: &str, place: &Place) -> Self {
+        Self::spawn(program, place, &[])
+    }
+
     /// As [`Served::start`], with more in its environment.
     pub fn start_with(place: &Place, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fourth"))
+        Self::spawn(env!("CARGO_BIN_EXE_fourth"), place, environment)
+    }
+
+    fn spawn(program: &str, place: &Place, environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(program)
             .args(["serve", "--config"])
             .arg(place.configuration())
             .envs(environment.iter().copied())
