@@ -16,6 +16,8 @@ use std::time::Instant;
 pub const WORLDS: u64 = 3_000;
 /// One world of so many is run a second time and must come to the same bytes.
 const TWICE_EVERY: u64 = 29;
+/// Failing worlds after which no more are begun.
+const FAILURES_MAX: u64 = 8;
 
 #[derive(Default)]
 struct Tally {
@@ -85,7 +87,7 @@ fn world(plan: &Plan, ground: &Arc<Ground>, keep: bool) -> Ending {
 }
 
 fn sweep(from: u64, ground: &Arc<Ground>, enough: &(dyn Fn(u64) -> bool + Sync)) -> Tally {
-    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (next, failures, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let whole = Mutex::new(Tally::default());
     thread::scope(|scope| {
         for _ in 0..cores() {
@@ -110,7 +112,7 @@ fn sweep(from: u64, ground: &Arc<Ground>, enough: &(dyn Fn(u64) -> bool + Sync))
                         }
                     }
                     if let Some(violation) = violation {
-                        stop.store(true, Ordering::Relaxed);
+                        stop.store(failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX, Ordering::Relaxed);
                         tally.failed.push((plan.seed, violation));
                     }
                 }

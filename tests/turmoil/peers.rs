@@ -5,7 +5,7 @@ use crate::ground::{CAD_BEARER, Ground, PEER, TEAMS_DOOR, secret_of, token_of};
 use crate::http::{ask, serve};
 use crate::oracle::Message;
 use crate::plan::TEAMS;
-use crate::world::{Busy, Shared, held, now_ms};
+use crate::world::{Busy, Shared, held, now_ms, rise};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::Full;
@@ -47,6 +47,7 @@ fn header<'a>(parts: &'a Parts, name: &str) -> &'a str {
 
 /// The CAD: takes what passes through, and what the adapter tells it.
 pub async fn cad(world: Shared, ground: Arc<Ground>) -> turmoil::Result {
+    rise(&world, "cad").await;
     let hears = Arc::clone(&world);
     let answer = move |parts: &Parts, body: Bytes, heard: bool| match parts.uri.path() {
         "/records" => Response::new(Full::new(Bytes::from(hex::encode(Sha256::digest(&body))))),
@@ -72,6 +73,7 @@ pub async fn cad(world: Shared, ground: Arc<Ground>) -> turmoil::Result {
 
 /// A team: hears offers and recalls, and does what a team of this seed does.
 pub async fn team(world: Shared, ground: Arc<Ground>, name: &'static str) -> turmoil::Result {
+    rise(&world, name).await;
     let hears = Arc::clone(&world);
     let answer = move |parts: &Parts, body: Bytes, heard: bool| {
         hear(&hears, name, parts, &body, heard);

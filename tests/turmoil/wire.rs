@@ -69,7 +69,8 @@ enum Side {
 
 /// One connection's end.
 pub struct Wire {
-    stream: TcpStream,
+    // There until this is dropped.
+    stream: Option<TcpStream>,
     world: Shared,
     host: &'static str,
     number: u64,
@@ -84,7 +85,11 @@ impl Wire {
             world.connections += 1;
             (world.connections, world.trace.is_some())
         };
-        Self { stream, world, host, number, adapter, noted }
+        Self { stream: Some(stream), world, host, number, adapter, noted }
+    }
+
+    fn stream(&mut self) -> &mut TcpStream {
+        self.stream.as_mut().unwrap()
     }
 
     /// Connects from a host that is not the adapter.
@@ -139,7 +144,7 @@ impl AsyncRead for Wire {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let read = Pin::new(self.stream()).poll_read(context, buffer);
         match &read {
             Poll::Ready(Ok(())) => self.note("<", &buffer.filled()[before..]),
             Poll::Ready(Err(_)) => self.note("< broken", &[]),
@@ -162,7 +167,7 @@ impl AsyncWrite for Wire {
                 return Poll::Pending;
             }
         }
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(self.stream()).poll_write(context, bytes);
         match &written {
             Poll::Ready(Ok(taken)) => self.note(">", &bytes[..*taken]),
             Poll::Ready(Err(_)) => self.note("> broken", &[]),
@@ -179,20 +184,30 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(self.stream()).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_dead() {
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(self.stream()).poll_shutdown(context)
+    }
+}
+
+impl Drop for Wire {
+    /// Where a host dies its tasks fall in no order that a seed settles: its connections are closed by number afterwards.
+    fn drop(&mut self) {
+        let mut world = held(&self.world);
+        if world.dying == Some(self.host) {
+            world.unclosed.insert(self.number, self.stream.take().unwrap());
+        }
     }
 }
 
 impl Accepted for Wire {
     async fn peek(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.stream.peek(into).await
+        self.stream().peek(into).await
     }
 
     fn try_write(&self, _: &[u8]) -> io::Result<usize> {

@@ -11,12 +11,13 @@ use fourth_option::app::Application;
 use fourth_option::clock::Clock;
 use fourth_option::journal::{Entry, Journal};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use turmoil::net::TcpStream;
 
 /// How much simulated time one step is.
 const TICK: Duration = Duration::from_millis(20);
@@ -67,12 +68,19 @@ pub struct World {
     up_since_ms: Option<u64>,
     crash: Option<Crash>,
     clock_step: SignedDuration,
+    /// By how much the adapter's clock, which goes on from the journal's last entry, is ahead of the machine's.
+    ahead: SignedDuration,
     manners: BTreeMap<&'static str, (Manner, u64)>,
     /// Until when the link between the adapter and a host may be disturbed.
     troubled_until_ms: BTreeMap<&'static str, u64>,
     kinds: BTreeMap<&'static str, u64>,
     waiting: Vec<(&'static str, u64, u64, usize)>,
     due: Vec<(u64, usize)>,
+    /// The host that is being stopped at this instant, and what it leaves behind.
+    pub dying: Option<&'static str>,
+    pub unclosed: BTreeMap<u64, TcpStream>,
+    /// Hosts that are down.
+    down: BTreeSet<&'static str>,
     /// Requests and intentions of the outside that are not over.
     pub under_way: u64,
 }
@@ -150,9 +158,9 @@ impl World {
         self.judge(judgement);
     }
 
-    /// The adapter's civil time, if nobody has stepped its clock.
+    /// The adapter's civil time.
     pub fn civil(&self) -> Timestamp {
-        self.plan.start + SignedDuration::from_millis(i64::try_from(now_ms()).unwrap()) + self.clock_step
+        self.plan.start + SignedDuration::from_millis(i64::try_from(now_ms()).unwrap()) + self.clock_step + self.ahead
     }
 
     /// How the sender of a call names it.
@@ -250,11 +258,15 @@ pub fn run(plan: &Plan, ground: &Arc<Ground>, keep: bool) -> Ending {
         up_since_ms: None,
         crash: None,
         clock_step: SignedDuration::ZERO,
+        ahead: SignedDuration::ZERO,
         manners: BTreeMap::new(),
         troubled_until_ms: BTreeMap::new(),
         kinds: BTreeMap::new(),
         waiting: Vec::new(),
         due: Vec::new(),
+        dying: None,
+        unclosed: BTreeMap::new(),
+        down: BTreeSet::new(),
         under_way: 0,
     }));
     let mut stage = Stage { sim: network(plan), world: Arc::clone(&world), ends: Vec::new(), healed: false };
@@ -300,8 +312,24 @@ fn network<'a>(plan: &Plan) -> turmoil::Sim<'a> {
     builder.build()
 }
 
+/// The first thing on every host: closes what its last life left open, as a kernel does, and goes no further while it is down.
+pub async fn rise(world: &Shared, host: &'static str) {
+    let (unclosed, down) = {
+        let mut world = held(world);
+        (std::mem::take(&mut world.unclosed), world.down.contains(host))
+    };
+    // In the order in which they were opened.
+    for (_, stream) in unclosed {
+        drop(stream);
+    }
+    if down {
+        std::future::pending().await
+    }
+}
+
 /// The adapter: the whole of it, on this world's network, journal and clock.
 async fn adapter(world: Shared) -> turmoil::Result {
+    rise(&world, "adapter").await;
     let (life, configuration, reading, clock) = {
         let mut world = held(&world);
         world.lives += 1;
@@ -309,10 +337,12 @@ async fn adapter(world: Shared) -> turmoil::Result {
         let life = Life { number: world.lives, alive: Arc::new(AtomicBool::new(true)) };
         world.life = Some(life.clone());
         world.store.hinders(now_ms);
-        let civil = world.plan.start + SignedDuration::from_millis(i64::try_from(now_ms).unwrap()) + world.clock_step;
+        world.ahead = SignedDuration::ZERO;
+        let civil = world.civil();
         if let Some(last) = world.store.entries.last().map(|entry| entry.at).filter(|last| *last > civil) {
             world.inject("the civil clock stands before the journal's last entry");
             world.oracle.clock_was_set_back(last, now_ms);
+            world.ahead = last.duration_since(civil);
         }
         let ground = &world.ground;
         let configuration = if world.plan.tls { ground.secured.clone() } else { ground.plain.clone() };
@@ -475,6 +505,7 @@ impl Stage<'_> {
                         self.sim.repair(host, other);
                     }
                 }
+                held(&self.world).down.remove(host);
                 self.sim.bounce(host);
             }
         }
@@ -583,7 +614,14 @@ impl Stage<'_> {
                 self.sim.partition(host, other);
             }
         }
+        held(&self.world).dying = Some(host);
         self.sim.crash(host);
+        {
+            let mut world = held(&self.world);
+            world.dying = None;
+            world.down.insert(host);
+        }
+        self.sim.bounce(host);
         self.ends.push((until_ms, End::Bounce(host)));
     }
 
