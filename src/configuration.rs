@@ -332,7 +332,8 @@ mod tests {
         let text = SAMPLE.replace("# ca_file = ", "ca_file = ")
             + "[http.tls.intake]\ncertificate = \"door.pem\"\nkey = \"door.key\"\n\
                [http.pass_through]\ncad_base_url = \"https://cad.example\"\ncad_authority = \"cad.pem\"\n";
-        let Configuration { http, handoff, .. } = Configuration::parse(&text, Path::new("/etc/fourth/fourth.toml")).unwrap();
+        let Configuration { http, handoff, .. } =
+            Configuration::parse(&text, Path::new("/etc/fourth/fourth.toml")).unwrap();
         let (tls, door) = (&http.tls[&http::DoorName::Intake], http.conveyance.unwrap());
         let (us, cad) = (handoff.conveyance.unwrap(), http.pass_through.unwrap().cad_authority.unwrap());
         let files = [&tls.certificate, &tls.key, &door.certificate, &door.key, &door.client_authorities, &cad];

@@ -14,7 +14,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("journal", &["record", "facts", "policy", "incident", "clock", "telemetry"]),
     ("call_processing", &["record", "wire", "facts", "policy", "incident", "journal", "clock", "telemetry"]),
     ("access", &["record", "facts"]),
-    ("handoff", &["record", "wire", "facts", "policy", "incident", "journal", "access", "clock", "network", "telemetry"]),
+    (
+        "handoff",
+        &["record", "wire", "facts", "policy", "incident", "journal", "access", "clock", "network", "telemetry"],
+    ),
     ("measures", &["record", "policy", "incident", "journal"]),
     ("history", &["record", "facts", "policy", "measures"]),
     (

@@ -322,7 +322,8 @@ impl Oracle {
                 return Some("a duty is neither met nor overdue".to_owned());
             }
         }
-        let owed = self.owed.iter().find(|(key, owed)| !owed.over && !(last_word(key) == "offer" && self.has_ended(owed)));
+        let owed =
+            self.owed.iter().find(|(key, owed)| !owed.over && !(last_word(key) == "offer" && self.has_ended(owed)));
         owed.map(|(key, _)| format!("`{}` is neither delivered nor given up", last_word(key)))
     }
 
