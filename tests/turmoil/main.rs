@@ -26,6 +26,7 @@ mod oracle;
 mod peers;
 mod plan;
 mod records;
+mod stage;
 mod store;
 mod wire;
 mod world;

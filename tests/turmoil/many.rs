@@ -3,7 +3,7 @@
 use crate::ground::Ground;
 use crate::oracle::Violation;
 use crate::plan::Plan;
-use crate::world::{Ending, run};
+use crate::stage::{Ending, run};
 use fourth_option::canaries::{Canary, plant};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
