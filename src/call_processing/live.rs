@@ -13,17 +13,17 @@ use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Bounds, Command, Duty, Effect, Event, Incident, Phase};
+use crate::incident::{Bounds, Command, Duty, Effect, Event, Hands, Incident, Phase};
 use crate::journal::{
-    self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
+    self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Shared, Standing, Stored, Subject,
 };
 use crate::policy::{Availability, Policy};
-use crate::record::{CallRecord, IncidentId, ProgramId};
+use crate::record::{CallRecord, IncidentId, ProgramId, RecordIdentity};
 use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,7 +66,7 @@ pub(super) struct Inner {
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
     /// True once the desk is closed; held for reading by every piece of work.
-    closed: RwLock<bool>,
+    pub(super) closed: RwLock<bool>,
 }
 
 /// What is held in memory: open incidents, recently closed ones, and how to find them.
@@ -285,10 +285,10 @@ impl Desk {
             let mut live = lock(&self.inner.live);
             let key = CallKey::of(&record.identity);
             match live.by_call.get(&key) {
-                Some(found) if !is_reused(found, record, self.inner.clock.now()) => (found.incident.clone(), None),
+                Some(found) if !is_reused(found, stated_begin(&record.times), self.inner.clock.now()) => (found.incident.clone(), None),
                 Some(_) | None if shared.is_none() => {
                     let id = new_incident_id(&self.inner.clock)?;
-                    let began = stated_begin(record);
+                    let began = stated_begin(&record.times);
                     live.by_call.insert(key, Found { incident: id.clone(), began, closed_at: None });
                     let slot = Slot::new(Incident::new(id.clone()));
                     live.slots.insert(id, Arc::clone(&slot));
@@ -365,7 +365,29 @@ impl Desk {
         })
     }
 
-    async fn work_locked<F>(
+    /// What the others cannot see must not change hands (fault 68).
+    fn hands(&self, id: &IncidentId) -> Hands {
+        match self.inner.journal.shared() {
+            Some(shared) if shared.is_apart(id) => Hands::Bound,
+            Some(_) | None => Hands::Free,
+        }
+    }
+
+    /// Since when the journal is away, so that nothing is handed over.
+    #[must_use]
+    pub fn journal_away_since(&self) -> Option<Timestamp> {
+        let away_for = self.inner.journal.shared()?.away_for()?;
+        Some(self.inner.clock.now() - SignedDuration::try_from(away_for).unwrap_or(SignedDuration::ZERO))
+    }
+
+    /// How many incidents are journaled here only, because the shared journal is or was away.
+    #[must_use]
+    pub fn incidents_apart(&self) -> usize {
+        let away = self.inner.journal.shared().and_then(Shared::away);
+        away.map_or(0, |away| away.groups().len())
+    }
+
+    pub(super) async fn work_locked<F>(
         &self,
         slot: &Slot,
         state: &mut State,
@@ -385,7 +407,8 @@ impl Desk {
             let availability = self.availability_beside(&state.incident);
             let situation = Situation { policy: policy.as_deref(), now, availability: &availability };
             let prepared = build(&state.incident, &situation)?;
-            let (events, refusal) = match state.incident.handle(&prepared.command, now) {
+            let hands = self.hands(&slot.id);
+            let (events, refusal) = match state.incident.handle_with(&prepared.command, now, hands) {
                 Ok(events) => (events, None),
                 Err(refusal) => (state.incident.refusal_events(&prepared.command, &refusal, now), Some(refusal)),
             };
@@ -483,9 +506,14 @@ impl Desk {
         let Ok(Some(bytes)) = self.inner.journal.content(&state.incident.id, &identity.content_sha256).await else {
             return;
         };
+        state.record = self.decoded(&bytes, &identity).map(Arc::new);
+    }
+
+    /// The record of an identity, from its bytes.
+    pub(super) fn decoded(&self, bytes: &[u8], identity: &RecordIdentity) -> Option<CallRecord> {
         let profiles = self.inner.senders.values();
-        let decoded = profiles.filter_map(|profile| wire::decode(&bytes, None, profile).ok());
-        state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
+        let mut decoded = profiles.filter_map(|profile| wire::decode(bytes, None, profile).ok());
+        decoded.find(|record| record.identity == *identity)
     }
 
     pub(super) fn move_deadline(&self, id: &IncidentId, before: Option<Timestamp>, after: Option<Timestamp>) {
@@ -553,7 +581,7 @@ impl Desk {
         if let Some(called) = Standing::of(&incident).called {
             self.call_it(&incident.id, called);
         }
-        if incident.rests() {
+        if incident.rests() || lock(&self.inner.live).slots.contains_key(&incident.id) {
             return;
         }
         self.note_load(&[], &held_by(&incident));

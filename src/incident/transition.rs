@@ -83,6 +83,19 @@ impl Incident {
                 self.set_duty(duty, DutyState::Closed(*outcome));
                 None
             }
+            Event::KeptApart { incident: _, after: _, first_hash, entries: _ } => {
+                self.kept_apart.insert(first_hash.clone());
+                self.whose_it_is()
+            }
+        }
+    }
+
+    /// What the CAD must hear again after another adapter told it something else.
+    fn whose_it_is(&self) -> Option<Act> {
+        match self.owning_leg() {
+            Some(leg) => Some(Act::TellCad(CadNotice::TeamAccepted { program: leg.plan.program.clone() })),
+            None if self.is_open() && self.mode != Mode::Shadow => Some(ordinary_route("kept-apart")),
+            None => None,
         }
     }
 

@@ -36,10 +36,11 @@ use writer::{End, Writer};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it. Left out where `postgres` is given.
+    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it. Beside `postgres` it is the name of the local files
+    /// (`<path>.1`, `<path>.2`, …) in which is journaled what happens while the database is away; without it nothing is taken then.
     #[serde(default)]
     pub path: PathBuf,
-    /// The shared store in place of a file: several adapters on one database.
+    /// The shared store: several adapters on one database.
     #[serde(default)]
     pub postgres: Option<PostgresSettings>,
     /// File with the key (64 hexadecimal digits) under which each incident's own key is kept. Without it records stand in the

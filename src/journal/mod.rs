@@ -1,5 +1,6 @@
 //! The journal: append-only, one global order, a version per incident, a hash chain over all. A returned append is durable.
 
+mod away;
 mod chain;
 mod embedded;
 mod personal;
@@ -12,6 +13,7 @@ mod unavailable;
 #[cfg(test)]
 pub mod conformance;
 
+pub use away::{AwayJournal, Group};
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
 pub use personal::{IncidentKey, MasterKey};
@@ -53,6 +55,22 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// As [`Journal::read_after`].
     fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>>;
+
+    /// The entries of one incident after a version, in order.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    fn read_incident_after(
+        &self,
+        incident: &IncidentId,
+        version: u64,
+    ) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        let incident = incident.clone();
+        Box::pin(async move {
+            let entries = self.read_incident(&incident).await?;
+            Ok(entries.into_iter().filter(|entry| entry.version > version).collect())
+        })
+    }
 
     /// Entries of one kind (`assessed`, `roster-set`, …) with `sequence < before`, newest first, at most `limit`.
     ///
@@ -265,6 +283,25 @@ pub enum AdapterEvent {
         /// Sequence of the last of them.
         through: u64,
     },
+    /// What this adapter journaled on its own while the shared journal was away is in it now.
+    BroughtHome {
+        /// Entries of the local journal, which is kept.
+        entries: u64,
+        /// Chain value of the last of them, lower-case hex: the local journal is vouched for by this one from here on.
+        last_hash: String,
+        /// What the adapter noted of itself there, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<AdapterApart>,
+    },
+}
+
+/// What an adapter noted of itself while the shared journal was away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterApart {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub noted: AdapterEvent,
 }
 
 /// The end of a period: a checkpoint that may be published, and from which the rest verifies once the period is dropped.

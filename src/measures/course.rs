@@ -122,7 +122,8 @@ impl Course {
             | Event::ReturnedToOrdinary { .. }
             | Event::DutyOpened { .. }
             | Event::DutyOverdue { .. }
-            | Event::DutyClosed { .. } => {}
+            | Event::DutyClosed { .. }
+            | Event::KeptApart { .. } => {}
         }
     }
 

@@ -37,6 +37,10 @@ pub struct Settings {
     /// Time without a word after which another adapter takes over what this one holds, milliseconds.
     #[serde(default = "defaults::lease_ms")]
     pub lease_ms: u32,
+    /// Time without a word from the database after which what happens is journaled in the file of `journal.path` until it
+    /// is back, where there is one, milliseconds. Until then, and without that file, records are answered 503.
+    #[serde(default = "defaults::away_after_ms")]
+    pub away_after_ms: u32,
     /// Batches that may wait for the writer; above it an append is refused at once.
     #[serde(default = "defaults::queue_max")]
     pub queue_max: usize,
@@ -64,6 +68,9 @@ mod defaults {
     }
     pub(super) fn lease_ms() -> u32 {
         3_000
+    }
+    pub(super) fn away_after_ms() -> u32 {
+        5_000
     }
     pub(super) fn queue_max() -> usize {
         4_096
@@ -93,6 +100,7 @@ impl Settings {
             read_deadline_ms: defaults::read_deadline_ms(),
             connect_deadline_ms: defaults::connect_deadline_ms(),
             lease_ms: defaults::lease_ms(),
+            away_after_ms: defaults::away_after_ms(),
             queue_max: defaults::queue_max(),
             queue_bytes_max: defaults::queue_bytes_max(),
             commit_batches_max: defaults::commit_batches_max(),
@@ -111,6 +119,9 @@ impl Settings {
         }
         if self.lease_ms < 300 {
             return Err("`lease_ms` is below 300: a busy machine would lose its incidents to others".to_owned());
+        }
+        if self.away_after_ms < 1_000 {
+            return Err("`away_after_ms` is below 1000: a busy machine would take its database for away".to_owned());
         }
         if self.append_deadline_ms == 0 || self.read_deadline_ms == 0 || self.connect_deadline_ms == 0 {
             return Err("a deadline of 0 ms leaves no time at all".to_owned());
