@@ -15,7 +15,8 @@ use crate::http::{self, Door, DoorName};
 use crate::incident::{Actor, Command};
 use crate::input::BadInput;
 use crate::journal::{
-    AdapterEvent, AwayJournal, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings, UnavailableJournal,
+    AdapterEvent, AwayJournal, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings,
+    UnavailableJournal,
 };
 use crate::policy::PolicyFiles;
 use crate::record::{IncidentId, LegId};
@@ -292,9 +293,7 @@ async fn journal_of(settings: &Settings) -> Result<Arc<dyn Journal>, JournalErro
         Some(shared) if settings.path.as_os_str().is_empty() => {
             PostgresJournal::open(shared).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>)
         }
-        Some(shared) => {
-            AwayJournal::open(shared, settings).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>)
-        }
+        Some(shared) => AwayJournal::open(shared, settings).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>),
         None => EmbeddedJournal::open(settings).map(|journal| Arc::new(journal) as Arc<dyn Journal>),
     }
 }

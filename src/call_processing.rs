@@ -42,7 +42,7 @@ use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use bytes::Bytes;
 use jiff::Timestamp;
-use live::Prepared;
+use live::{Prepared, Situation};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 

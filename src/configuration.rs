@@ -365,7 +365,11 @@ mod tests {
         let postgres = configuration.journal.postgres.clone().unwrap();
         assert_eq!(postgres.password_file.as_deref(), Some(Path::new("/etc/fourth/pw")));
         let beside = with(&shared.replace("[journal]\n", "[journal]\npath = \"away.db\"\nkey_file = \"k\"\n")).unwrap();
-        assert_eq!(beside.journal.path, Path::new("/etc/fourth/away.db"), "where it is journaled while the database is away");
+        assert_eq!(
+            beside.journal.path,
+            Path::new("/etc/fourth/away.db"),
+            "where it is journaled while the database is away"
+        );
         let printed = format!("{:?} {configuration:?}", configuration.summary());
         assert!(printed.contains("localhost:5432/journal") && !printed.contains("canary-password"), "{printed}");
         for (journal, word) in [

@@ -11,7 +11,9 @@ use super::views::CallProblem;
 use super::{decide, not_assessed};
 use crate::facts::Facts;
 use crate::incident::{Actor, ApartEntry, Command, Event, Incident, Owner, RecordReceived};
-use crate::journal::{self, AwayJournal, Batch, Content, Entry, Group, JournalError, Shared, Standing, Stored, Subject};
+use crate::journal::{
+    self, AwayJournal, Batch, Content, Entry, Group, JournalError, Shared, Standing, Stored, Subject,
+};
 use crate::policy::Policy;
 use crate::record::{IncidentId, LegId};
 use std::sync::Arc;
@@ -108,12 +110,7 @@ impl Desk {
     }
 
     /// The name that an incident bears in the shared journal: its own, unless a call that began here had one already.
-    async fn name_at_home(
-        &self,
-        away: &AwayJournal,
-        group: &Group,
-        left: &[Entry],
-    ) -> Result<IncidentId, CallProblem> {
+    async fn name_at_home(&self, away: &AwayJournal, group: &Group, left: &[Entry]) -> Result<IncidentId, CallProblem> {
         let first = left.iter().find_map(record_of);
         let (0, Some(received)) = (group.after, first) else { return Ok(group.incident.clone()) };
         let key = CallKey::of(&received.identity);
@@ -339,12 +336,9 @@ fn said(event: &Event, now: &Incident) -> Option<Command> {
         Event::TeamMoved { leg, status, by } => {
             Some(Command::MoveLeg { leg: leg.clone(), status: *status, by: by.clone() })
         }
-        Event::Cleared { leg, disposition, party, by } => Some(Command::ClearLeg {
-            leg: leg.clone(),
-            disposition: *disposition,
-            party: *party,
-            by: by.clone(),
-        }),
+        Event::Cleared { leg, disposition, party, by } => {
+            Some(Command::ClearLeg { leg: leg.clone(), disposition: *disposition, party: *party, by: by.clone() })
+        }
         // Whoever was told to stand back, or gave the call back or on, has it no more, whatever the story says.
         Event::StoodBack { leg, why: _ } => gives_back(leg, "stood-back-apart"),
         Event::HandedOn { leg, by: _ } => gives_back(leg, "handed-on-apart"),

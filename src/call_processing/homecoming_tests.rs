@@ -10,8 +10,10 @@ mod server;
 
 use super::tests::{EVENING, by, desk_on, record};
 use super::*;
-use crate::incident::{Act, CadNotice, Event, Owner, Phase, Refusal};
-use crate::journal::{AwayJournal, EmbeddedJournal, Entry, Journal, PostgresJournal, PostgresSettings, Settings, Stored};
+use crate::incident::{Act, CadNotice, Effect, Event, Owner, Phase, Refusal};
+use crate::journal::{
+    AwayJournal, EmbeddedJournal, Entry, Journal, PostgresJournal, PostgresSettings, Settings, Stored,
+};
 use server::{Cluster, Line};
 use std::path::Path;
 use std::sync::Mutex;
@@ -21,15 +23,15 @@ use tokio::task::JoinSet;
 /// A desk with its tasks, as `app.rs` starts them.
 struct Served {
     desk: Desk,
-    sent: Arc<Mutex<Vec<Act>>>,
+    sent: Arc<Mutex<Vec<Effect>>>,
     _tasks: JoinSet<()>,
 }
 
 async fn serve(journal: Arc<dyn Journal>) -> Served {
     let desk = desk_on(journal, 1.0).await;
-    let sent: Arc<Mutex<Vec<Act>>> = Arc::default();
+    let sent: Arc<Mutex<Vec<Effect>>> = Arc::default();
     let into = Arc::clone(&sent);
-    desk.deliver_through(Box::new(move |out| into.lock().unwrap().push(out.effect.act)));
+    desk.deliver_through(Box::new(move |out| into.lock().unwrap().push(out.effect)));
     let mut tasks = JoinSet::new();
     let (sharing, deadlines) = (desk.clone(), desk.clone());
     tasks.spawn(async move { sharing.run_sharing().await });
@@ -87,9 +89,7 @@ fn events<'a>(entries: &'a [Entry], incident: &IncidentId) -> Vec<&'a Event> {
 }
 
 fn received(entries: &[Entry], name: &str) -> usize {
-    let of_it = |entry: &&Entry| {
-        matches!(&entry.stored, Stored::Incident(Event::RecordReceived(received)) if received.identity.incident.contains(name))
-    };
+    let of_it = |entry: &&Entry| matches!(&entry.stored, Stored::Incident(Event::RecordReceived(received)) if received.identity.incident.contains(name));
     entries.iter().filter(of_it).count()
 }
 
@@ -140,7 +140,7 @@ async fn calls_go_on_while_the_database_is_away_none_is_handed_over_and_all_come
     east.desk.receive(record("taken", "2026-05-15T20:01:00-07:00", "present"), None, "default").await.unwrap();
     let recalled = east.desk.view(&taken).await.unwrap().incident;
     assert_eq!(recalled.owner, Owner::Psap);
-    assert!(east.sent.lock().unwrap().iter().any(|act| matches!(act, Act::StandBack { .. })), "and it is told");
+    assert!(east.sent.lock().unwrap().iter().any(|sent| matches!(sent.act, Act::StandBack { .. })), "and it is told");
     assert_eq!(east.desk.incidents_apart(), 2);
 
     comes_home(&east, &line).await;
@@ -176,7 +176,8 @@ async fn of_two_that_are_parted_the_one_without_the_database_makes_no_second_own
     let (east, west) = (east(&line, folder.path()).await, west(&cluster).await);
     let (call, leg) = offered(&east, "call").await;
     let (other, other_leg) = offered(&east, "other").await;
-    until("west knows of both", async || west.desk.view(&call).await.is_ok() && west.desk.view(&other).await.is_ok()).await;
+    until("west knows of both", async || west.desk.view(&call).await.is_ok() && west.desk.view(&other).await.is_ok())
+        .await;
     goes_away(&east, &line).await;
     // The team accepts where the database is, and is refused where it is not.
     let accept = |leg: &LegId| Command::AcceptLeg { leg: leg.clone(), by: team() };
@@ -189,7 +190,15 @@ async fn of_two_that_are_parted_the_one_without_the_database_makes_no_second_own
     let reason = Some("caller-insists".to_owned());
     east.desk.choose(&other, Choice::Ordinary { reason }, by()).await.unwrap();
     east.desk
-        .command(&other, Command::Backup { leg: None, service: crate::incident::BackupService::Ems, team_requested: false, by: by() })
+        .command(
+            &other,
+            Command::Backup {
+                leg: None,
+                service: crate::incident::BackupService::Ems,
+                team_requested: false,
+                by: by(),
+            },
+        )
         .await
         .unwrap();
     for incident in [&call, &other] {
@@ -198,7 +207,8 @@ async fn of_two_that_are_parted_the_one_without_the_database_makes_no_second_own
     comes_home(&east, &line).await;
 
     let entries = entries(&cluster).await;
-    let accepted = |id: &IncidentId| events(&entries, id).iter().filter(|event| matches!(event, Event::Accepted { .. })).count();
+    let accepted =
+        |id: &IncidentId| events(&entries, id).iter().filter(|event| matches!(event, Event::Accepted { .. })).count();
     assert_eq!((accepted(&call), accepted(&other)), (1, 1), "one acceptance each");
     let call_events = events(&entries, &call);
     let at = |find: fn(&Event) -> bool| call_events.iter().position(|event| find(event));
@@ -219,10 +229,21 @@ async fn of_two_that_are_parted_the_one_without_the_database_makes_no_second_own
         })
         .await;
     }
-    let told = east.sent.lock().unwrap();
-    let of_the_owner = |act: &&Act| matches!(act, Act::TellCad(CadNotice::TeamAccepted { .. }));
-    assert_eq!(told.iter().filter(of_the_owner).count(), 2, "the CAD is told again whose each call was found to be");
-    let backups = events(&entries, &other).iter().filter(|event| matches!(event, Event::BackupRequested { .. })).count();
+    // The CAD is told again whose each call was found to be.
+    let kept_at = |id: &IncidentId| {
+        let kept =
+            events(&entries, id).iter().position(|event| matches!(event, Event::KeptApart { .. })).expect("kept");
+        Effect::key_of(id, kept as u64 + 1, "cad")
+    };
+    let told = |id: &IncidentId| {
+        let key = kept_at(id);
+        east.sent.lock().unwrap().iter().find(|sent| sent.key == key).map(|sent| sent.act.clone())
+    };
+    let ordinary = CadNotice::OrdinaryRoute { why: "kept-apart".to_owned() };
+    assert_eq!(told(&call), Some(Act::TellCad(ordinary)));
+    assert!(matches!(told(&other), Some(Act::TellCad(CadNotice::TeamAccepted { .. }))), "{:?}", told(&other));
+    let backups =
+        events(&entries, &other).iter().filter(|event| matches!(event, Event::BackupRequested { .. })).count();
     assert_eq!(backups, 1, "said again to the story as it went on");
 }
 
@@ -237,7 +258,8 @@ async fn an_adapter_that_starts_while_the_database_is_away_takes_calls_and_a_kno
     assert!(east.desk.journal_away_since().is_some() && east.desk.journal().ready());
     let again = receive(&east, "known", "none").await;
     assert_ne!(again.incident, known, "it cannot know");
-    let armed = east.desk.receive(record("known", "2026-05-15T20:01:00-07:00", "present"), None, "default").await.unwrap();
+    let armed =
+        east.desk.receive(record("known", "2026-05-15T20:01:00-07:00", "present"), None, "default").await.unwrap();
     assert_eq!(armed.incident, again.incident);
     let new = receive(&east, "new", "none").await;
     comes_home(&east, &line).await;
@@ -247,14 +269,17 @@ async fn an_adapter_that_starts_while_the_database_is_away_takes_calls_and_a_kno
     assert_eq!(received(&entries, "known"), 2, "the first came to west, the second to east");
     assert_eq!(received(&entries, "new"), 1);
     let story = events(&entries, &known);
-    assert!(story.iter().any(|event| matches!(event, Event::KeptApart { incident, .. } if *incident == again.incident)));
+    assert!(
+        story.iter().any(|event| matches!(event, Event::KeptApart { incident, .. } if *incident == again.incident))
+    );
     for served in [&east, &west] {
         until("the weapon has brought the call back", async || {
             served.desk.view(&known).await.is_ok_and(|view| view.incident.phase == Phase::Ordinary)
         })
         .await;
     }
-    let later = east.desk.receive(record("known", "2026-05-15T20:02:00-07:00", "present"), None, "default").await.unwrap();
+    let later =
+        east.desk.receive(record("known", "2026-05-15T20:02:00-07:00", "present"), None, "default").await.unwrap();
     assert_eq!(later.incident, known, "and its next record finds it");
     assert_eq!(events(&entries, &new.incident).len(), 2);
 }

@@ -285,7 +285,9 @@ impl Desk {
             let mut live = lock(&self.inner.live);
             let key = CallKey::of(&record.identity);
             match live.by_call.get(&key) {
-                Some(found) if !is_reused(found, stated_begin(&record.times), self.inner.clock.now()) => (found.incident.clone(), None),
+                Some(found) if !is_reused(found, stated_begin(&record.times), self.inner.clock.now()) => {
+                    (found.incident.clone(), None)
+                }
                 Some(_) | None if shared.is_none() => {
                     let id = new_incident_id(&self.inner.clock)?;
                     let began = stated_begin(&record.times);
@@ -410,7 +412,10 @@ impl Desk {
             let hands = self.hands(&slot.id);
             let (events, refusal) = match state.incident.handle_with(&prepared.command, now, hands) {
                 Ok(events) => (events, None),
-                Err(refusal) => (state.incident.refusal_events(&prepared.command, &refusal, now), Some(refusal)),
+                Err(refusal) => {
+                    let late = state.incident.refusal_events_with(&prepared.command, &refusal, now, hands);
+                    (late, Some(refusal))
+                }
             };
             let repeat = events.is_empty();
             if !repeat {

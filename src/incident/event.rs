@@ -3,9 +3,7 @@
 use super::duty::{Bounds, DutyKind, DutyOutcome};
 use crate::facts::{ContactTraces, Facts};
 use crate::policy::{Decision, LegPlan, Mode, RouteStep};
-use crate::record::{
-    DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, TimePoint, TimePoints,
-};
+use crate::record::{DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, TimePoint, TimePoints};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! What a command makes happen: events proposed on a draft of the incident, which the real one then applies.
 
-use super::event::{Actor, BackupService, DeclineCause, Disposition, Party};
 use super::command::{Hands, JOURNAL_AWAY};
+use super::event::{Actor, BackupService, DeclineCause, Disposition, Party};
 use super::legs::{bar_refusal, barring, point_name};
 use super::{Act, AssessmentCause, Command, Duty, DutyState, Event, Incident, Leg, LegState, Owner, Phase, Refusal};
 use crate::policy::{Mode, ProgramKind, Route, RouteStep, Status};
@@ -42,10 +42,22 @@ impl Incident {
     /// Events to append although the command is refused: a late answer is recorded, once, and the team is told.
     #[must_use]
     pub fn refusal_events(&self, command: &Command, refusal: &Refusal, now: Timestamp) -> Vec<Event> {
+        self.refusal_events_with(command, refusal, now, Hands::Free)
+    }
+
+    /// As [`Incident::refusal_events`], for what [`Incident::handle_with`] refused.
+    #[must_use]
+    pub fn refusal_events_with(
+        &self,
+        command: &Command,
+        refusal: &Refusal,
+        now: Timestamp,
+        hands: Hands,
+    ) -> Vec<Event> {
         let (Refusal::NoLongerYours { .. }, Some((leg, answer))) = (refusal, answer_of(command)) else {
             return Vec::new();
         };
-        let mut draft = Draft::of(self, now);
+        let mut draft = Draft { hands, ..Draft::of(self, now) };
         draft.time_out();
         if !draft.state.leg(leg).is_some_and(|leg| may_be_answered_late(leg.state))
             || draft.state.late.contains(&(leg.clone(), answer.to_owned()))

@@ -9,8 +9,8 @@ pub use beside::Group;
 
 use super::restart::{Called, Unsettled};
 use super::{
-    AdapterEvent, Batch, EmbeddedJournal, Entry, Heard, Journal, JournalError, Pending, PostgresJournal,
-    PostgresSettings, Settings, Shared, Stored, Subject,
+    AdapterEvent, Batch, Entry, Heard, Journal, JournalError, Pending, PostgresJournal, PostgresSettings, Settings,
+    Shared, Stored, Subject,
 };
 use crate::incident::Event;
 use crate::record::IncidentId;

@@ -220,6 +220,15 @@ impl Cluster {
         }
     }
 
+    /// Waits until an adapter has been giving signs of life for longer than a lease (3 s): only then does it take another for dead.
+    pub fn until_patient(&self, adapter: &str) {
+        let keeps = format!(
+            "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'fourth {adapter}' \
+             AND query LIKE '%sign_of_life%' AND backend_start < clock_timestamp() - interval '3500 milliseconds'"
+        );
+        self.until("it has been there for a lease's time", &keeps);
+    }
+
     /// Changes a setting and waits until every session has it.
     pub fn set(&self, name: &str, value: &str) {
         self.sql(&format!("ALTER SYSTEM SET {name} = '{value}'"));

@@ -11,8 +11,9 @@ impl World {
     }
 }
 
-fn keep_apart(first_hash: &str, decision: Decision) -> Command {
-    let happened = Event::BackupRequested { leg: None, service: BackupService::Police, team_requested: true, by: team() };
+pub(super) fn keep_apart(first_hash: &str, decision: Decision) -> Command {
+    let happened =
+        Event::BackupRequested { leg: None, service: BackupService::Police, team_requested: true, by: team() };
     Command::KeepApart {
         incident: IncidentId::new("i1"),
         after: 3,
@@ -62,7 +63,11 @@ fn with_bound_hands_no_acceptance_counts_and_the_team_is_told_so() {
     for (seconds, command, events) in [
         (40, accept(1), &[][..]),
         (41, moved(1, TimePoint::OnScene), &["team-moved"][..]),
-        (42, hazard(1, dangerous()), &["hazard-reported", "assessed", "stood-back", "returned-to-ordinary", "backup-requested"][..]),
+        (
+            42,
+            hazard(1, dangerous()),
+            &["hazard-reported", "assessed", "stood-back", "returned-to-ordinary", "backup-requested"][..],
+        ),
     ] {
         assert_eq!(names(&with_team.bound(seconds, &command).unwrap()), events);
     }
@@ -74,7 +79,11 @@ fn with_bound_hands_no_acceptance_counts_and_the_team_is_told_so() {
 fn a_story_that_went_its_own_way_is_kept_once_and_the_owner_stays() {
     let mut world = World::with_team();
     let acts = world.acts(60, keep_apart("ab", eligible(&[&["a"]])));
-    assert_eq!(acts, [Act::TellCad(CadNotice::TeamAccepted { program: ProgramId::new("a") })], "the CAD hears whose it is");
+    assert_eq!(
+        acts,
+        [Act::TellCad(CadNotice::TeamAccepted { program: ProgramId::new("a") })],
+        "the CAD hears whose it is"
+    );
     assert_eq!(world.stands(), (Phase::WithTeam, Owner::Team(leg(1))));
     assert_eq!(world.good(61, keep_apart("ab", eligible(&[&["a"]]))), [], "once");
     assert_eq!(names(&world.good(62, keep_apart("cd", eligible(&[&["a"]])))), ["kept-apart"], "another one");

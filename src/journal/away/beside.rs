@@ -6,7 +6,8 @@
 use crate::clock::monotonic_now;
 use crate::journal::restart::{Called, Unsettled};
 use crate::journal::{
-    AdapterApart, AdapterEvent, Batch, Content, EmbeddedJournal, Entry, Journal, JournalError, Settings, Stored, Subject,
+    AdapterApart, AdapterEvent, Batch, Content, EmbeddedJournal, Entry, Journal, JournalError, Settings, Stored,
+    Subject,
 };
 use crate::record::IncidentId;
 use bytes::Bytes;
@@ -121,7 +122,10 @@ impl Beside {
     /// What is not known to be home, in the order in which it began.
     pub(super) fn groups(&self) -> Vec<Group> {
         let known = self.known();
-        let each = known.of.iter().flat_map(|(incident, afters)| afters.iter().map(move |(after, at)| (*at, incident, *after)));
+        let each = known
+            .of
+            .iter()
+            .flat_map(|(incident, afters)| afters.iter().map(move |(after, at)| (*at, incident, *after)));
         let mut groups: Vec<(u64, Group)> =
             each.map(|(at, incident, after)| (at, Group { incident: incident.clone(), after })).collect();
         groups.sort_by_key(|(at, _)| *at);
@@ -157,7 +161,9 @@ impl Beside {
     pub(super) async fn append(&self, batch: Batch) -> Result<Vec<Entry>, JournalError> {
         let file = self.file.read().await;
         if !self.holds_anything.swap(true, Ordering::AcqRel) {
-            tracing::error!("the journal's database is away: what happens is journaled here, and nothing is handed over");
+            tracing::error!(
+                "the journal's database is away: what happens is journaled here, and nothing is handed over"
+            );
             self.begun.notify_one();
         }
         let incident = match &batch.subject {

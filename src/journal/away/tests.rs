@@ -10,12 +10,13 @@ mod server;
 
 use super::{AwayJournal, Group};
 use crate::clock::monotonic_now;
+use crate::incident::Event;
 use crate::journal::conformance::{self, batch};
 use crate::journal::{
     AdapterEvent, Batch, EmbeddedJournal, Journal, JournalError, PostgresJournal, PostgresSettings, Settings, Shared,
     Stored, Subject,
 };
-use crate::record::IncidentId;
+use crate::record::{IncidentId, LegId};
 use jiff::Timestamp;
 use server::{Cluster, Line};
 use std::path::Path;
@@ -37,6 +38,14 @@ async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
         assert!(started.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// A batch of events that change no hands.
+fn timed_out(incident: &str, expected_version: u64, count: u32) -> Batch {
+    let incident = IncidentId::new(incident);
+    let event = |number| Stored::Incident(Event::TimedOut { leg: LegId::of(&incident, number) });
+    let events = (1..=count).map(event).collect();
+    Batch::new(Subject::Incident(incident.clone()), expected_version, Timestamp::UNIX_EPOCH, events)
 }
 
 fn noted(event: AdapterEvent) -> Batch {
@@ -70,22 +79,27 @@ async fn a_story_goes_on_here_while_the_line_is_cut_and_from_the_version_it_had(
     let line = Line::to(&cluster);
     let journal = open(&line.url(), folder.path()).await;
     let known = IncidentId::new("known");
-    journal.append(batch("known", 0, 3)).await.unwrap();
+    journal.append(timed_out("known", 0, 3)).await.unwrap();
     assert!(!journal.is_apart(&known) && journal.away_for().is_none());
     line.cut();
     until("it is away", async || journal.away_for().is_some()).await;
     assert!(journal.ready(), "and takes appends all the same");
-    let here = journal.append(batch("known", 3, 2)).await.unwrap();
+    let here = journal.append(timed_out("known", 3, 2)).await.unwrap();
     assert_eq!(versions(&here), [(0, 4), (0, 5)], "the versions go on, and it has no place in the shared order yet");
-    let new = journal.append(batch("new", 0, 1)).await.unwrap();
+    let new = journal.append(timed_out("new", 0, 1)).await.unwrap();
     assert_eq!(versions(&new), [(0, 1)]);
-    let late = journal.append(batch("known", 3, 1)).await;
+    let late = journal.append(timed_out("known", 3, 1)).await;
     assert_eq!(late, Err(JournalError::Conflict { expected: 3, found: 5 }), "the version is looked at here too");
     assert_eq!(journal.read_incident_after(&known, 3).await.unwrap().len(), 2);
     assert_eq!(journal.read_incident(&IncidentId::new("new")).await.unwrap().len(), 1);
     assert!(journal.read_incident(&known).await.is_err(), "its beginning cannot be read now");
+    let accepted = journal.append(batch("another", 0, 1)).await;
+    assert!(matches!(accepted, Err(JournalError::Unavailable(_))), "whoever appends it: no call changes hands here");
     let roster = AdapterEvent::RosterSet { surge: true, unstaffed: Vec::new(), deciders_away: Vec::new() };
-    assert!(matches!(journal.append(noted(roster)).await, Err(JournalError::Unavailable(_))), "every adapter must see it");
+    assert!(
+        matches!(journal.append(noted(roster)).await, Err(JournalError::Unavailable(_))),
+        "every adapter must see it"
+    );
     journal.append(noted(AdapterEvent::Stopped)).await.unwrap();
     let groups = [Group { incident: known.clone(), after: 3 }, Group { incident: IncidentId::new("new"), after: 0 }];
     assert_eq!(journal.groups(), groups);
