@@ -219,6 +219,9 @@ impl Application {
         if let Err(error) = self.desk.record_of_adapter(AdapterEvent::Stopped).await {
             tracing::warn!(%error, "the stop could not be journaled");
         }
+        if let Err(error) = self.desk.journal().wind_down().await {
+            tracing::warn!(%error, "the journal's log could not be folded into its file");
+        }
     }
 }
 

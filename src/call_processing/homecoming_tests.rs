@@ -66,12 +66,11 @@ async fn goes_away(served: &Served, line: &Line) {
     until("it is away", async || served.desk.journal_away_since().is_some()).await;
 }
 
-async fn comes_home(served: &Served, line: &Line) {
+/// Mends the line, and waits until the local journal is sealed and the next one begun.
+async fn comes_home(served: &Served, line: &Line, folder: &Path) {
     line.mend();
-    until("everything is home", async || {
-        served.desk.journal_away_since().is_none() && served.desk.incidents_apart() == 0
-    })
-    .await;
+    until("everything is home", async || folder.join("away.db.2").exists()).await;
+    assert!(served.desk.journal_away_since().is_none() && served.desk.incidents_apart() == 0);
 }
 
 /// Everything in the database, in order, by a reader that takes no part.
@@ -143,7 +142,7 @@ async fn calls_go_on_while_the_database_is_away_none_is_handed_over_and_all_come
     assert!(east.sent.lock().unwrap().iter().any(|sent| matches!(sent.act, Act::StandBack { .. })), "and it is told");
     assert_eq!(east.desk.incidents_apart(), 2);
 
-    comes_home(&east, &line).await;
+    comes_home(&east, &line, folder.path()).await;
     let entries = entries(&cluster).await;
     for name in ["open", "new"] {
         assert_eq!(received(&entries, name), 1, "{name}");
@@ -204,7 +203,7 @@ async fn of_two_that_are_parted_the_one_without_the_database_makes_no_second_own
     for incident in [&call, &other] {
         assert_eq!(east.desk.view(incident).await.unwrap().incident.owner, Owner::Psap, "nobody but the PSAP, there");
     }
-    comes_home(&east, &line).await;
+    comes_home(&east, &line, folder.path()).await;
 
     let entries = entries(&cluster).await;
     let accepted =
@@ -262,7 +261,7 @@ async fn an_adapter_that_starts_while_the_database_is_away_takes_calls_and_a_kno
         east.desk.receive(record("known", "2026-05-15T20:01:00-07:00", "present"), None, "default").await.unwrap();
     assert_eq!(armed.incident, again.incident);
     let new = receive(&east, "new", "none").await;
-    comes_home(&east, &line).await;
+    comes_home(&east, &line, folder.path()).await;
 
     let entries = entries(&cluster).await;
     assert!(events(&entries, &again.incident).is_empty(), "one call is one incident");
@@ -317,12 +316,11 @@ async fn a_homecoming_that_is_broken_off_and_begun_again_brings_everything_once(
     until("some of it is home", async || half.desk.incidents_apart() < 10).await;
     drop(half);
     let copied = east(&line, killed[1].path()).await;
-    comes_home(&copied, &line).await;
+    comes_home(&copied, &line, killed[1].path()).await;
     let before = entries(&cluster).await;
     drop(copied);
     let again = east(&line, folder.path()).await;
-    comes_home(&again, &line).await;
-    until("it is sealed", async || folder.path().join("away.db.2").exists()).await;
+    comes_home(&again, &line, folder.path()).await;
 
     let entries = entries(&cluster).await;
     for number in 0..12 {

@@ -314,6 +314,10 @@ impl Journal for AwayJournal {
         })
     }
 
+    fn wind_down(&self) -> Pending<'_, Result<(), JournalError>> {
+        Box::pin(self.beside.wind_down())
+    }
+
     fn ready(&self) -> bool {
         if self.is_away() { self.beside.ready() } else { self.shared.get().is_some_and(Journal::ready) }
     }

@@ -2,6 +2,7 @@
 
 mod away;
 mod chain;
+mod defaults;
 mod embedded;
 mod personal;
 mod postgres;
@@ -162,6 +163,14 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::read_after`].
     fn seals(&self) -> Pending<'_, Result<Vec<Seal>, JournalError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Leaves the store as it should be found by whoever opens or copies it next: asked when nothing is appended any more.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    fn wind_down(&self) -> Pending<'_, Result<(), JournalError>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// True where the journal can take appends now (readiness).

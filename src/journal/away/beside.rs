@@ -146,6 +146,10 @@ impl Beside {
         self.known().add(group);
     }
 
+    pub(super) async fn wind_down(&self) -> Result<(), JournalError> {
+        self.file.read().await.wind_down().await
+    }
+
     pub(super) fn ready(&self) -> bool {
         // Held for writing only while the next file is begun.
         self.file.try_read().is_ok_and(|file| file.ready())

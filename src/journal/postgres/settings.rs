@@ -1,5 +1,6 @@
 //! Settings of the shared journal. The password is in the URL or in a file of its own, and never prints.
 
+use crate::journal::defaults as bounds;
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -42,21 +43,21 @@ pub struct Settings {
     #[serde(default = "defaults::away_after_ms")]
     pub away_after_ms: u32,
     /// Batches that may wait for the writer; above it an append is refused at once.
-    #[serde(default = "defaults::queue_max")]
+    #[serde(default = "bounds::queue_max")]
     pub queue_max: usize,
     /// Bytes of payload and content that may wait for the writer.
-    #[serde(default = "defaults::queue_bytes_max")]
+    #[serde(default = "bounds::queue_bytes_max")]
     pub queue_bytes_max: usize,
     /// Batches that share one commit at most. The writer takes what waits and never waits to fill.
-    #[serde(default = "defaults::commit_batches_max")]
+    #[serde(default = "bounds::commit_batches_max")]
     pub commit_batches_max: usize,
     /// Readings that run at once at most, each on its own connection.
-    #[serde(default = "defaults::readers_max")]
+    #[serde(default = "bounds::readers_max")]
     pub readers_max: usize,
 }
 
 mod defaults {
-    //! Defaults of the settings.
+    //! Defaults of what only this store has.
     pub(super) fn append_deadline_ms() -> u32 {
         3_000
     }
@@ -71,18 +72,6 @@ mod defaults {
     }
     pub(super) fn away_after_ms() -> u32 {
         5_000
-    }
-    pub(super) fn queue_max() -> usize {
-        4_096
-    }
-    pub(super) fn queue_bytes_max() -> usize {
-        64 * 1024 * 1024
-    }
-    pub(super) fn commit_batches_max() -> usize {
-        64
-    }
-    pub(super) fn readers_max() -> usize {
-        4
     }
 }
 
@@ -101,10 +90,10 @@ impl Settings {
             connect_deadline_ms: defaults::connect_deadline_ms(),
             lease_ms: defaults::lease_ms(),
             away_after_ms: defaults::away_after_ms(),
-            queue_max: defaults::queue_max(),
-            queue_bytes_max: defaults::queue_bytes_max(),
-            commit_batches_max: defaults::commit_batches_max(),
-            readers_max: defaults::readers_max(),
+            queue_max: bounds::queue_max(),
+            queue_bytes_max: bounds::queue_bytes_max(),
+            commit_batches_max: bounds::commit_batches_max(),
+            readers_max: bounds::readers_max(),
         }
     }
 
