@@ -97,7 +97,7 @@ fn received(entries: &[Value]) -> BTreeMap<String, usize> {
 /// Show 4 of issue 4, first half.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_adapter_s_legs_move_on_within_five_seconds_of_their_deadlines() {
-    let Pair { cluster, east, west, first, .. } = Pair::start(hasty).await;
+    let Pair { _silent, cluster, east, west, first, _second } = Pair::start(hasty).await;
     let under_load =
         [load(&east, 20.0, Duration::from_secs(8), "east"), load(&west, 20.0, Duration::from_secs(8), "west")];
     cluster.until_patient("west");
@@ -123,7 +123,7 @@ async fn a_killed_adapter_s_legs_move_on_within_five_seconds_of_their_deadlines(
 /// Show 4, second half, and fault 54: an adapter that stands still longer than its lease, and goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_adapter_that_stood_still_ends_nothing_that_another_has_ended() {
-    let Pair { cluster, east, first: still, .. } = Pair::start(hasty).await;
+    let Pair { _silent, cluster, east, west: _west, first: still, _second } = Pair::start(hasty).await;
     offer_some(&east).await;
     let signal = |signal: &str| {
         assert!(Command::new("kill").args([signal, &still.id().to_string()]).status().unwrap().success())

@@ -13,9 +13,9 @@ use super::unmapped;
 use super::views::{Answer, CallProblem, IncidentState, IncidentView};
 use crate::clock::{Clock, monotonic_now};
 use crate::facts::{ContactHistory, RepeatKey};
-use crate::incident::{Bounds, Command, Duty, Effect, Event, Hands, Incident, Phase};
+use crate::incident::{Bounds, Command, Duty, Effect, Event, Incident, Phase};
 use crate::journal::{
-    self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Shared, Standing, Stored, Subject,
+    self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
 };
 use crate::policy::{Availability, Policy};
 use crate::record::{CallRecord, IncidentId, ProgramId, RecordIdentity};
@@ -23,7 +23,7 @@ use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -365,28 +365,6 @@ impl Desk {
             tracing::error!(%failure, "a command failed; the call stays where it is");
             Err(JournalError::Unavailable("the command failed inside the adapter".to_owned()).into())
         })
-    }
-
-    /// What the others cannot see must not change hands (fault 68).
-    fn hands(&self, id: &IncidentId) -> Hands {
-        match self.inner.journal.shared() {
-            Some(shared) if shared.is_apart(id) => Hands::Bound,
-            Some(_) | None => Hands::Free,
-        }
-    }
-
-    /// Since when the journal is away, so that nothing is handed over.
-    #[must_use]
-    pub fn journal_away_since(&self) -> Option<Timestamp> {
-        let away_for = self.inner.journal.shared()?.away_for()?;
-        Some(self.inner.clock.now() - SignedDuration::try_from(away_for).unwrap_or(SignedDuration::ZERO))
-    }
-
-    /// How many incidents are journaled here only, because the shared journal is or was away.
-    #[must_use]
-    pub fn incidents_apart(&self) -> usize {
-        let away = self.inner.journal.shared().and_then(Shared::away);
-        away.map_or(0, |away| away.groups().len())
     }
 
     pub(super) async fn work_locked<F>(

@@ -7,9 +7,10 @@ use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::live::{Desk, Slot, lock};
 use super::recovery::roster_of;
 use super::views::CallProblem;
-use crate::incident::Incident;
+use crate::incident::{Hands, Incident};
 use crate::journal::{AwayJournal, Entry, Heard, JournalError, Shared, Stored, Subject};
 use crate::record::{CallRecord, IncidentId};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -187,6 +188,28 @@ impl Desk {
             }
         }
         Err(JournalError::Unavailable("the sender used this name for too many calls".to_owned()).into())
+    }
+
+    /// What the others cannot see must not change hands (fault 68).
+    pub(super) fn hands(&self, id: &IncidentId) -> Hands {
+        match self.journal().shared() {
+            Some(shared) if shared.is_apart(id) => Hands::Bound,
+            Some(_) | None => Hands::Free,
+        }
+    }
+
+    /// Since when the journal is away, so that nothing is handed over.
+    #[must_use]
+    pub fn journal_away_since(&self) -> Option<Timestamp> {
+        let away_for = self.journal().shared()?.away_for()?;
+        Some(self.clock().now() - SignedDuration::try_from(away_for).unwrap_or(SignedDuration::ZERO))
+    }
+
+    /// How many incidents are journaled here only, because the shared journal is or was away.
+    #[must_use]
+    pub fn incidents_apart(&self) -> usize {
+        let away = self.journal().shared().and_then(Shared::away);
+        away.map_or(0, |away| away.groups().len())
     }
 
     /// True while an incident goes on in the local journal: what is heard of it is taken in when it is brought home.

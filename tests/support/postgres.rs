@@ -224,7 +224,7 @@ impl Cluster {
     pub fn until_patient(&self, adapter: &str) {
         let keeps = format!(
             "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'fourth {adapter}' \
-             AND query LIKE '%sign_of_life%' AND backend_start < clock_timestamp() - interval '3500 milliseconds'"
+             AND query ~ 'sign_of_life|NOTIFY|LISTEN' AND backend_start < clock_timestamp() - interval '3500 milliseconds'"
         );
         self.until("it has been there for a lease's time", &keeps);
     }
