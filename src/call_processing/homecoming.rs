@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 /// Stories brought home at one time: enough for the store to share commits.
 const AT_ONCE_MAX: usize = 32;
 /// How soon what could not be brought home is tried again.
-const AGAIN_AFTER: Duration = Duration::from_millis(250);
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Desk {
     /// Brings home what there is. What fails is tried again when this is called again.
@@ -203,20 +203,6 @@ impl Desk {
         (story, left): (&[Entry], &[Entry]),
     ) -> Result<(), CallProblem> {
         let Some(first_hash) = left.first().map(|entry| entry.hash.clone()) else { return Ok(()) };
-        if state.incident.kept_apart.contains(&first_hash) {
-            return Ok(());
-        }
-        // What was said again before a homecoming was broken off, or was in doubt and written after all, is there.
-        let since = |there: &&Entry| there.version > group.after;
-        for entry in left.iter().filter(|here| !story.iter().filter(since).any(|there| there.stored == here.stored)) {
-            let Stored::Incident(event) = &entry.stored else { continue };
-            if let Event::RecordReceived(received) = event {
-                self.receive_again(away, group, slot, state, received).await?;
-            } else if let Some(command) = said(event, &state.incident) {
-                // What does not fit the story as it went on is refused, and kept below.
-                self.ordered(slot, state, command).await?;
-            }
-        }
         let facts_here = left.iter().rev().find_map(|entry| match &entry.stored {
             Stored::Incident(Event::Assessed { facts, .. }) => Some(facts.clone()),
             Stored::Incident(_) | Stored::Adapter(_) => None,
@@ -227,6 +213,10 @@ impl Desk {
         });
         let (entries, incident, after) = (entries.collect::<Vec<_>>(), group.incident.clone(), group.after);
         let keep = move |now: &Incident, situation: &Situation<'_>| {
+            if situation.policy.is_none() && facts_here.is_some() {
+                // Which of them are dangers, only a policy can say; it is waited for, and the local journal keeps them.
+                return Err(CallProblem::NoPolicy);
+            }
             let facts = raised(situation.policy, &now.facts, facts_here.as_ref());
             let gaps = now.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
             let (decision, decide_ns) = match (&now.decision, situation.policy) {
@@ -243,7 +233,19 @@ impl Desk {
             };
             Ok(Prepared { command, content: None, decide_ns })
         };
+        // First, so that nothing that follows goes out under a key that was used here.
         self.work_locked(slot, state, None, keep).await?;
+        // What was said again before a homecoming was broken off, or was in doubt and written after all, is there.
+        let since = |there: &&Entry| there.version > group.after;
+        for entry in left.iter().filter(|here| !story.iter().filter(since).any(|there| there.stored == here.stored)) {
+            let Stored::Incident(event) = &entry.stored else { continue };
+            if let Event::RecordReceived(received) = event {
+                self.receive_again(away, group, slot, state, received).await?;
+            } else if let Some(command) = said(event, &state.incident) {
+                // What does not fit the story as it went on is refused; it is kept.
+                self.ordered(slot, state, command).await?;
+            }
+        }
         self.ordered(slot, state, Command::Tick).await?;
         // Of what followed from the story as it went on, nobody may know here what was sent.
         self.resume_one(slot, state).await;

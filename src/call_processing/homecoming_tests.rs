@@ -232,7 +232,7 @@ async fn of_two_that_are_parted_the_one_without_the_database_makes_no_second_own
     let kept_at = |id: &IncidentId| {
         let kept =
             events(&entries, id).iter().position(|event| matches!(event, Event::KeptApart { .. })).expect("kept");
-        Effect::key_of(id, kept as u64 + 1, "cad")
+        Effect::key_of(id, kept as u64 + 1, 1, "cad")
     };
     let told = |id: &IncidentId| {
         let key = kept_at(id);

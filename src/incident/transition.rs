@@ -106,7 +106,8 @@ impl Incident {
     }
 
     fn issue(&mut self, act: Act) -> Effect {
-        let effect = Effect { key: Effect::key_of(&self.id, self.version, act.what()), act };
+        let key = Effect::key_of(&self.id, self.version, self.kept_apart.len(), act.what());
+        let effect = Effect { key, act };
         self.outstanding.insert(effect.key.clone(), effect.clone());
         effect
     }

@@ -96,6 +96,19 @@ fn a_story_that_went_its_own_way_is_kept_once_and_the_owner_stays() {
 }
 
 #[test]
+fn what_follows_a_story_that_was_kept_goes_out_under_keys_that_were_not_used_in_it() {
+    let mut world = World::with_team();
+    let keys = |world: &World| world.effects.iter().map(|effect| effect.key.clone()).collect::<Vec<_>>();
+    let before = keys(&world);
+    assert!(before.iter().all(|key| !key.contains('-')), "{before:?}");
+    world.good(60, keep_apart("ab", dangerous()));
+    let after = keys(&world).split_off(before.len());
+    assert!(!after.is_empty() && after.iter().all(|key| key.contains("-1.")), "{after:?}");
+    world.good(61, keep_apart("cd", dangerous()));
+    assert!(keys(&world).last().unwrap().contains("-2."), "{:?}", keys(&world));
+}
+
+#[test]
 fn danger_that_was_learnt_apart_recalls_the_team_that_has_the_call_now() {
     let mut world = World::with_team();
     let events = world.good(60, keep_apart("ab", dangerous()));
