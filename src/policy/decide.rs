@@ -2,8 +2,8 @@
 
 use super::compile::{Coded, Table};
 use super::decision::{
-    BarredPrograms, ExclusionHit, Flip, FollowUp, Gap, LegPlan, Mode, ProgramOption, Question, QueuePlace, Reason, Route,
-    RouteStep, Status,
+    BarredPrograms, ExclusionHit, Flip, FollowUp, Gap, LegPlan, Mode, ProgramOption, Question, QueuePlace, Reason,
+    Route, RouteStep, Status,
 };
 use super::hours::{next_opening, spoken};
 use super::language::{Bars, FollowUpDue, Program, Row, RowKind, Step, StepForm};
@@ -236,7 +236,8 @@ impl Assessment<'_> {
     fn status(&self) -> (Status, Option<usize>) {
         let held = self.reachable.and(&self.verdict.rules).iter().next();
         let reached = (!self.reachable.is_empty()).then_some(held);
-        let Outcome { kind, row, because, .. } = self.policy.outcome(&self.call, &self.moment, self.verdict.way, reached);
+        let Outcome { kind, row, because, .. } =
+            self.policy.outcome(&self.call, &self.moment, self.verdict.way, reached);
         let because = self.policy.reason(because).unwrap_or_default();
         let status = match kind {
             StatusKind::NotAssessed => Status::NotAssessed { why: because.to_owned() },
@@ -427,7 +428,9 @@ impl Assessment<'_> {
         };
         match self.policy.can_take(&self.call, place, duty, self.verdict.barring(table)) {
             Can::Take => ("can-take", "can take the call now".into(), None),
-            Can::Barred(by) if table.bars_of::<WORDS>(place, true).contains(by) => ("excluded", because(by).into(), None),
+            Can::Barred(by) if table.bars_of::<WORDS>(place, true).contains(by) => {
+                ("excluded", because(by).into(), None)
+            }
             Can::Barred(by) => ("officer-needed", because(by).into(), None),
             Can::Waits(by) => {
                 let why = format!("{} (not known: {})", because(by), self.want_of(by).join(", "));

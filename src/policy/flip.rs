@@ -120,7 +120,8 @@ impl<const W: usize> Near<'_, W> {
                 let rejecting = self.columns_by_row(within, self.rejecting());
                 for rule in within.iter() {
                     let rejecting = rejecting.get(rule).copied().unwrap_or(0);
-                    let mut search = Search { near: self, rule, may, sets: &sets, changes: Vec::new(), tries: &mut tries };
+                    let mut search =
+                        Search { near: self, rule, may, sets: &sets, changes: Vec::new(), tries: &mut tries };
                     if search.open(&self.assessment.call, rejecting, size) {
                         return Some(search.changes);
                     }

@@ -266,13 +266,7 @@ impl Compiled {
     }
 
     /// An exclusion sends to a co-response, where a rule would take the call but for what the exclusion names.
-    fn elsewhere<const W: usize>(
-        &self,
-        call: &Coded,
-        moment: &Moment<'_>,
-        row: usize,
-        barring: Barring<'_, W>,
-    ) -> Way {
+    fn elsewhere<const W: usize>(&self, call: &Coded, moment: &Moment<'_>, row: usize, barring: Barring<'_, W>) -> Way {
         let Some(target) = self.target(row) else {
             return Way::Excluded(row);
         };

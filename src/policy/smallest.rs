@@ -269,7 +269,8 @@ impl<const W: usize> Search<'_, W> {
 
     /// Whether an answer that changes nothing alone takes the row that decides away.
     fn may_break(&self, row: usize) -> bool {
-        let breaks = |fact: &OpenFact<'_>| fact.idle.iter().any(|code| !self.policy.accepts_code(fact.place, *code, row));
+        let breaks =
+            |fact: &OpenFact<'_>| fact.idle.iter().any(|code| !self.policy.accepts_code(fact.place, *code, row));
         self.open.iter().any(breaks)
     }
 
@@ -338,7 +339,9 @@ impl<const W: usize> Search<'_, W> {
                 let waiting = verdict.exclusions.and(&table.bars_all_but.in_words()).and(&verdict.soft);
                 match (first, excluding) {
                     (Some(row), _) => vec![(u64::MAX, Must::Leave(row))],
-                    (None, Some(_)) => waiting.iter().map(|row| (self.policy.paths.cells(row), Must::BeKnown)).collect(),
+                    (None, Some(_)) => {
+                        waiting.iter().map(|row| (self.policy.paths.cells(row), Must::BeKnown)).collect()
+                    }
                     (None, None) => waiting.iter().take(1).map(|row| (u64::MAX, Must::Leave(row))).collect(),
                 }
             }
