@@ -45,7 +45,7 @@ $(FAULTS):
 
 $(DENY):
 	@echo "installing from crates.io: cargo-deny $(DENY_VERSION)"
-	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(DENY_VERSION)
+	cargo install --quiet --debug --locked --root $(TOOLS) cargo-deny@$(DENY_VERSION)
 
 format:
 	cargo fmt --all --check
@@ -55,10 +55,9 @@ lint:
 	cargo clippy --package fourth-option --no-default-features --locked -- -D warnings
 
 tests:
-	cargo test --workspace --locked
-	cargo test --quiet --locked --test main -- --nocapture the_fault_table
-	cargo build --profile quick --locked --bin fourth
-	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --locked --test main -- --ignored --nocapture an_idle_adapter
+	cargo test --profile quick --workspace --locked
+	cargo test --profile quick --quiet --locked --test main -- --nocapture the_fault_table
+	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --profile quick --locked --test main -- --ignored --nocapture an_idle_adapter
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). Not part of
 # `make test` yet: it has not run whole on a quiet machine.

@@ -177,7 +177,7 @@ fn with_reason(words: &Words, key: &str, reason: &Option<String>) -> String {
 
 fn title_of(decision: &crate::policy::Decision, program: &str) -> String {
     let option = decision.options.iter().find(|option| option.program.as_str() == program);
-    option.map_or_else(|| program.to_owned(), |option| option.title.clone())
+    option.map_or_else(|| program.to_owned(), |option| option.title.to_string())
 }
 
 /// An actor as the list of access names it.

@@ -10,7 +10,7 @@ use super::compile::Coded;
 use super::duty_patterns::DutyPatterns;
 use super::outcome::{Because, Outcome, StatusKind};
 use super::route::Moment;
-use super::row_set::RowSet;
+use super::row_set::{Rows, WORDS};
 use super::tally::Counts;
 use super::{Answer, Availability, Compiled, Policy, Tally};
 use crate::facts::{Facts, Source};
@@ -45,11 +45,11 @@ pub(super) struct Decided<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Said<const W: usize> {
     /// Rows that accept them.
-    accept: [u64; W],
+    accept: Rows<W>,
     /// The same, where answers may still change them: every row.
-    free: [u64; W],
+    free: Rows<W>,
     /// Rows that may hold only because one of them is not known.
-    soft: [u64; W],
+    soft: Rows<W>,
     /// The columns' bits, where they are not known and can be asked.
     open: u64,
     /// The columns' bits, where the table does not know the value.
@@ -60,9 +60,9 @@ impl<const W: usize> Said<W> {
     /// Both together.
     #[inline]
     fn and(&mut self, other: &Self) {
-        self.accept.iter_mut().zip(&other.accept).for_each(|(own, other)| *own &= other);
-        self.free.iter_mut().zip(&other.free).for_each(|(own, other)| *own &= other);
-        self.soft.iter_mut().zip(&other.soft).for_each(|(own, other)| *own |= other);
+        self.accept = self.accept.and(&other.accept);
+        self.free = self.free.and(&other.free);
+        self.soft = self.soft.or(&other.soft);
         self.open |= other.open;
         self.strange |= other.strange;
     }
@@ -100,8 +100,8 @@ struct Own<const W: usize> {
 impl<'a, const W: usize> Batch<'a, W> {
     fn of(policy: &Compiled, calls: &'a Calls) -> Self {
         let table = &policy.table;
-        let all = std::array::from_fn(|word| table.all.word(word));
-        let mut silent = Said { accept: all, free: all, soft: [0; W], open: 0, strange: 0 };
+        let all = table.all.in_words();
+        let mut silent = Said { accept: all, free: all, soft: Rows::EMPTY, open: 0, strange: 0 };
         let nothing = table.code(&Facts::default());
         // By column of the calls that the policy uses.
         let mut own: Vec<Option<Own<W>>> = calls.columns.iter().map(|_| None).collect();
@@ -185,7 +185,7 @@ impl<'a, const W: usize> Batch<'a, W> {
 
 impl<const W: usize> Shared<W> {
     fn new(of: usize, group: &Group, own: &[Option<Own<W>>]) -> Self {
-        let nothing = Said { accept: [u64::MAX; W], free: [u64::MAX; W], soft: [0; W], open: 0, strange: 0 };
+        let nothing = Said { accept: Rows::EVERY, free: Rows::EVERY, soft: Rows::EMPTY, open: 0, strange: 0 };
         let used = || group.columns.iter().filter_map(|(place, _)| own.get(*place)?.as_ref());
         let mut shared =
             Self { of, said: Vec::new(), places: used().map(|own| own.place).collect(), codes: Vec::new() };
@@ -212,14 +212,14 @@ fn said<const W: usize>(policy: &Compiled, place: usize, call: &Coded) -> Said<W
     let table = &policy.table;
     let code = call.codes.get(place).copied().unwrap_or(0);
     let Some(column) = table.columns.get(place) else {
-        return Said { accept: [0; W], free: [0; W], soft: [0; W], open: 0, strange: 0 };
+        return Said { accept: Rows::EMPTY, free: Rows::EMPTY, soft: Rows::EMPTY, open: 0, strange: 0 };
     };
-    let accept = table.accepts(place, column, code, call);
+    let accept = table.accepts(place, column, code, call).in_words();
     let open = code == 0 && column.askable;
     Said {
-        accept: std::array::from_fn(|word| accept.word(word)),
-        free: std::array::from_fn(|word| if open { u64::MAX } else { accept.word(word) }),
-        soft: std::array::from_fn(|word| if code == 0 { column.soft.word(word) } else { 0 }),
+        accept,
+        free: if open { Rows::EVERY } else { accept },
+        soft: if code == 0 { column.soft.in_words() } else { Rows::EMPTY },
         open: u64::from(open) << place,
         strange: call.strangers & (1 << place),
     }
@@ -253,11 +253,10 @@ impl Compiled {
         each: impl FnMut(Decided<'a>),
     ) -> Vec<ZoneSet> {
         match self.table.words {
-            0..=1 => self.run_in::<1>(calls, availability, each),
-            2 => self.run_in::<2>(calls, availability, each),
+            0..=2 => self.run_in::<2>(calls, availability, each),
             3..=4 => self.run_in::<4>(calls, availability, each),
             5..=8 => self.run_in::<8>(calls, availability, each),
-            _ => self.run_in::<16>(calls, availability, each),
+            _ => self.run_in::<WORDS>(calls, availability, each),
         }
     }
 
@@ -315,27 +314,19 @@ impl Compiled {
 
     /// An exclusion that holds for certain and bars every program: most calls end here.
     fn hard_exclusion<'a, const W: usize>(&self, said: &Said<W>, moment: &Moment<'_>) -> Option<Outcome<'a>> {
-        let table = &self.table;
-        let hard = |word: usize| {
-            of(&said.accept, word) & !of(&said.soft, word) & table.bars_all.word(word) & moment.effective.word(word)
-        };
-        let row = RowSet::lowest(table.exclusion_words, hard)?;
+        let barring = self.table.bars_all.in_words().and(&moment.effective.in_words());
+        let row = said.accept.without(&said.soft).and(&barring).least()?;
         Some(Outcome { because: Because::Row(row), ..Outcome::new(StatusKind::Ineligible, Some(row)) })
     }
 
     fn outcome_of<'a, const W: usize>(&self, call: &Coded, said: &Said<W>, moment: &Moment<'_>) -> Outcome<'a> {
-        let set = |words: &[u64; W]| RowSet::of_words(W, |word| of(words, word));
-        let verdict = self.verdict_of(call, moment, &set(&said.accept), set(&said.soft), false);
-        let reached = if self.may_need_answers(&verdict) {
-            let possible = RowSet::of_words(W, |word| of(&said.free, word) & moment.effective.word(word));
+        let verdict = self.verdict_of(call, moment, &said.accept, said.soft, false);
+        let reached = if self.may_need_answers(verdict.way) {
+            let possible = said.free.and(&moment.effective.in_words());
             self.first_reachable(call, moment, said.open, &possible, &verdict.rules)
         } else {
             None
         };
-        self.outcome(call, moment, &verdict, reached)
+        self.outcome(call, moment, verdict.way, reached)
     }
-}
-
-fn of<const W: usize>(words: &[u64; W], word: usize) -> u64 {
-    words.get(word).copied().unwrap_or(0)
 }

@@ -97,7 +97,7 @@ fn decision(status: Status) -> Decision {
         automatic: false,
         follow_up: Vec::new(),
         gaps: Vec::new(),
-        policy: PolicyIdentity { id: "p".to_owned(), revision: "1".to_owned(), digest: "00".to_owned() },
+        policy: PolicyIdentity { id: "p".to_owned(), revision: "1".to_owned(), digest: "00".to_owned() }.into(),
     }
 }
 

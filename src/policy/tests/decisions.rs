@@ -51,7 +51,7 @@ fn closed_says_when_it_opens() {
     assert_eq!(decision.route, Route::Ordinary);
     assert_eq!(decision.steps, Vec::new());
     let psr = option(&decision, "psr");
-    assert_eq!((psr.code.as_str(), psr.why.as_str()), ("out-of-hours", "opens today 06:00"));
+    assert_eq!((&*psr.code, &*psr.why), ("out-of-hours", "opens today 06:00"));
     assert_eq!(psr.opens_at, Some(at("2025-11-04T06:00")));
     assert_eq!(decision.reasons[0].text, "Street response: opens today 06:00");
 }
@@ -363,7 +363,7 @@ fn the_digest_is_of_every_file_and_the_decision_carries_it() {
     let other = Policy::compile(&changed).unwrap();
     assert_ne!(policy.identity().digest, other.identity().digest);
     let decision = decide(&policy, YELLING, "2025-11-04T12:00");
-    assert_eq!(&decision.policy, policy.identity());
+    assert_eq!(&*decision.policy, policy.identity());
     let json = serde_json::to_string(&decision).unwrap();
     assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), decision);
 }
