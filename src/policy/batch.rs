@@ -76,11 +76,7 @@ impl<const W: usize> Open<W> {
     const NOTHING: Self = Self { free: Rows::EVERY, open: 0, strange: false };
 
     fn and(&self, other: &Self) -> Self {
-        Self {
-            free: self.free.and(&other.free),
-            open: self.open | other.open,
-            strange: self.strange || other.strange,
-        }
+        Self { free: self.free.and(&other.free), open: self.open | other.open, strange: self.strange || other.strange }
     }
 }
 
@@ -241,7 +237,8 @@ fn said<const W: usize>(policy: &Compiled, place: usize, call: &Coded) -> (Said<
     let strange = call.strangers & (1 << place) != 0;
     let is_open = code == 0 && column.askable;
     let free = if is_open { Rows::EVERY } else { accept };
-    if !strange && !(is_open && table.nature_column == Some(place)) {
+    let is_nature = table.nature_column == Some(place);
+    if !(strange || (is_open && is_nature)) {
         accept.insert(table.rows.len());
     }
     let said = Said { accept, soft: if code == 0 { column.soft.in_words() } else { Rows::EMPTY } };

@@ -119,7 +119,8 @@ impl Calls {
         }
         let (starts, rows) = grouped(profiles.len(), calls)?;
         let mut whys: Vec<String> = Vec::new();
-        let gaps = profiles.iter().map(|profile| barring_gap(profile).map_or(0, |why| place_of(&mut whys, why))).collect();
+        let gaps =
+            profiles.iter().map(|profile| barring_gap(profile).map_or(0, |why| place_of(&mut whys, why))).collect();
         Ok(Self { columns, groups, numbers, gaps, whys, starts, rows })
     }
 
