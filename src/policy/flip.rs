@@ -20,7 +20,8 @@ type Change = (usize, u16);
 
 impl<const W: usize> Near<'_, W> {
     /// The smallest change of facts that would change the route; the nature and the call type are changed only where
-    /// nothing else would do, and the call-taker's doubt only where the product raised it.
+    /// nothing else would do, and the call-taker's doubt only where the product raised it. No flip to a program raises a
+    /// danger: nobody is to read that a team comes where more danger is stated.
     pub(super) fn nearest_flip(&self) -> Option<Flip> {
         let Assessment { policy, moment, facts, verdict, .. } = self.assessment;
         let changes = match verdict.program() {
@@ -53,6 +54,12 @@ impl<const W: usize> Near<'_, W> {
     fn accept(&self, place: usize, code: u16) -> Rows<W> {
         let rows = self.column(place).and_then(|column| column.accept.get(usize::from(code)));
         rows.map_or(Rows::EMPTY, |rows| rows.in_words())
+    }
+
+    /// Whether a change states more danger than is known of the call.
+    fn raises(&self, place: usize, code: u16) -> bool {
+        let now = self.assessment.call.codes.get(place).copied().unwrap_or(0);
+        self.column(place).is_some_and(|column| column.danger(code) > column.danger(now))
     }
 
     fn changed(&self, changes: &[Change]) -> Coded {
@@ -217,6 +224,9 @@ impl<const W: usize> Sweep<'_, W> {
         // Exclusions that no later column can lift.
         let lasting = later.fold(*near.bars_all(), |lasting, column| lasting.without(&column.asked_by.in_words()));
         for code in &column.classes {
+            if self.from.is_none() && near.raises(place, *code) {
+                continue;
+            }
             let accept = near.accept(place, *code);
             let (held, senders) = (held.and(&accept), senders.and(&accept));
             if self.from.is_none() && (senders.is_empty() || !held.and(&lasting).is_empty()) {
@@ -234,7 +244,8 @@ impl<const W: usize> Sweep<'_, W> {
     /// Whether the changes do what is wanted.
     fn turns(&self, held: &Rows<W>, senders: &Rows<W>) -> bool {
         let goes = self.near.goes(&self.chosen, held, senders, || self.near.changed(&self.changes));
-        if self.from.is_some() { goes != self.from } else { goes.is_some() }
+        let raises = || self.changes.iter().any(|(place, code)| self.near.raises(*place, *code));
+        goes != self.from && (goes.is_none() || !raises())
     }
 }
 
@@ -350,7 +361,7 @@ impl<const W: usize> Search<'_, W> {
         if left == 0 || again || self.may & (1 << place) == 0 {
             return false;
         }
-        for code in codes {
+        for code in codes.iter().filter(|code| !self.near.raises(place, **code)) {
             let changed = self.near.assessment.policy.table.changed(call, place, *code);
             let accepts = column.accept.get(usize::from(*code)).is_some_and(|rows| rows.contains(self.rule));
             let rejecting = (rejecting & !(1 << place)) | (u64::from(!accepts) << place);

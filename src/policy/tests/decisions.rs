@@ -113,6 +113,24 @@ fn an_exclusion_sends_to_a_co_response_and_the_ordinary_route_outranks_it() {
     assert_eq!((decision.status, decision.route), (ineligible("violent"), Route::Ordinary));
 }
 
+/// Regression: with the team closed, a threat was told as the one change that would bring the nurse and the officer.
+#[test]
+fn no_flip_to_a_program_states_more_danger_than_is_known() {
+    let policy = compile(POLICY);
+    let closed = "2025-11-04T05:10";
+    let threat = decide(&policy, &with(YELLING, &[("violence", "threat")]), closed);
+    assert_eq!(threat.route, Route::Program(ProgramId::new("pact")), "a threat would bring them");
+    for known in [&[][..], &[("violence", "none")], &[("violence", "verbal")]] {
+        let decision = decide(&policy, &with(YELLING, known), closed);
+        assert_eq!(decision.status, Status::EligibleOutOfHours);
+        let changes = decision.nearest_flip.iter().flat_map(|flip| &flip.changes);
+        assert_eq!(changes.filter(|change| change.fact == "violence").count(), 0, "{known:?}");
+    }
+    // What takes a call off a team is told by the danger that would.
+    let open = decide(&policy, &with(YELLING, &[("weapon", "none")]), "2025-11-04T21:30").nearest_flip.unwrap();
+    assert_eq!((open.changes[0].to.as_str(), open.route), ("present", Route::Ordinary));
+}
+
 #[test]
 fn an_exclusion_for_want_of_an_answer_asks_while_a_rule_can_be_reached() {
     let policy = compile(POLICY);
