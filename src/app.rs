@@ -15,7 +15,8 @@ use crate::http::{self, Door, DoorName};
 use crate::incident::{Actor, Command};
 use crate::input::BadInput;
 use crate::journal::{
-    AdapterEvent, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings, UnavailableJournal,
+    AdapterEvent, AwayJournal, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings,
+    UnavailableJournal,
 };
 use crate::network::{Listener, Machine, Network};
 use crate::policy::PolicyFiles;
@@ -233,6 +234,9 @@ impl Application {
         if let Err(error) = self.desk.record_of_adapter(AdapterEvent::Stopped).await {
             tracing::warn!(%error, "the stop could not be journaled");
         }
+        if let Err(error) = self.desk.journal().wind_down().await {
+            tracing::warn!(%error, "the journal's log could not be folded into its file");
+        }
     }
 }
 
@@ -304,7 +308,10 @@ fn opened(journal: Result<Arc<dyn Journal>, JournalError>) -> Arc<dyn Journal> {
 
 async fn journal_of(settings: &Settings) -> Result<Arc<dyn Journal>, JournalError> {
     match &settings.postgres {
-        Some(shared) => PostgresJournal::open(shared).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>),
+        Some(shared) if settings.path.as_os_str().is_empty() => {
+            PostgresJournal::open(shared).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>)
+        }
+        Some(shared) => AwayJournal::open(shared, settings).await.map(|journal| Arc::new(journal) as Arc<dyn Journal>),
         None => EmbeddedJournal::open(settings).map(|journal| Arc::new(journal) as Arc<dyn Journal>),
     }
 }

@@ -182,13 +182,10 @@ impl Configuration {
                 return Err(BadInput::new("`[journal]` has neither `path` nor `[journal.postgres]`")
                     .help("`path = \"fourth.db\"` keeps the journal in one file beside this configuration"));
             }
-            (Some(_), false) => {
-                return Err(BadInput::new("`[journal]` has both `path` and `[journal.postgres]`")
-                    .help("leave `path` out: the shared database is the journal"));
-            }
-            (Some(postgres), true) => {
+            (Some(postgres), without_path) => {
                 let journal = &self.journal;
-                if journal.key_file.is_some() || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
+                let key_without_file = journal.key_file.is_some() && without_path;
+                if key_without_file || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
                     let what =
                         "`journal.key_file`, `checkpoint_file` and `retention_days` are of the journal in a file";
                     return Err(BadInput::new(format!("{what}; the shared one has none of them yet"))
@@ -261,6 +258,13 @@ impl Configuration {
             line("policy reload", reload),
             line("repeat contact", repeat.to_owned()),
         ];
+        lines.extend(self.journal.postgres.iter().map(|shared| {
+            let how = match self.journal.path.as_os_str().is_empty() {
+                true => "records are answered 503, and stay on the ordinary route".to_owned(),
+                false => format!("kept in `{}.1` after {} ms", self.journal.path.display(), shared.away_after_ms),
+            };
+            line("while the database is away", how)
+        }));
         lines.extend(
             self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))),
         );
@@ -386,11 +390,18 @@ mod tests {
         let configuration = with(shared).unwrap();
         let postgres = configuration.journal.postgres.clone().unwrap();
         assert_eq!(postgres.password_file.as_deref(), Some(Path::new("/etc/fourth/pw")));
+        let beside = with(&shared.replace("[journal]\n", "[journal]\npath = \"away.db\"\nkey_file = \"k\"\n")).unwrap();
+        assert_eq!(
+            beside.journal.path,
+            Path::new("/etc/fourth/away.db"),
+            "where it is journaled while the database is away"
+        );
         let printed = format!("{:?} {configuration:?}", configuration.summary());
         assert!(printed.contains("localhost:5432/journal") && !printed.contains("canary-password"), "{printed}");
         for (journal, word) in [
             ("[journal]", "neither"),
-            (&*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\n"), "both"),
+            (&*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\nretention_days = 9\n"), "retention_days"),
+            (&*format!("{shared}\naway_after_ms = 10"), "away_after_ms"),
             (&*shared.replace("localhost", "db.example"), "sslmode=require"),
             (&*shared.replace("postgres://", "postgres:/"), "no PostgreSQL address"),
             (&*shared.replace("postgres://", "host="), "sslmode=require"),
