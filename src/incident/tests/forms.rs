@@ -52,6 +52,17 @@ fn a_tandem_has_the_call_once_both_have_accepted_and_the_first_named_owns_it() {
     assert_eq!(world.stands(), (Phase::WithTeam, Owner::Team(leg(1))), "whoever accepts first");
 }
 
+/// I2: at no event of a unit does a team own what it was just stood back from, and nobody else loses the call by it.
+#[test]
+fn who_is_stood_back_owns_nothing_from_that_very_event_on_and_nobody_else_loses_the_call() {
+    let stood_back = |number: u32| Event::StoodBack { leg: leg(number), why: "hazard".to_owned() };
+    let mut world = together();
+    world.apply(&[stood_back(2)], at(40));
+    assert_eq!(world.stands(), (Phase::WithTeam, Owner::Team(leg(1))), "who goes beside the owner");
+    world.apply(&[stood_back(1)], at(40));
+    assert_eq!(world.stands(), (Phase::Ordinary, Owner::Psap));
+}
+
 #[test]
 fn where_one_of_a_tandem_does_not_come_the_other_need_not_and_the_next_step_is_asked() {
     let mut world = offered();

@@ -68,6 +68,20 @@ fn a_late_answer_is_recorded_once_whatever_a_team_retries() {
 }
 
 #[test]
+fn an_answer_to_a_leg_that_its_team_has_ended_itself_is_refused_and_is_no_late_one() {
+    let back = Command::ReturnLeg { leg: leg(1), why: "busy".to_owned(), by: team() };
+    for end in [clear(1), back] {
+        let mut world = World::with_team();
+        world.good(60, end);
+        let before = world.log.len();
+        for again in [accept(1), decline(1)] {
+            assert!(matches!(world.bad(70, again), Refusal::NoLongerYours { .. }));
+        }
+        assert_eq!(world.log.len(), before);
+    }
+}
+
+#[test]
 fn the_next_step_is_not_offered_before_an_overtaking_record_is_weighed() {
     let mut world = World::offered(&[&["a"], &["b"]]);
     let events = world.good(200, record("d1", 150).with(dangerous()));

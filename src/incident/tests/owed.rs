@@ -460,6 +460,39 @@ fn a_party_goes_with_its_disposition_and_a_clearance_is_never_lost_for_one() {
     }
 }
 
+/// A restart passes over what rests, so nothing that may still happen or must still be seen may rest (I10).
+#[test]
+fn a_call_rests_once_it_is_closed_everything_is_delivered_and_nothing_is_owed() {
+    fn deliver(world: &mut World, seconds: i64) {
+        for key in world.incident.outstanding.keys().cloned().collect::<Vec<_>>() {
+            world.good(seconds, Command::EffectDelivered { key });
+        }
+    }
+    let mut world = World::with_team();
+    deliver(&mut world, 30);
+    assert_eq!(world.incident.next_deadline(), None);
+    assert!(!world.incident.rests(), "open, though nothing is outstanding or owed");
+    world.good(60, clear(1));
+    assert!(!world.incident.rests(), "the CAD has not heard of it");
+    deliver(&mut world, 61);
+    assert!(world.incident.rests());
+
+    let mut owing = accepted(owes_follow_ups());
+    owing.good(60, clear(1));
+    deliver(&mut owing, 61);
+    assert!(!owing.incident.rests(), "a follow-up has its deadline before it");
+    let long_after = 60 + 72 * 3600;
+    owing.good(long_after, Command::Tick);
+    deliver(&mut owing, long_after);
+    assert_eq!(owing.incident.next_deadline(), None);
+    assert!(!owing.incident.rests(), "overdue, and owed still");
+    for number in [2, 3] {
+        owing.good(long_after + 1, close(number, DutyOutcome::NotNeeded, taker()));
+    }
+    deliver(&mut owing, long_after + 2);
+    assert!(owing.incident.rests());
+}
+
 #[test]
 fn every_word_of_what_is_owed_is_its_name_on_the_wire() {
     for kind in DutyKind::ALL {

@@ -28,6 +28,19 @@ fn the_same_record_again_changes_nothing_at_any_time() {
 }
 
 #[test]
+fn a_call_began_when_it_was_received_or_else_entered_or_else_assessed() {
+    let began = |points: &[(TimePoint, i64)]| {
+        let mut world = World::new();
+        world.good(0, Record { times: stated(points), ..record("d0", 0) }.with(eligible(&[&["a"]])));
+        world.incident.began()
+    };
+    assert_eq!(Incident::new(IncidentId::new("i1")).began(), None);
+    assert_eq!(began(&[(TimePoint::Entered, -20), (TimePoint::Received, -60)]), Some(at(-60)));
+    assert_eq!(began(&[(TimePoint::Entered, -20)]), Some(at(-20)));
+    assert_eq!(began(&[]), Some(at(0)));
+}
+
+#[test]
 fn a_new_version_is_assessed_and_first_times_stand() {
     let mut world = World::new();
     let first = Record { times: stated(&[(TimePoint::Received, -60)]), ..record("d0", 0) };
