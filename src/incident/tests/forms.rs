@@ -64,6 +64,23 @@ fn who_is_stood_back_owns_nothing_from_that_very_event_on_and_nobody_else_loses_
 }
 
 #[test]
+fn half_a_tandem_that_cannot_be_told_to_go_brings_the_call_back_unless_its_lead_has_arrived() {
+    let not_told = |world: &mut World| {
+        let key = world.key_of("proceed");
+        names(&world.good(60, Command::EffectUndeliverable { key, why: "destination-down".to_owned() }))
+    };
+    let mut world = together();
+    let events = not_told(&mut world);
+    assert_eq!(events, ["undeliverable", "stood-back", "stood-back", "returned-to-ordinary"]);
+    assert_eq!(world.stands(), (Phase::Ordinary, Owner::Psap));
+
+    let mut arrived = together();
+    arrived.good(50, moved(1, TimePoint::OnScene));
+    assert_eq!(not_told(&mut arrived), ["undeliverable"], "who is on scene sees more than the policy");
+    assert_eq!(arrived.stands(), (Phase::WithTeam, Owner::Team(leg(1))));
+}
+
+#[test]
 fn where_one_of_a_tandem_does_not_come_the_other_need_not_and_the_next_step_is_asked() {
     let mut world = offered();
     world.good(20, accept(1));

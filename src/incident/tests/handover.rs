@@ -82,6 +82,17 @@ fn an_answer_to_a_leg_that_its_team_has_ended_itself_is_refused_and_is_no_late_o
 }
 
 #[test]
+fn a_status_said_again_is_a_repeat_after_clearance_and_refused_after_a_return() {
+    let again = moved(1, TimePoint::OnScene);
+    let mut cleared = World::on_scene();
+    cleared.good(60, clear(1));
+    assert_eq!(cleared.good(70, again.clone()), []);
+    let mut returned = World::on_scene();
+    returned.good(60, Command::ReturnLeg { leg: leg(1), why: "busy".to_owned(), by: team() });
+    assert!(matches!(returned.bad(70, again), Refusal::NoLongerYours { .. }));
+}
+
+#[test]
 fn the_next_step_is_not_offered_before_an_overtaking_record_is_weighed() {
     let mut world = World::offered(&[&["a"], &["b"]]);
     let events = world.good(200, record("d1", 150).with(dangerous()));

@@ -72,6 +72,9 @@ fn free_text_of_a_return_is_not_kept() {
         let returned = Event::ReturnedToOrdinary { why: "team-returned".to_owned(), leg: Some(leg(1)) };
         assert_eq!(events, [returned]);
     }
+    let longest = "a".repeat(64);
+    let events = World::with_team().good(50, Command::ReturnLeg { leg: leg(1), why: longest.clone(), by: team() });
+    assert_eq!(events, [Event::ReturnedToOrdinary { why: format!("team-returned.{longest}"), leg: Some(leg(1)) }]);
 }
 
 #[test]
