@@ -170,15 +170,6 @@ fn danger_to_either_half_recalls_both() {
     assert_eq!(world.bad(31, accept(1)), Refusal::NoLongerYours { why: "hazard".to_owned() });
 }
 
-#[test]
-fn a_half_that_cannot_be_told_to_go_brings_the_call_back() {
-    let mut world = together();
-    let key = world.key_of("proceed");
-    let told = Command::EffectUndeliverable { key, why: "retry-time-exhausted".to_owned() };
-    let events = names(&world.good(40, told));
-    assert_eq!(events, ["undeliverable", "stood-back", "stood-back", "returned-to-ordinary"]);
-}
-
 /// The line (leg 3) has the call.
 fn with_line() -> World {
     let mut world = offered();
