@@ -122,6 +122,12 @@ mod planted {
         ShadowOffers,
         /// a cancellation does not call the team back
         CancelForgetsTheTeam,
+        /// nobody is held to acknowledging a recall
+        RecallNotWatched,
+        /// what is overdue is told to nobody
+        OverdueNotTold,
+        /// half a tandem is not told to go
+        ProceedNotSent,
         /// a policy is in force before the journal knows of it
         PolicyBeforeJournal,
     }

@@ -14,6 +14,8 @@
     )
 )]
 
+#![cfg_attr(not(feature = "adapter"), allow(dead_code, reason = "the rooms that use the rest are left out"))]
+
 #[macro_use]
 #[cfg(feature = "canaries")]
 pub mod canaries;
@@ -28,15 +30,25 @@ pub mod policy;
 pub mod incident;
 pub mod journal;
 pub mod call_processing;
+#[cfg(feature = "adapter")]
 pub mod handoff;
+#[cfg(feature = "adapter")]
 pub mod measures;
+#[cfg(feature = "adapter")]
 pub mod history;
+#[cfg(feature = "adapter")]
 pub mod access;
+#[cfg(feature = "adapter")]
 pub mod http;
+#[cfg(feature = "adapter")]
 pub mod pages;
 pub mod clock;
 pub mod telemetry;
+#[cfg(feature = "adapter")]
 pub mod input;
+#[cfg(feature = "adapter")]
 pub mod configuration;
+#[cfg(feature = "adapter")]
 pub mod app;
+#[cfg(feature = "adapter")]
 pub mod commands;

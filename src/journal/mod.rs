@@ -1,8 +1,11 @@
 //! The journal: append-only, one global order, a version per incident, a hash chain over all. A returned append is durable.
 
 mod chain;
+#[cfg(feature = "adapter")]
 mod embedded;
+#[cfg(feature = "adapter")]
 mod personal;
+#[cfg(feature = "adapter")]
 mod postgres;
 mod restart;
 mod shared;
@@ -13,8 +16,11 @@ mod unavailable;
 pub mod conformance;
 
 pub use chain::{Chain, ChainFault, GENESIS, Link};
+#[cfg(feature = "adapter")]
 pub use embedded::{EmbeddedJournal, Settings, Verification};
+#[cfg(feature = "adapter")]
 pub use personal::{IncidentKey, MasterKey};
+#[cfg(feature = "adapter")]
 pub use postgres::{PostgresJournal, PostgresSettings, Url};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, Unsettled, fold};
 pub use shared::{Heard, Shared};

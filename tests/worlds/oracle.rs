@@ -12,8 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after its instant something may be done, while nothing hinders it (a deadline fires within D + 1 s).
 const BOUND_MS: u64 = 1_000;
-/// The longest term of a duty in the worlds: from an acceptance to a team's being on its way.
-const DUTY_TERM_MAX_MS: u64 = 300_000;
 /// Entries of one world, at most, for each message that reached the adapter.
 const ENTRIES_EACH_MAX: u64 = 40;
 
@@ -30,6 +28,37 @@ impl Violation {
     }
 }
 
+/// How often each invariant was judged, by its number.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Checked(pub [u64; 19]);
+
+impl Checked {
+    fn count(&mut self, invariants: &[usize]) {
+        invariants.iter().for_each(|number| self.0[*number] += 1);
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(all, more)| *all += more);
+    }
+}
+
+/// What an entry lets be judged.
+fn judged_by(event: &Event) -> &'static [usize] {
+    match event {
+        Event::RecordReceived(_) => &[7, 8, 10],
+        Event::Assessed { .. } => &[5, 9, 10, 16],
+        Event::Chosen { .. } => &[2, 4, 10],
+        Event::Offered { .. } => &[2, 3, 4, 5, 7, 10],
+        Event::Accepted { .. } => &[3, 6, 10],
+        Event::ReturnedToOrdinary { .. } | Event::Closed { .. } => &[10, 16],
+        Event::TimedOut { .. } | Event::DutyOpened { .. } | Event::DutyOverdue { .. } | Event::DutyClosed { .. } => {
+            &[3, 10]
+        }
+        Event::Withdrawn { .. } | Event::StoodBack { .. } | Event::Cleared { .. } | Event::TeamMoved { .. } => &[2, 10],
+        _ => &[10],
+    }
+}
+
 /// An effect that an event obliges the adapter to hand on.
 #[derive(Debug)]
 struct Owed {
@@ -41,6 +70,15 @@ struct Owed {
     optional: bool,
     /// The leg of an offer: once it has ended nobody need be asked any more.
     offer: Option<LegId>,
+}
+
+/// What was done to a world so far that must delay nobody else's deadline.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disturbed {
+    /// Bytes that are no record, a link that is cut.
+    pub isolation: bool,
+    /// A clock that was stepped, or a night on which clocks change.
+    pub time: bool,
 }
 
 /// How the world stands beside the journal.
@@ -63,7 +101,8 @@ pub struct Oracle {
     asked: u64,
     /// Kinds of events as they were taken, for items that wait for them.
     pub fresh: Vec<&'static str>,
-    pub checks: u64,
+    pub checked: Checked,
+    pub disturbed: Disturbed,
 }
 
 impl Oracle {
@@ -78,7 +117,8 @@ impl Oracle {
             digests: BTreeSet::new(),
             asked: 0,
             fresh: Vec::new(),
-            checks: 0,
+            checked: Checked::default(),
+            disturbed: Disturbed::default(),
         }
     }
 
@@ -94,9 +134,9 @@ impl Oracle {
             let left_ms = leg.deadline.duration_since(last).as_millis().max(0);
             leg.due_ms = leg.due_ms.max(now_ms + u64::try_from(left_ms).unwrap());
         }
-        // A duty names no instant by which to tell what is left of it: a whole term of any, and no more.
-        for due_ms in self.accounts.values_mut().flat_map(|account| account.duties.values_mut()) {
-            *due_ms = (*due_ms).max(now_ms + DUTY_TERM_MAX_MS);
+        for duty in self.accounts.values_mut().flat_map(|account| account.duties.values_mut()) {
+            let left_ms = duty.due.duration_since(last).as_millis().max(0);
+            duty.due_ms = duty.due_ms.max(now_ms + u64::try_from(left_ms).unwrap());
         }
     }
 
@@ -117,7 +157,7 @@ impl Oracle {
     /// The latest deadline of any leg on offer.
     pub fn last_deadline_ms(&self) -> Option<u64> {
         let legs = self.accounts.values().flat_map(|account| account.open().map(|(_, leg)| leg.due_ms));
-        legs.chain(self.accounts.values().flat_map(|account| account.duties.values().copied())).max()
+        legs.chain(self.accounts.values().flat_map(|account| account.duties.values().map(|duty| duty.due_ms))).max()
     }
 
     /// True once nothing more is to be expected of the adapter.
@@ -148,9 +188,10 @@ impl Oracle {
             }
             if let Some(account) = touched.and_then(|id| self.accounts.get_mut(&id)) {
                 account.check(now.ms)?;
-                self.checks += 6;
+                self.checked.count(&[2, 3, 5]);
             }
         }
+        self.checked.count(&[11]);
         if store.entries.len() as u64 > (self.asked + 20) * ENTRIES_EACH_MAX {
             return Err(Violation::new("I11", format!("{} entries for {} messages", store.entries.len(), self.asked)));
         }
@@ -168,7 +209,7 @@ impl Oracle {
         let account = self.accounts.entry(id.clone()).or_insert_with(Account::new);
         let told = Told { dangers: &self.dangers, digests: &self.digests, now_ms };
         account.take(event, version, at, &told)?;
-        self.checks += 4;
+        self.checked.count(judged_by(event));
         if let Event::RecordReceived(received) = event {
             let known = self.calls.entry(received.identity.incident.clone()).or_insert_with(|| id.clone());
             if known != id {
@@ -217,12 +258,19 @@ impl Oracle {
                 return Err(Violation::new("I3", "a call whose last leg has ended is neither offered on nor returned"));
             }
         }
-        for (duty, due_ms) in self.accounts.values().flat_map(|account| &account.duties) {
-            if now.ms > due_ms + BOUND_MS {
-                return Err(Violation::new("I3", format!("{duty} is overdue and nobody was told")));
+        for (_, duty) in self.accounts.values().flat_map(|account| &account.duties) {
+            if now.ms > duty.due_ms + BOUND_MS {
+                let what = duty.kind.name();
+                return Err(Violation::new("I3", format!("a duty ({what}) is overdue and nobody was told")));
             }
         }
-        self.checks += 1;
+        self.checked.count(&[3, 7]);
+        if self.disturbed.isolation {
+            self.checked.count(&[12]);
+        }
+        if self.disturbed.time {
+            self.checked.count(&[18]);
+        }
         for (key, owed) in &self.owed {
             if owed.over || owed.optional || owed.handed_on_by == Some(now.life) || now.ms - owed.since_ms <= BOUND_MS {
                 continue;
@@ -240,7 +288,7 @@ impl Oracle {
 
     /// An effect was handed to the outbox.
     pub fn handed_on(&mut self, out: &Outgoing, life: Life) -> Result<(), Violation> {
-        self.checks += 1;
+        self.checked.count(&[7]);
         let Some(owed) = self.owed.get_mut(&out.effect.key) else {
             return Err(Violation::new(
                 "I7",
@@ -263,8 +311,11 @@ impl Oracle {
 
     /// A record was answered.
     pub fn record_answered(&mut self, record: &Record, answer: &Result<Answer, CallProblem>) -> Result<(), Violation> {
-        self.checks += 1;
-        let Ok(answer) = answer else { return Ok(()) };
+        let Ok(answer) = answer else {
+            self.checked.count(&[17]);
+            return Ok(());
+        };
+        self.checked.count(&[1, 7, 16]);
         let durable =
             self.accounts.get(&answer.incident).is_some_and(|account| account.received.contains(&record.sha256));
         if !durable {
@@ -285,7 +336,9 @@ impl Oracle {
         command: Option<&Command>,
         answer: &Result<IncidentView, CallProblem>,
     ) -> Result<(), Violation> {
-        self.checks += 1;
+        if matches!(command, Some(Command::AcceptLeg { .. })) {
+            self.checked.count(&[1, 6]);
+        }
         match (command, answer) {
             (Some(Command::AcceptLeg { leg, .. }), Ok(view)) => {
                 let account = self.accounts.get(&view.incident.id);
@@ -320,7 +373,7 @@ impl Oracle {
         else {
             return Ok(());
         };
-        self.checks += 2;
+        self.checked.count(&[2, 3, 8, 10]);
         let owner = match &incident.owner {
             Owner::Psap => None,
             Owner::Team(leg) => Some(leg),

@@ -25,6 +25,8 @@ pub const DANGERS: &[(&str, &str)] = &[
 pub struct Plan {
     pub seed: u64,
     pub start: Timestamp,
+    /// Clocks change in this night, or a day that few years have begins.
+    pub odd_night: bool,
     /// The policy in force at first; `None` where there is none.
     pub policy: Option<usize>,
     pub items: Vec<Item>,
@@ -85,6 +87,8 @@ pub enum Press {
     Ordinary,
     Program(&'static str),
     NoWeapon,
+    /// "We have the call again."
+    SeesReturn,
 }
 
 /// Which append, effect or reply.
@@ -143,16 +147,20 @@ const KINDS: &[&str] = &[
     "undeliverable",
     "handed-on",
     "backup-requested",
+    "answer-given",
+    "duty-opened",
+    "duty-overdue",
+    "duty-closed",
 ];
 
-/// Ordinary evenings, both nights on which clocks change, a leap day, a year's end.
-const STARTS: &[&str] = &[
-    "2026-05-15T20:00:00-07:00",
-    "2026-03-08T01:59:30-08:00",
-    "2026-11-01T01:58:00-07:00",
-    "2028-02-28T23:59:00-08:00",
-    "2026-12-31T23:59:30-08:00",
-    "2026-05-15T02:29:20-07:00",
+/// Ordinary evenings, both nights on which clocks change, a leap day, a year's end; true for what is out of the ordinary.
+const STARTS: &[(&str, bool)] = &[
+    ("2026-05-15T20:00:00-07:00", false),
+    ("2026-03-08T01:59:30-08:00", true),
+    ("2026-11-01T01:58:00-07:00", true),
+    ("2028-02-28T23:59:00-08:00", true),
+    ("2026-12-31T23:59:30-08:00", true),
+    ("2026-05-15T02:29:20-07:00", false),
 ];
 
 impl Plan {
@@ -165,9 +173,11 @@ impl Plan {
             92..=97 => Some(SHADOW),
             _ => None,
         };
+        let (start, odd_night) = *chance.pick(STARTS);
         let mut plan = Self {
             seed,
-            start: chance.pick(STARTS).parse().unwrap(),
+            start: start.parse().unwrap(),
+            odd_night,
             policy,
             items: Vec::new(),
             loss: *chance.pick(&[0, 0, 0, 5, 30]),
@@ -246,6 +256,10 @@ impl Plan {
             let at_ms = begins + chance.between(5_000, 100_000);
             self.items.push(Item::Press { call, at_ms, press: Press::Ordinary });
         }
+        if chance.percent(25) {
+            let at_ms = begins + chance.between(20_000, 200_000);
+            self.items.push(Item::Press { call, at_ms, press: Press::SeesReturn });
+        }
     }
 
     fn draw_faults(&mut self) {
@@ -283,11 +297,38 @@ impl Plan {
         }
         if chance.percent(8) {
             let policy = *chance.pick(&[AUTOMATIC_REVISED, AUTOMATIC_REVISED, ADVISE, SHADOW]);
-            self.items.push(Item::Reload { at_ms: chance.between(0, 60_000), policy });
+            let mut at_ms = chance.between(0, 60_000);
+            if chance.percent(50) {
+                at_ms = self.draw_crossing(&mut chance).unwrap_or(at_ms);
+            }
+            self.items.push(Item::Reload { at_ms, policy });
         }
         if chance.percent(4) {
             self.items.push(Item::Poison { at_ms: chance.between(0, 30_000) });
         }
+    }
+}
+
+impl Plan {
+    /// A reload that cannot be journaled at once, just before a record: when it is tried.
+    fn draw_crossing(&mut self, chance: &mut Chance) -> Option<u64> {
+        let sent: Vec<u64> = self
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Record { when: When::At(at_ms), .. } => Some(*at_ms),
+                _ => None,
+            })
+            .collect();
+        let at_ms = *sent.get(usize::try_from(chance.below(sent.len() as u64)).unwrap())?;
+        let fault = *chance.pick(&[
+            Fault::Slow { by_ms: 5_000 },
+            Fault::Unavailable { for_ms: 1 },
+            Fault::AnswerLost,
+            Fault::Die { point: Point::Before, down_ms: 50, clock_step_s: 0 },
+        ]);
+        self.items.push(Item::Fault { aim: Aim::Event("policy-loaded", 1), fault });
+        Some(at_ms.saturating_sub(chance.below(10)))
     }
 }
 

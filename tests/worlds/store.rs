@@ -5,7 +5,9 @@ use crate::plan::{Aim, Fault, Item, Plan, Point};
 use crate::world::News;
 use bytes::Bytes;
 use fourth_option::incident::Event;
-use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject};
+use fourth_option::journal::{
+    AdapterEvent, Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject, Unsettled,
+};
 use fourth_option::record::IncidentId;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -13,6 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep};
+
+/// How often a world's store is asked, at most. An adapter that asks for ever would stand in its own clock's way: simulated
+/// time moves only while nobody works.
+const ASKED_MAX: u64 = 50_000;
 
 /// What befalls a node from below.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +46,7 @@ pub struct Store {
     lives: Vec<u64>,
     poisoned: Vec<bool>,
     faults: Vec<(Aim, Fault)>,
+    asked: u64,
     appends: u64,
     effects: u64,
     replies: u64,
@@ -90,6 +97,7 @@ impl Store {
             lives: vec![0; nodes],
             poisoned: vec![false; nodes],
             faults: faults.collect(),
+            asked: 0,
             appends: 0,
             effects: 0,
             replies: 0,
@@ -102,6 +110,15 @@ impl Store {
             injected: BTreeMap::new(),
             tell,
         }
+    }
+
+    /// True where a life is over, or the store was asked too often: there is no answer.
+    fn is_silent_to(&mut self, life: Life) -> bool {
+        self.asked += 1;
+        if self.asked == ASKED_MAX {
+            let _ = self.tell.send(News::Runaway);
+        }
+        self.asked >= ASKED_MAX || !self.lives(life)
     }
 
     pub fn lives(&self, life: Life) -> bool {
@@ -192,7 +209,7 @@ impl Store {
     }
 
     fn fate(&mut self, batch: &Batch, life: Life) -> Fate {
-        if !self.lives(life) {
+        if self.is_silent_to(life) {
             return Fate::Dead;
         }
         if self.poisoned[life.node] {
@@ -302,7 +319,12 @@ impl Store {
 
 /// The name of an event, as in its JSON.
 pub fn kind(stored: &Stored) -> &'static str {
-    let Stored::Incident(event) = stored else { return "adapter" };
+    let event = match stored {
+        Stored::Incident(event) => event,
+        Stored::Adapter(AdapterEvent::PolicyLoaded { .. }) => return "policy-loaded",
+        Stored::Adapter(AdapterEvent::Started { .. }) => return "started",
+        Stored::Adapter(_) => return "adapter",
+    };
     match event {
         Event::RecordReceived(_) => "record-received",
         Event::Assessed { .. } => "assessed",
@@ -323,6 +345,10 @@ pub fn kind(stored: &Stored) -> &'static str {
         Event::Undeliverable { .. } => "undeliverable",
         Event::HandedOn { .. } => "handed-on",
         Event::BackupRequested { .. } => "backup-requested",
+        Event::AnswerGiven { .. } => "answer-given",
+        Event::DutyOpened { .. } => "duty-opened",
+        Event::DutyOverdue { .. } => "duty-overdue",
+        Event::DutyClosed { .. } => "duty-closed",
         _ => "other",
     }
 }
@@ -337,8 +363,8 @@ impl SimulatedJournal {
     /// Readings are refused while the store is away, and never answered to the dead.
     async fn read<T>(&self, work: impl FnOnce(&Store) -> T) -> Result<T, JournalError> {
         let found = {
-            let store = held(&self.store);
-            store.lives(self.life).then(|| work(&store))
+            let mut store = held(&self.store);
+            if store.is_silent_to(self.life) { None } else { Some(work(&store)) }
         };
         match found {
             Some(found) => Ok(found),
@@ -418,7 +444,7 @@ impl Journal for SimulatedJournal {
         }))
     }
 
-    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+    fn unsettled(&self) -> Pending<'_, Result<Vec<Unsettled>, JournalError>> {
         Box::pin(self.read(|store| {
             let open = store.standings.iter().filter(|(_, standing)| !standing.rests);
             open.map(|(id, standing)| (id.clone(), standing.called.clone())).collect()

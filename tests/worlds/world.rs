@@ -4,13 +4,13 @@ mod asking;
 mod outbox;
 
 use crate::chance::Chance;
-use crate::oracle::{Now, Oracle, Violation};
+use crate::oracle::{Checked, Now, Oracle, Violation};
 use crate::peers::{Ask, CAD, Intention, PEERS, Team};
 use crate::plan::{Item, Plan, Press, Record, When};
 use crate::store::{Died, Life, Shared, SimulatedJournal, Store, held};
 use fourth_option::call_processing::{Answer, CallProblem, Desk, IncidentView};
 use fourth_option::clock::Clock;
-use fourth_option::incident::{Command, Outgoing};
+use fourth_option::incident::{Bounds, Command, Outgoing};
 use fourth_option::journal::AdapterEvent;
 use fourth_option::policy::Policy;
 use fourth_option::record::IncidentId;
@@ -33,10 +33,16 @@ const ASKS_MAX: u32 = 8;
 /// How long the outbox tries what is no offer.
 const TRY_FOR_MS: u64 = 180_000;
 
+/// How soon people must answer in the worlds.
+pub const BOUNDS: Bounds =
+    Bounds { en_route_within_s: 300, recall_acknowledged_within_s: 60, return_acknowledged_within_s: 60 };
+
 /// What comes up from the tasks of the adapter.
 pub enum News {
     Died(Died),
     Poisoned(Died),
+    /// The store is asked without end.
+    Runaway,
     Effect(Life, Box<Outgoing>),
     Finished(Life, usize, Box<Outcome>),
 }
@@ -85,7 +91,7 @@ enum Happening {
 pub struct Ending {
     pub violation: Option<(Violation, u64)>,
     pub injected: BTreeMap<&'static str, u64>,
-    pub checks: u64,
+    pub checked: Checked,
     pub entries: u64,
     pub digest: u64,
     pub trace: Vec<String>,
@@ -136,7 +142,7 @@ pub fn run(plan: &Plan, policies: &Policies, trace: bool) -> Ending {
         Ending {
             violation: violation.map(|violation| (violation, now_ms)),
             injected,
-            checks: world.oracle.checks,
+            checked: world.oracle.checked,
             entries: store.entries.len() as u64,
             digest: world.digest,
             trace: world.trace.take().unwrap_or_default(),
@@ -149,6 +155,8 @@ impl<'p> World<'p> {
         let (tell, news) = unbounded_channel();
         let mut store = Store::new(plan, 1, tell.clone());
         let life = store.revive(0);
+        let mut oracle = Oracle::new();
+        oracle.disturbed.time = plan.odd_night;
         Self {
             plan,
             policies,
@@ -166,7 +174,7 @@ impl<'p> World<'p> {
             messages: [0; PEERS],
             waiting: Vec::new(),
             kinds: BTreeMap::new(),
-            oracle: Oracle::new(),
+            oracle,
             injected: BTreeMap::new(),
             digest: plan.seed,
             trace: trace.then(Vec::new),
@@ -305,7 +313,10 @@ impl<'p> World<'p> {
             call_types: None,
         };
         let senders = BTreeMap::from([("default".to_owned(), profile)]);
-        Desk::open(clock, Arc::new(journal), policy, senders).await.expect("the simulated store can be read")
+        let desk =
+            Desk::open(clock, Arc::new(journal), policy, senders).await.expect("the simulated store can be read");
+        desk.watch(BOUNDS);
+        desk
     }
 
     /// Takes in what the journal has, and lets the oracle judge.
@@ -349,6 +360,7 @@ impl<'p> World<'p> {
                     timers.abort();
                 }
                 if died.clock_step_s != 0 {
+                    self.oracle.disturbed.time = true;
                     self.inject("the civil clock is stepped while the process is down");
                 }
                 self.clock_step += SignedDuration::from_secs(died.clock_step_s);
@@ -358,6 +370,7 @@ impl<'p> World<'p> {
                 self.note(|| "a sync failed: the journal is poisoned".to_owned());
                 self.at(self.now_ms() + 1_000, Happening::Kill(died));
             }
+            News::Runaway => return Err(Violation::new("I11", "the adapter asks its store without end")),
             News::Effect(life, outgoing) => {
                 self.observe()?;
                 self.note(|| format!("        effect: {}", outgoing.effect.key));
@@ -423,6 +436,7 @@ impl<'p> World<'p> {
             |item| matches!(item, Item::Cut { peer: of, from_ms, until_ms } if *of == peer && (*from_ms..*until_ms).contains(&now_ms)),
         );
         if cut {
+            self.oracle.disturbed.isolation = true;
             self.inject("a message meets a cut link");
             return Vec::new();
         }
@@ -503,6 +517,7 @@ impl<'p> World<'p> {
                 }
             }
             Item::Poison { .. } => {
+                self.oracle.disturbed.isolation = true;
                 self.inject("bytes that are no record");
                 self.request(What::Poison, Some(CAD));
             }

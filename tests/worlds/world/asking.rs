@@ -46,6 +46,10 @@ impl World<'_> {
                     let by = Actor::Team(NAMES[peer].to_owned());
                     Outcome::View(Arc::new(desk.hazard(&leg, fact, value, by).await))
                 }
+                What::Team(peer, Intention { ask: Ask::Answer { leg, fact, value }, .. }) => {
+                    let by = Actor::Team(NAMES[peer].to_owned());
+                    Outcome::View(Arc::new(desk.answer_on_leg(&leg, fact, value, by).await))
+                }
                 What::Reload(_) => match policy {
                     Some(policy) => Outcome::Done(desk.put_policy(policy).await.is_ok()),
                     None => Outcome::Done(false),
@@ -90,6 +94,9 @@ async fn pressed(desk: &Desk, incident: &IncidentId, press: Press) -> Outcome {
         Press::Ordinary => Choice::Ordinary { reason: Some("known to us".to_owned()) },
         Press::Program(program) => {
             Choice::Program { program: ProgramId::new(program), reason: "known to them".to_owned() }
+        }
+        Press::SeesReturn => {
+            return Outcome::View(Arc::new(desk.command(incident, Command::AcknowledgeReturn { by }).await));
         }
         Press::NoWeapon => {
             return Outcome::Record(Arc::new(desk.answer(incident, "weapon", "none", by).await));
