@@ -448,8 +448,14 @@ impl Desk {
         if let Some(record) = record.filter(|record| incident.identity.as_ref() == Some(&record.identity)) {
             state.record = Some(Arc::clone(record));
         }
+        // What another adapter was still sending is this one's to send now: the other may die with it.
+        let inherits = slot.is_held_elsewhere();
         self.becomes(slot, state, incident, true);
-        self.send(slot, state, effects).await;
+        if inherits {
+            self.resume_one(slot, state).await;
+        } else {
+            self.send(slot, state, effects).await;
+        }
         entries.into_iter().for_each(|entry| self.publish_entry(entry));
     }
 

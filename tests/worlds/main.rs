@@ -1,6 +1,6 @@
 //! Layer A: worlds by the hundred thousand. The real desk, incident and policy over a simulated store and a hostile outside.
 //!
-//! `make worlds ASK="[worlds N | canaries | soak | seed S [without 1,2,3] [canary NAME]]"`
+//! `make worlds ASK="[worlds N | survey N | canaries | soak | seed S [without 1,2,3] [canary NAME]]"`
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod many;
 mod oracle;
 mod peers;
 mod plan;
+mod sharing;
 mod shrink;
 mod store;
 mod world;
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
         }
         (None, Some("soak")) => many::soak(&policies),
         (None, Some("worlds")) => many::worlds(word_after("worlds").map_or(0, |n| n.parse().unwrap()), &policies),
+        (None, Some("survey")) => many::survey(word_after("survey").map_or(0, |n| n.parse().unwrap()), &policies),
         (None, Some("canaries")) => many::canaries(&policies),
         (None, Some(_) | None) => many::all(&policies),
     };

@@ -78,8 +78,8 @@ fn cores() -> u64 {
     thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
-/// Seeds from `base` on, until `enough` says so or one fails.
-fn sweep(base: u64, policies: &Policies, enough: &(dyn Fn(u64) -> bool + Sync)) -> Tally {
+/// Seeds from `base` on, until `enough` says so or, unless it is to go on, one fails.
+fn sweep(base: u64, policies: &Policies, go_on: bool, enough: &(dyn Fn(u64) -> bool + Sync)) -> Tally {
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let whole = Mutex::new(Tally::default());
     thread::scope(|scope| {
@@ -102,7 +102,7 @@ fn sweep(base: u64, policies: &Policies, enough: &(dyn Fn(u64) -> bool + Sync)) 
                         }
                     }
                     if let Some(violation) = violation {
-                        stop.store(true, Ordering::Relaxed);
+                        stop.store(!go_on, Ordering::Relaxed);
                         tally.failed.push(Failed { seed, without: Vec::new(), violation });
                     }
                 }
@@ -196,11 +196,29 @@ fn report(tally: &Tally, took: Duration) {
 /// So many seeds; a failing one is told and kept.
 pub fn worlds(number: u64, policies: &Policies) -> bool {
     let started = Instant::now();
-    let tally = sweep(0, policies, &|place| place >= number);
+    let tally = sweep(0, policies, false, &|place| place >= number);
     report(&tally, started.elapsed());
     for failed in tally.failed.iter().take(1) {
         tell(failed, policies, true);
     }
+    tally.failed.is_empty()
+}
+
+/// So many seeds, whatever fails: how often each promise was broken, and where first. For whoever mends.
+pub fn survey(number: u64, policies: &Policies) -> bool {
+    std::panic::set_hook(Box::new(|_| {}));
+    let tally = sweep(0, policies, true, &|place| place >= number);
+    let _ = std::panic::take_hook();
+    let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for Failed { seed, violation, .. } in &tally.failed {
+        let what: String = violation.what.split("i-").next().unwrap().to_owned();
+        kinds.entry(format!("{} {what}", violation.invariant)).or_default().push(*seed);
+    }
+    for (kind, seeds) in &mut kinds {
+        seeds.sort_unstable();
+        println!("{:>6}  {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(6)]);
+    }
+    println!("{} of {number} worlds failed", tally.failed.len());
     tally.failed.is_empty()
 }
 
@@ -212,7 +230,7 @@ pub fn soak(policies: &Policies) -> bool {
     let mut base = base;
     loop {
         let started = Instant::now();
-        let tally = sweep(base, policies, &|place| place >= 200_000);
+        let tally = sweep(base, policies, false, &|place| place >= 200_000);
         base = base.wrapping_add(200_000);
         report(&tally, started.elapsed());
         if let Some(failed) = tally.failed.first() {

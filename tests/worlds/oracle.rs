@@ -2,6 +2,7 @@
 
 use crate::ledger::{Account, Stands, Told, owed_for};
 use crate::plan::Record;
+use crate::sharing::LEASE_MS;
 use crate::store::{Life, Store};
 use fourth_option::call_processing::{Answer, CallProblem, IncidentView};
 use fourth_option::incident::{Act, Command, Event, Outgoing, Owner, Refusal};
@@ -62,6 +63,7 @@ fn judged_by(event: &Event) -> &'static [usize] {
 /// An effect that an event obliges the adapter to hand on.
 #[derive(Debug)]
 struct Owed {
+    incident: IncidentId,
     since_ms: u64,
     handed_on_by: Option<Life>,
     act: Option<Act>,
@@ -79,15 +81,6 @@ pub struct Disturbed {
     pub isolation: bool,
     /// A clock that was stepped, or a night on which clocks change.
     pub time: bool,
-}
-
-/// How the world stands beside the journal.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    pub ms: u64,
-    pub life: Life,
-    /// Since when nothing has hindered the adapter; `None` while something does.
-    pub free_since_ms: Option<u64>,
 }
 
 pub struct Oracle {
@@ -168,7 +161,7 @@ impl Oracle {
     }
 
     /// New entries, whole batches at a time, and then whatever must hold at this instant.
-    pub fn step(&mut self, store: &Store, now: Now) -> Result<(), Violation> {
+    pub fn step(&mut self, store: &Store, now_ms: u64) -> Result<(), Violation> {
         while let Some(end) = store.batches.get(self.batches).copied() {
             self.batches += 1;
             let from = std::mem::replace(&mut self.read, end);
@@ -177,7 +170,7 @@ impl Oracle {
                 self.fresh.push(crate::store::kind(&entry.stored));
                 match (&entry.subject, &entry.stored) {
                     (Subject::Incident(id), Stored::Incident(event)) => {
-                        self.entry(id, event, entry.version, entry.at, now.ms)?;
+                        self.entry(id, event, entry.version, entry.at, now_ms)?;
                         touched = Some(id.clone());
                     }
                     (_, Stored::Adapter(AdapterEvent::PolicyLoaded { digest, .. })) => {
@@ -187,7 +180,7 @@ impl Oracle {
                 }
             }
             if let Some(account) = touched.and_then(|id| self.accounts.get_mut(&id)) {
-                account.check(now.ms)?;
+                account.check(now_ms)?;
                 self.checked.count(&[2, 3, 5]);
             }
         }
@@ -195,7 +188,7 @@ impl Oracle {
         if store.entries.len() as u64 > (self.asked + 20) * ENTRIES_EACH_MAX {
             return Err(Violation::new("I11", format!("{} entries for {} messages", store.entries.len(), self.asked)));
         }
-        self.in_time(now)
+        self.in_time(store, now_ms)
     }
 
     fn entry(
@@ -227,6 +220,7 @@ impl Oracle {
         let what = if optional { vec!["cad"] } else { owed_for(account, event) };
         for what in what {
             let owed = Owed {
+                incident: id.clone(),
                 since_ms: now_ms,
                 handed_on_by: None,
                 act: None,
@@ -240,43 +234,49 @@ impl Oracle {
         Ok(())
     }
 
-    /// Deadlines, chains and effects are acted on within the bound while nothing hinders the adapter.
-    fn in_time(&mut self, now: Now) -> Result<(), Violation> {
-        let Some(free_since_ms) = now.free_since_ms else { return Ok(()) };
-        let grace = now.ms.saturating_sub(free_since_ms);
-        if grace <= BOUND_MS {
-            return Ok(());
-        }
-        for account in self.accounts.values().filter(|account| !account.closed) {
-            for (leg, seen) in account.open().filter(|(_, seen)| seen.stands == Stands::Offered) {
-                let over = now.ms.saturating_sub(seen.due_ms);
+    /// Deadlines, chains and effects are acted on within the bound while nothing hinders whoever holds the incident.
+    fn in_time(&mut self, store: &Store, now_ms: u64) -> Result<(), Violation> {
+        for (id, account) in &self.accounts {
+            let Some((_, free_since_ms)) = store.free_since(id) else { continue };
+            if now_ms.saturating_sub(free_since_ms) <= BOUND_MS {
+                continue;
+            }
+            for (leg, seen) in account.open().filter(|(_, seen)| seen.stands == Stands::Offered && !account.closed) {
+                let over = now_ms.saturating_sub(seen.due_ms);
                 if over > BOUND_MS {
                     return Err(Violation::new("I3", format!("{leg} is on offer {over} ms after its deadline")));
                 }
             }
-            if account.hangs_since.is_some_and(|since| now.ms - since > BOUND_MS) {
+            if !account.closed && account.hangs_since.is_some_and(|since| now_ms - since > BOUND_MS) {
                 return Err(Violation::new("I3", "a call whose last leg has ended is neither offered on nor returned"));
             }
-        }
-        for (_, duty) in self.accounts.values().flat_map(|account| &account.duties) {
-            if now.ms > duty.due_ms + BOUND_MS {
+            if let Some(duty) = account.duties.values().find(|duty| now_ms > duty.due_ms + BOUND_MS) {
                 let what = duty.kind.name();
                 return Err(Violation::new("I3", format!("a duty ({what}) is overdue and nobody was told")));
             }
-        }
-        self.checked.count(&[3, 7]);
-        if self.disturbed.isolation {
-            self.checked.count(&[12]);
-        }
-        if self.disturbed.time {
-            self.checked.count(&[18]);
+            self.checked.count(&[3, 7]);
+            if self.disturbed.isolation {
+                self.checked.count(&[12]);
+            }
+            if self.disturbed.time {
+                self.checked.count(&[18]);
+            }
         }
         for (key, owed) in &self.owed {
-            if owed.over || owed.optional || owed.handed_on_by == Some(now.life) || now.ms - owed.since_ms <= BOUND_MS {
+            if owed.over || owed.optional || now_ms - owed.since_ms <= BOUND_MS {
+                continue;
+            }
+            let Some((holder, free_since_ms)) = store.free_since(&owed.incident) else { continue };
+            // Whoever has it in its outbox lives, though another may hold the incident by now.
+            let under_way = owed.handed_on_by.is_some_and(|life| {
+                let mourned = || now_ms.saturating_sub(store.parted_ms(life.node)) > LEASE_MS + BOUND_MS;
+                life == holder || store.lives(life) || (store.sharing.is_shared() && !mourned())
+            });
+            if under_way || now_ms.saturating_sub(free_since_ms) <= BOUND_MS {
                 continue;
             }
             let ended = owed.offer.as_ref().is_some_and(|leg| {
-                let account = self.accounts.get(&leg.incident());
+                let account = self.accounts.get(&owed.incident);
                 account.and_then(|account| account.legs.get(leg)).is_none_or(|leg| leg.stands != Stands::Offered)
             });
             if !ended {
@@ -287,7 +287,7 @@ impl Oracle {
     }
 
     /// An effect was handed to the outbox.
-    pub fn handed_on(&mut self, out: &Outgoing, life: Life) -> Result<(), Violation> {
+    pub fn handed_on(&mut self, out: &Outgoing, life: Life, alone: bool) -> Result<(), Violation> {
         self.checked.count(&[7]);
         let Some(owed) = self.owed.get_mut(&out.effect.key) else {
             return Err(Violation::new(
@@ -298,10 +298,11 @@ impl Oracle {
         if owed.act.as_ref().is_some_and(|act| *act != out.effect.act) {
             return Err(Violation::new("I7", "two effects under one key"));
         }
-        if owed.delivered {
+        // Of several adapters one may send again what another has just delivered: its key keeps it from acting twice.
+        if owed.delivered && alone {
             return Err(Violation::new("I7", "what was delivered goes out again"));
         }
-        if owed.handed_on_by == Some(life) {
+        if owed.handed_on_by == Some(life) && alone {
             return Err(Violation::new("I7", "one effect is handed on twice by one life"));
         }
         owed.handed_on_by = Some(life);

@@ -30,6 +30,8 @@ pub struct Plan {
     /// The policy in force at first; `None` where there is none.
     pub policy: Option<usize>,
     pub items: Vec<Item>,
+    /// Adapters on the one store.
+    pub nodes: usize,
     /// Percent of messages lost, sent twice, and the longest delay, to and from everybody but the console.
     pub loss: u64,
     pub twice: u64,
@@ -50,7 +52,9 @@ pub enum Item {
     /// An append, an effect or a reply goes wrong.
     Fault { aim: Aim, fault: Fault },
     /// The process dies at some instant.
-    Crash { at_ms: u64, down_ms: u64, clock_step_s: i64 },
+    Crash { node: usize, at_ms: u64, down_ms: u64, clock_step_s: i64 },
+    /// Nothing passes between one adapter and the store that it shares.
+    Partition { node: usize, from_ms: u64, until_ms: u64 },
     /// Nothing passes between the adapter and one peer; for ever where `until_ms` is `u64::MAX`.
     Cut { peer: usize, from_ms: u64, until_ms: u64 },
     /// Another policy is put in force.
@@ -179,6 +183,7 @@ impl Plan {
             start: start.parse().unwrap(),
             odd_night,
             policy,
+            nodes: if Chance::of(seed, &[9]).percent(15) { 2 } else { 1 },
             items: Vec::new(),
             loss: *chance.pick(&[0, 0, 0, 5, 30]),
             twice: *chance.pick(&[0, 0, 0, 10, 40]),
@@ -192,6 +197,9 @@ impl Plan {
             plan.draw_call(call, begins, storm);
         }
         plan.draw_faults();
+        if plan.nodes > 1 {
+            plan.draw_partitions();
+        }
         plan
     }
 
@@ -287,7 +295,8 @@ impl Plan {
         }
         if chance.percent(15) {
             let (at_ms, down_ms) = (chance.between(0, 120_000), *chance.pick(&[50, 5_000, 90_000]));
-            self.items.push(Item::Crash { at_ms, down_ms, clock_step_s: *chance.pick(&[0, 0, 3_600, -3_600]) });
+            let clock_step_s = *chance.pick(&[0, 0, 3_600, -3_600]);
+            self.items.push(Item::Crash { node: 0, at_ms, down_ms, clock_step_s });
         }
         if chance.percent(25) {
             let from_ms = chance.between(0, 60_000);
@@ -310,6 +319,30 @@ impl Plan {
 }
 
 impl Plan {
+    /// What happens between adapters and the store that they share, and which of them dies. Their clocks are kept together:
+    /// how far they may part is for whoever runs them to see to.
+    fn draw_partitions(&mut self) {
+        let mut chance = Chance::of(self.seed, &[10]);
+        let first = usize::from(chance.percent(50));
+        for item in &mut self.items {
+            match item {
+                Item::Crash { node, clock_step_s, .. } => (*node, *clock_step_s) = (first, 0),
+                Item::Fault { fault: Fault::Die { clock_step_s, .. }, .. } => *clock_step_s = 0,
+                _ => {}
+            }
+        }
+        if chance.percent(60) {
+            let node = usize::from(chance.percent(50));
+            let from_ms = chance.between(0, 90_000);
+            let until_ms = from_ms + *chance.pick(&[500, 2_500, 10_000, 60_000]);
+            self.items.push(Item::Partition { node, from_ms, until_ms });
+        }
+        if chance.percent(30) {
+            let (at_ms, down_ms) = (chance.between(0, 120_000), *chance.pick(&[1_000, 30_000, 600_000]));
+            self.items.push(Item::Crash { node: 1 - first, at_ms, down_ms, clock_step_s: 0 });
+        }
+    }
+
     /// A reload that cannot be journaled at once, just before a record: when it is tried.
     fn draw_crossing(&mut self, chance: &mut Chance) -> Option<u64> {
         let sent: Vec<u64> = self

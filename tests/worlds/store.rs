@@ -2,6 +2,7 @@
 
 use crate::chance::Chance;
 use crate::plan::{Aim, Fault, Item, Plan, Point};
+use crate::sharing::{APPEND_DEADLINE_MS, Sharing};
 use crate::world::News;
 use bytes::Bytes;
 use fourth_option::incident::Event;
@@ -52,12 +53,14 @@ pub struct Store {
     replies: u64,
     kinds: BTreeMap<&'static str, u64>,
     unavailable_until: Option<Instant>,
+    pub sharing: Sharing,
     /// The last instant at which the store hindered anybody, and the appends under way that do.
     hindered_at: Instant,
     under_way: u32,
     slow_appends: u64,
     seed: u64,
     pub injected: BTreeMap<&'static str, u64>,
+    zero: Instant,
     tell: UnboundedSender<News>,
 }
 
@@ -70,8 +73,13 @@ pub fn held(store: &Shared) -> MutexGuard<'_, Store> {
 
 enum Fate {
     Dead,
+    /// Cut off from the store: no answer ever comes, and nothing is written.
+    Unheard,
     Refused(JournalError),
-    Taken { after_ms: u64, then: Then },
+    Taken {
+        after_ms: u64,
+        then: Then,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -83,7 +91,7 @@ enum Then {
 }
 
 impl Store {
-    pub fn new(plan: &Plan, nodes: usize, tell: UnboundedSender<News>) -> Self {
+    pub fn new(plan: &Plan, tell: UnboundedSender<News>) -> Self {
         let faults = plan.items.iter().filter_map(|item| match item {
             Item::Fault { aim, fault } => Some((*aim, *fault)),
             _ => None,
@@ -94,8 +102,8 @@ impl Store {
             versions: BTreeMap::new(),
             contents: BTreeMap::new(),
             standings: BTreeMap::new(),
-            lives: vec![0; nodes],
-            poisoned: vec![false; nodes],
+            lives: vec![0; plan.nodes],
+            poisoned: vec![false; plan.nodes],
             faults: faults.collect(),
             asked: 0,
             appends: 0,
@@ -103,11 +111,13 @@ impl Store {
             replies: 0,
             kinds: BTreeMap::new(),
             unavailable_until: None,
+            sharing: Sharing::of(plan.nodes),
             hindered_at: Instant::now(),
             under_way: 0,
             slow_appends: plan.slow_appends,
             seed: plan.seed,
             injected: BTreeMap::new(),
+            zero: Instant::now(),
             tell,
         }
     }
@@ -134,7 +144,7 @@ impl Store {
         if !self.is_down(died.node) {
             self.lives[died.node] += 1;
             self.poisoned[died.node] = false;
-            self.hindered_at = Instant::now();
+            self.is_lost(died.node);
             let _ = self.tell.send(News::Died(died));
         }
     }
@@ -142,7 +152,7 @@ impl Store {
     /// Begins a new life of a node that is down.
     pub fn revive(&mut self, node: usize) -> Life {
         self.lives[node] += 1;
-        self.hindered_at = Instant::now();
+        self.joins(node);
         Life { node, number: self.lives[node] }
     }
 
@@ -154,18 +164,38 @@ impl Store {
         }
     }
 
-    /// Since when the store has hindered nobody; `None` while it does.
-    pub fn free_since(&self) -> Option<Instant> {
+    /// By whom an incident is held, and since when nothing has hindered that life, in milliseconds of the world; `None` while
+    /// something does.
+    pub fn free_since(&self, incident: &IncidentId) -> Option<(Life, u64)> {
+        let (node, there_since) = self.sharing.holder(incident)?;
         let shut = self.unavailable_until.is_some_and(|until| Instant::now() < until);
-        let since = self.hindered_at.max(self.unavailable_until.unwrap_or(self.hindered_at));
-        (self.under_way == 0 && !shut).then_some(since)
+        if self.under_way > 0 || shut || self.is_down(node) || self.is_poisoned(node) || self.sharing.is_cut(node) {
+            return None;
+        }
+        let since = self.hindered_at.max(self.unavailable_until.unwrap_or(self.hindered_at)).max(there_since);
+        let life = Life { node, number: self.lives[node] };
+        Some((life, self.ms(since)))
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.zero).as_millis()).unwrap()
+    }
+
+    /// Since when a node is away, or is there again, in milliseconds of the world.
+    pub fn parted_ms(&self, node: usize) -> u64 {
+        self.ms(self.sharing.parted(node))
+    }
+
+    /// Incidents that do not rest.
+    pub fn unsettled_now(&self) -> impl Iterator<Item = &IncidentId> {
+        self.standings.iter().filter(|(_, standing)| !standing.rests).map(|(id, _)| id)
     }
 
     pub fn is_poisoned(&self, node: usize) -> bool {
         self.poisoned[node]
     }
 
-    fn count(&mut self, kind: &'static str) {
+    pub fn count(&mut self, kind: &'static str) {
         *self.injected.entry(kind).or_default() += 1;
     }
 
@@ -215,6 +245,11 @@ impl Store {
         if self.poisoned[life.node] {
             return Fate::Refused(JournalError::Poisoned);
         }
+        if self.sharing.is_cut(life.node) {
+            self.count("an append meets a store that is cut off");
+            let at_once = self.sharing.refuses_at_once(life.node);
+            return if at_once { Fate::Refused(JournalError::Unavailable("away".to_owned())) } else { Fate::Unheard };
+        }
         self.appends += 1;
         let mut hits = vec![(None, self.appends)];
         for stored in &batch.events {
@@ -252,6 +287,11 @@ impl Store {
                 self.kill(died);
                 Fate::Dead
             }
+            // A database that several adapters share fails as a whole; of that each sees an answer that does not come.
+            Some(Fault::FailedSync { .. }) if self.sharing.is_shared() => {
+                self.count("a commit's answer is lost");
+                Fate::Taken { after_ms, then: Then::LoseAnswer }
+            }
             Some(Fault::FailedSync { durable, down_ms }) => {
                 self.count("a sync fails");
                 let died = Died { node, down_ms, clock_step_s: 0 };
@@ -277,13 +317,20 @@ impl Store {
         }
     }
 
+    fn loses_answer(&mut self, node: usize, entries: std::ops::Range<usize>) {
+        if self.sharing.is_shared() && !entries.is_empty() {
+            self.sharing.doubts(node, entries);
+            let _ = self.tell.send(News::Doubted(node));
+        }
+    }
+
     fn poison(&mut self, died: Died) {
         self.poisoned[died.node] = true;
         // Whoever supervises the process sees it poisoned and starts it again.
         let _ = self.tell.send(News::Poisoned(died));
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<Vec<Entry>, JournalError> {
+    fn commit(&mut self, batch: Batch, node: usize) -> Result<Vec<Entry>, JournalError> {
         let (mut version, incident) = match &batch.subject {
             Subject::Adapter => (0, None),
             Subject::Incident(id) => (self.versions.get(id).copied().unwrap_or(0), Some(id.clone())),
@@ -306,6 +353,7 @@ impl Store {
                 hash: String::new(),
             });
         }
+        let written = incident.clone();
         if let Some(id) = incident {
             if let Some(standing) = batch.standing {
                 self.standings.insert(id.clone(), standing);
@@ -313,6 +361,10 @@ impl Store {
             self.versions.insert(id, version);
         }
         self.batches.push(self.entries.len());
+        self.sharing.wrote(node, written.as_ref(), self.entries.len() - from);
+        if self.sharing.is_shared() {
+            let _ = self.tell.send(News::Appended(node));
+        }
         Ok(self.entries[from..].to_vec())
     }
 }
@@ -357,14 +409,21 @@ pub fn kind(stored: &Stored) -> &'static str {
 pub struct SimulatedJournal {
     pub store: Shared,
     pub life: Life,
+    pub is_shared: bool,
 }
 
 impl SimulatedJournal {
-    /// Readings are refused while the store is away, and never answered to the dead.
-    async fn read<T>(&self, work: impl FnOnce(&Store) -> T) -> Result<T, JournalError> {
+    /// Readings are refused while the store is cut off, and never answered to the dead.
+    pub async fn read<T>(&self, work: impl FnOnce(&Store) -> T) -> Result<T, JournalError> {
         let found = {
             let mut store = held(&self.store);
-            if store.is_silent_to(self.life) { None } else { Some(work(&store)) }
+            if store.is_silent_to(self.life) {
+                None
+            } else if store.sharing.is_cut(self.life.node) {
+                return Err(JournalError::Unavailable("away".to_owned()));
+            } else {
+                Some(work(&store))
+            }
         };
         match found {
             Some(found) => Ok(found),
@@ -379,6 +438,13 @@ impl Journal for SimulatedJournal {
             let fate = held(&self.store).fate(&batch, self.life);
             let (after_ms, then) = match fate {
                 Fate::Dead => return std::future::pending().await,
+                Fate::Unheard => {
+                    sleep(Duration::from_millis(APPEND_DEADLINE_MS)).await;
+                    if held(&self.store).lives(self.life) {
+                        return Err(JournalError::InDoubt("no answer".to_owned()));
+                    }
+                    return std::future::pending().await;
+                }
                 Fate::Refused(error) => return Err(error),
                 Fate::Taken { after_ms, then } => (after_ms, then),
             };
@@ -392,10 +458,18 @@ impl Journal for SimulatedJournal {
             let answer = {
                 let mut store = held(&self.store);
                 if store.lives(self.life) {
-                    let written = store.commit(batch);
+                    let before = store.entries.len();
+                    let written = store.commit(batch, self.life.node);
+                    let entries = before..store.entries.len();
                     match then {
+                        // Sent before the cut, and answered after it.
+                        Then::Answer | Then::LoseAnswer if store.sharing.is_cut(self.life.node) && written.is_ok() => {
+                            store.sharing.doubts(self.life.node, entries);
+                            Some(Err(JournalError::InDoubt("no answer".to_owned())))
+                        }
                         Then::Answer => Some(written),
                         Then::LoseAnswer => {
+                            store.loses_answer(self.life.node, entries);
                             Some(written.and_then(|_| Err(JournalError::InDoubt("no answer".to_owned()))))
                         }
                         Then::Poison(died) => {
@@ -470,5 +544,9 @@ impl Journal for SimulatedJournal {
 
     fn ready(&self) -> bool {
         !held(&self.store).is_poisoned(self.life.node)
+    }
+
+    fn shared(&self) -> Option<&dyn fourth_option::journal::Shared> {
+        if self.is_shared { Some(self) } else { None }
     }
 }
