@@ -537,6 +537,9 @@ impl Desk {
                 let found = Found { incident: slot.id.clone(), began: incident.began(), closed_at: None };
                 live.by_call.entry(CallKey::of(identity)).or_insert(found);
             }
+        } else if state.in_doubt.is_some() {
+            // Closed and forgotten, but for what may have been appended to it just now: the doubt must be found again.
+            live.slots.insert(slot.id.clone(), Arc::clone(slot));
         }
     }
 

@@ -65,7 +65,7 @@ fn judged_by(event: &Event) -> &'static [usize] {
 struct Owed {
     incident: IncidentId,
     since_ms: u64,
-    handed_on_by: Option<Life>,
+    handed_on_by: Vec<Life>,
     act: Option<Act>,
     delivered: bool,
     over: bool,
@@ -222,7 +222,7 @@ impl Oracle {
             let owed = Owed {
                 incident: id.clone(),
                 since_ms: now_ms,
-                handed_on_by: None,
+                handed_on_by: Vec::new(),
                 act: None,
                 delivered: false,
                 over: false,
@@ -268,7 +268,7 @@ impl Oracle {
             }
             let Some((holder, free_since_ms)) = store.free_since(&owed.incident) else { continue };
             // Whoever has it in its outbox lives, though another may hold the incident by now.
-            let under_way = owed.handed_on_by.is_some_and(|life| {
+            let under_way = owed.handed_on_by.iter().any(|&life| {
                 let mourned = || now_ms.saturating_sub(store.parted_ms(life.node)) > LEASE_MS + BOUND_MS;
                 life == holder || store.lives(life) || (store.sharing.is_shared() && !mourned())
             });
@@ -302,10 +302,10 @@ impl Oracle {
         if owed.delivered && alone {
             return Err(Violation::new("I7", "what was delivered goes out again"));
         }
-        if owed.handed_on_by == Some(life) && alone {
+        if owed.handed_on_by.contains(&life) && alone {
             return Err(Violation::new("I7", "one effect is handed on twice by one life"));
         }
-        owed.handed_on_by = Some(life);
+        owed.handed_on_by.push(life);
         owed.act = Some(out.effect.act.clone());
         Ok(())
     }

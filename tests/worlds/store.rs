@@ -159,9 +159,14 @@ impl Store {
     /// From here nothing goes wrong any more, so that a world can come to its end.
     pub fn heal(&mut self) {
         self.faults.clear();
-        if self.unavailable_until.take().is_some_and(|until| until > Instant::now()) {
-            self.hindered_at = Instant::now();
+        if let Some(until) = self.unavailable_until.take() {
+            self.hindered_at = self.hindered_at.max(until.min(Instant::now()));
         }
+    }
+
+    /// True while an append has not been answered yet.
+    pub fn is_busy(&self) -> bool {
+        self.under_way > 0
     }
 
     /// By whom an incident is held, and since when nothing has hindered that life, in milliseconds of the world; `None` while

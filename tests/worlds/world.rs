@@ -121,6 +121,8 @@ pub struct World<'p> {
     clock_step: SignedDuration,
     queue: BTreeMap<(u64, u64), Happening>,
     scheduled: u64,
+    /// Something happened since the world last came to rest.
+    stirred: bool,
     store: Shared,
     tell: UnboundedSender<News>,
     news: UnboundedReceiver<News>,
@@ -175,6 +177,7 @@ impl<'p> World<'p> {
             clock_step: SignedDuration::ZERO,
             queue: BTreeMap::new(),
             scheduled: 0,
+            stirred: false,
             store: Arc::new(Mutex::new(store)),
             tell,
             news,
@@ -280,7 +283,8 @@ impl<'p> World<'p> {
         held(&self.store).heal();
         let down = (0..self.nodes.len()).any(|node| held(&self.store).is_down(node));
         let due_ms = self.oracle.last_deadline_ms();
-        if *rests > 2 && !down && self.oracle.is_settled() || *rests > 60 {
+        let stirred = std::mem::take(&mut self.stirred) || held(&self.store).is_busy();
+        if *rests > 2 && !stirred && !down && self.oracle.is_settled() || *rests > 60 {
             return true;
         }
         let now_ms = self.now_ms();
@@ -403,6 +407,7 @@ impl<'p> World<'p> {
     }
 
     async fn happens(&mut self, happening: Happening) -> Result<(), Violation> {
+        self.stirred |= !matches!(happening, Happening::Wake);
         match happening {
             Happening::Item(place) => self.item(place),
             Happening::Ask(request) => self.ask(request),
