@@ -7,7 +7,7 @@ BROWSER := /usr/bin/chromium /usr/bin/chromedriver
 POSTGRESQL := $(or $(wildcard /usr/lib/postgresql/*/bin/initdb),/usr/lib/postgresql/15/bin/initdb)
 MAIL_SERVER := /usr/bin/aiosmtpd
 FAULTS := /usr/bin/strace /usr/bin/faketime
-WORLDS := cargo run --quiet --profile quick --locked --no-default-features --features canaries --bin worlds --
+WORLDS := cargo run --quiet --profile worlds --locked --no-default-features --features canaries --bin worlds --
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: test install format lint tests worlds soak documentation dependencies bench bench-peers fuzz
@@ -46,7 +46,7 @@ $(FAULTS):
 
 $(DENY):
 	@echo "installing from crates.io: cargo-deny $(DENY_VERSION)"
-	cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(DENY_VERSION)
+	cargo install --quiet --debug --locked --root $(TOOLS) cargo-deny@$(DENY_VERSION)
 
 format:
 	cargo fmt --all --check
@@ -57,10 +57,9 @@ lint:
 	cargo clippy --package fourth-option --no-default-features --features canaries --lib --bin worlds --locked -- -D warnings
 
 tests:
-	cargo test --workspace --locked
-	cargo test --quiet --locked --test main -- --nocapture the_fault_table
-	cargo build --profile quick --locked --bin fourth
-	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --locked --test main -- --ignored --nocapture an_idle_adapter
+	cargo test --profile quick --workspace --locked
+	cargo test --profile quick --quiet --locked --test main -- --nocapture the_fault_table
+	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --profile quick --locked --test main -- --ignored --nocapture an_idle_adapter
 	$(MAKE) worlds
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). One world,
