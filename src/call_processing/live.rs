@@ -309,11 +309,11 @@ impl Desk {
             return Ok(Arc::clone(slot));
         }
         let slot = Slot::new(self.fold(id).await?);
+        // Not in memory: another adapter may have it, and may still be sending what it owes.
+        slot.held_elsewhere(self.inner.journal.shared().is_some());
         if lock(&slot.view).incident.phase == Phase::Closed {
             return Ok(slot);
         }
-        // Open and not in memory: another adapter's, not heard of yet.
-        slot.held_elsewhere(true);
         let mut live = lock(&self.inner.live);
         if live.slots.contains_key(id) {
             return Ok(live.slots.get(id).map_or(slot, Arc::clone));

@@ -79,18 +79,24 @@ impl Desk {
     }
 
     async fn follow_one(&self, id: &IncidentId, story: &[&Entry], ours: bool) -> Result<(), CallProblem> {
-        let slot = match story.first() {
-            Some(first) if first.version == 1 => self.slot_or_new(id),
-            Some(_) | None => self.slot(id).await?,
+        // Never built of what is heard alone: this adapter may have closed and forgotten it before it heard of the beginning.
+        let known = lock(&self.inner().live).slots.get(id).cloned();
+        let unknown = known.is_none();
+        let slot = match known {
+            Some(slot) => slot,
+            None => self.slot(id).await?,
         };
         let mut state = slot.state.lock().await;
         let mut incident = Incident::clone(&state.incident);
         for entry in story {
             let Stored::Incident(event) = &entry.stored else { continue };
-            if entry.version <= state.incident.version {
+            let is_news = entry.version > state.incident.version;
+            if is_news || unknown {
+                self.remember(id, event, entry.at);
+            }
+            if !is_news {
                 continue;
             }
-            self.remember(id, event, entry.at);
             if entry.version == incident.version.saturating_add(1) {
                 let _ = incident.on(event, entry.at);
             } else if entry.version > incident.version {
@@ -99,7 +105,7 @@ impl Desk {
         }
         let last = story.last().map_or(0, |entry| entry.version);
         let newer = incident.version > state.incident.version;
-        if newer || (ours && incident.version == last) {
+        if newer || unknown || (ours && incident.version == last) {
             self.becomes(&slot, &mut state, incident, ours);
             self.settle(&slot, &state);
         }

@@ -35,6 +35,8 @@ struct Member {
     /// An append was not answered since it was cut off: whatever comes next is refused at once.
     failing: bool,
     fenced: bool,
+    /// Appends that wait for an answer which does not come.
+    waiting: u32,
     /// Since when it has been there again.
     back_since: Instant,
     followed: usize,
@@ -57,6 +59,7 @@ impl Sharing {
             cut: false,
             failing: false,
             fenced: false,
+            waiting: 0,
             back_since: Instant::now(),
             followed: 0,
             in_doubt: None,
@@ -73,6 +76,21 @@ impl Sharing {
 
     pub fn is_shared(&self) -> bool {
         self.members.len() > 1
+    }
+
+    /// An append waits in vain, or has stopped waiting.
+    pub fn waits(&mut self, node: usize, so: bool) {
+        let member = &mut self.members[node];
+        if so {
+            member.waiting += 1;
+        } else {
+            member.waiting = member.waiting.saturating_sub(1);
+            member.back_since = Instant::now();
+        }
+    }
+
+    pub fn is_waiting(&self, node: usize) -> bool {
+        self.members[node].waiting > 0
     }
 
     pub fn is_cut(&self, node: usize) -> bool {
@@ -131,6 +149,7 @@ impl Store {
             cut,
             failing: false,
             fenced: false,
+            waiting: 0,
             back_since: Instant::now(),
             followed,
             in_doubt: None,

@@ -177,6 +177,9 @@ impl Store {
         if self.under_way > 0 || shut || self.is_down(node) || self.is_poisoned(node) || self.sharing.is_cut(node) {
             return None;
         }
+        if self.sharing.is_waiting(node) {
+            return None;
+        }
         let since = self.hindered_at.max(self.unavailable_until.unwrap_or(self.hindered_at)).max(there_since);
         let life = Life { node, number: self.lives[node] };
         Some((life, self.ms(since)))
@@ -444,8 +447,10 @@ impl Journal for SimulatedJournal {
             let (after_ms, then) = match fate {
                 Fate::Dead => return std::future::pending().await,
                 Fate::Unheard => {
+                    held(&self.store).sharing.waits(self.life.node, true);
                     sleep(Duration::from_millis(APPEND_DEADLINE_MS)).await;
                     if held(&self.store).lives(self.life) {
+                        held(&self.store).sharing.waits(self.life.node, false);
                         return Err(JournalError::InDoubt("no answer".to_owned()));
                     }
                     return std::future::pending().await;

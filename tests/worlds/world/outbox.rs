@@ -4,7 +4,9 @@ use super::{Happening, TRY_FOR_MS, World};
 use crate::peers::{CAD, NAMES, peer_of};
 use crate::store::{Life, held};
 use fourth_option::incident::{Act, Command, Outgoing};
+use fourth_option::policy::LegPlan;
 use fourth_option::record::{IncidentId, LegId};
+use jiff::Timestamp;
 
 impl World<'_> {
     /// The outbox takes an effect: one under way under its key is not taken twice; a recall ends an offer being tried.
@@ -15,10 +17,7 @@ impl World<'_> {
         }
         let now_ms = self.now_ms();
         let until_ms = match &outgoing.effect.act {
-            Act::Offer { deadline, .. } => {
-                let left = deadline.duration_since(self.civil()).as_millis();
-                now_ms + u64::try_from(left.max(0)).unwrap()
-            }
+            Act::Offer { deadline, plan, .. } => now_ms + self.left_ms(*deadline, plan),
             _ => now_ms + TRY_FOR_MS,
         };
         if let Act::Withdraw { leg, .. } | Act::StandBack { leg, .. } = &outgoing.effect.act {
@@ -32,6 +31,12 @@ impl World<'_> {
         }
         self.nodes[life.node].outbox.insert(key.clone(), outgoing);
         self.at(now_ms + 1, Happening::Try { life, key, attempt: 1, until_ms });
+    }
+
+    /// What is left of a term by the world's civil clock; never more than the term, whatever that clock was set to.
+    fn left_ms(&self, deadline: Timestamp, plan: &LegPlan) -> u64 {
+        let left_ms = deadline.duration_since(self.civil()).as_millis().max(0);
+        u64::try_from(left_ms).unwrap().min(u64::from(plan.accept_deadline_s) * 1_000)
     }
 
     pub(super) fn attempt(&mut self, life: Life, key: String, attempt: u32, until_ms: u64) {
@@ -85,10 +90,7 @@ impl World<'_> {
 
     pub(super) fn delivered(&mut self, key: &str, outgoing: &Outgoing) {
         let (leg, plan, left_ms): (&LegId, _, u64) = match &outgoing.effect.act {
-            Act::Offer { leg, plan, deadline } => {
-                let left_ms = deadline.duration_since(self.civil()).as_millis().max(0);
-                (leg, plan, u64::try_from(left_ms).unwrap())
-            }
+            Act::Offer { leg, plan, deadline } => (leg, plan, self.left_ms(*deadline, plan)),
             Act::Withdraw { leg, plan, .. } | Act::StandBack { leg, plan, .. } | Act::Proceed { leg, plan } => {
                 (leg, plan, 0)
             }
