@@ -203,6 +203,7 @@ fn gather(policy: Option<&Policy>, record: &CallRecord, before: &Facts) -> (Fact
     let gap = |why: &str| vec![Gap { fact: "nature".to_owned(), why: why.to_owned() }];
     let gathered = catch_unwind(AssertUnwindSafe(|| match policy {
         Some(policy) => policy.gather(record, before),
+        None if canary!(UnheardWithoutPolicy) => (before.clone(), gap("no-policy")),
         None => (FactSources::gather_without_policy(record, before), gap("no-policy")),
     }));
     gathered.unwrap_or_else(|_| (FactSources::with_doubt(before.clone()), gap("internal-error")))

@@ -13,7 +13,6 @@
         reason = "a test that panics has failed, which is its job"
     )
 )]
-
 #![cfg_attr(not(feature = "adapter"), allow(dead_code, reason = "the rooms that use the rest are left out"))]
 
 #[macro_use]

@@ -449,7 +449,7 @@ impl Desk {
             state.record = Some(Arc::clone(record));
         }
         // What another adapter was still sending is this one's to send now: the other may die with it.
-        let inherits = slot.is_held_elsewhere();
+        let inherits = slot.is_held_elsewhere() && !canary!(InheritsNothing);
         self.becomes(slot, state, incident, true);
         if inherits {
             self.resume_one(slot, state).await;
@@ -537,7 +537,7 @@ impl Desk {
                 let found = Found { incident: slot.id.clone(), began: incident.began(), closed_at: None };
                 live.by_call.entry(CallKey::of(identity)).or_insert(found);
             }
-        } else if state.in_doubt.is_some() {
+        } else if state.in_doubt.is_some() && !canary!(DoubtForgottenWhenClosed) {
             // Closed and forgotten, but for what may have been appended to it just now: the doubt must be found again.
             live.slots.insert(slot.id.clone(), Arc::clone(slot));
         }

@@ -84,6 +84,9 @@ impl Desk {
         let unknown = known.is_none();
         let slot = match known {
             Some(slot) => slot,
+            None if canary!(BuiltOfHearsay) && story.first().is_some_and(|first| first.version == 1) => {
+                self.slot_or_new(id)
+            }
             None => self.slot(id).await?,
         };
         let mut state = slot.state.lock().await;
@@ -105,7 +108,7 @@ impl Desk {
         }
         let last = story.last().map_or(0, |entry| entry.version);
         let newer = incident.version > state.incident.version;
-        if newer || unknown || (ours && incident.version == last) {
+        if newer || (unknown && !canary!(BuiltOfHearsay)) || (ours && incident.version == last) {
             self.becomes(&slot, &mut state, incident, ours);
             self.settle(&slot, &state);
         }
@@ -118,6 +121,9 @@ impl Desk {
     /// Fires the deadlines of an incident from now on, the overdue ones at once, and sends again what was not reported as
     /// delivered: its key keeps it from acting twice.
     async fn take_over(&self, id: &IncidentId) {
+        if canary!(TakesOverNothing) {
+            return;
+        }
         let taken = async {
             let slot = self.slot(id).await?;
             let mut state = slot.state.lock().await;

@@ -242,6 +242,21 @@ async fn danger_heard_without_a_policy_is_known_to_the_one_that_comes() {
 }
 
 #[tokio::test]
+async fn danger_in_an_overtaken_record_is_known_though_no_policy_weighed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let senders = BTreeMap::from([("default".to_owned(), profile())]);
+    let clock = Clock::starting_at(EVENING.parse().unwrap(), 1.0);
+    let desk = Desk::open(clock, journal(folder.path()), None, senders).await.unwrap();
+    let later = |second: u32| format!("2026-05-15T20:00:{second}-07:00");
+    desk.receive(record("fifteen", &later(10), "none"), None, "default").await.unwrap();
+    desk.receive(record("fifteen", EVENING, "used"), None, "default").await.unwrap();
+    desk.put_policy(policy()).await.unwrap();
+    let answer = desk.receive(record("fifteen", &later(20), "none"), None, "default").await.unwrap();
+    assert_eq!(answer.facts.value("weapon"), Some("used"));
+    assert_eq!(answer.decision.route, Route::Ordinary);
+}
+
+#[tokio::test]
 async fn overrides_need_a_reason_and_never_pass_an_exclusion() {
     let folder = tempfile::tempdir().unwrap();
     let desk = desk_on(journal(folder.path()), 1.0).await;

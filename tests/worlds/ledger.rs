@@ -169,10 +169,8 @@ impl Account {
                     self.dangers.insert(fact.clone());
                 }
             }
-            Event::HazardReported { fact, value, .. } => {
-                if bars(fact, value) {
-                    self.dangers.insert(fact.clone());
-                }
+            Event::HazardReported { fact, value, .. } if bars(fact, value) => {
+                self.dangers.insert(fact.clone());
             }
             Event::Chosen { by, steps, .. } => self.chosen(by, steps.len())?,
             Event::OrdinaryChosen { .. } => self.settled = true,
@@ -263,11 +261,7 @@ impl Account {
                 let due_ms = world.now_ms + u64::from(term_s) * 1_000;
                 self.duties.insert(duty.clone(), DutySeen { kind: *kind, due: *due, due_ms });
             }
-            Event::DutyOverdue { duty, .. } => {
-                if self.duties.remove(duty).is_none_or(|seen| seen.due > at) {
-                    return Err(Violation::new("I3", "an alarm before its time, or for nothing that is owed"));
-                }
-            }
+            Event::DutyOverdue { duty, .. } => self.overdue(duty, at)?,
             Event::DutyClosed { duty, outcome, by, .. } => {
                 self.duties.remove(duty);
                 let (kind, leg) = self.owing.remove(duty).unwrap_or((DutyKind::FollowUp, None));
@@ -287,6 +281,13 @@ impl Account {
         let owed = (kind, leg.cloned());
         if !self.owing.values().any(|open| *open == owed) {
             self.unopened.push(owed);
+        }
+    }
+
+    fn overdue(&mut self, duty: &DutyId, at: Timestamp) -> Result<(), Violation> {
+        match self.duties.remove(duty) {
+            Some(seen) if seen.due <= at => Ok(()),
+            _ => Err(Violation::new("I3", "an alarm before its time, or for nothing that is owed")),
         }
     }
 

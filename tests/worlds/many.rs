@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Worlds of `make test`.
 const WORLDS: u64 = 500_000;
 /// A canary that is not found within this many worlds has escaped.
-const CANARY_WORLDS_MAX: u64 = 20_000;
+const CANARY_WORLDS_MAX: u64 = 5_000;
 /// Of so many worlds one is run twice, to see that it is the same.
 const TWICE_EVERY: u64 = 1_000;
 

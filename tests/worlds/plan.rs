@@ -32,6 +32,8 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// Adapters on the one store.
     pub nodes: usize,
+    /// The longest time until one hears what another appended.
+    pub hears_within_ms: u64,
     /// Percent of messages lost, sent twice, and the longest delay, to and from everybody but the console.
     pub loss: u64,
     pub twice: u64,
@@ -173,8 +175,8 @@ impl Plan {
         let mut chance = Chance::of(seed, &[1]);
         let policy = match chance.below(100) {
             0..=69 => Some(AUTOMATIC),
-            70..=91 => Some(ADVISE),
-            92..=97 => Some(SHADOW),
+            70..=90 => Some(ADVISE),
+            91..=95 => Some(SHADOW),
             _ => None,
         };
         let (start, odd_night) = *chance.pick(STARTS);
@@ -184,6 +186,7 @@ impl Plan {
             odd_night,
             policy,
             nodes: if Chance::of(seed, &[9]).percent(15) { 2 } else { 1 },
+            hears_within_ms: *Chance::of(seed, &[13]).pick(&[60, 1_500, 20_000]),
             items: Vec::new(),
             loss: *chance.pick(&[0, 0, 0, 5, 30]),
             twice: *chance.pick(&[0, 0, 0, 10, 40]),
@@ -224,7 +227,7 @@ impl Plan {
             let record = text.record(self.start, begins);
             self.items.push(Item::Record { when, record });
         };
-        let first_dangerous = chance.percent(8);
+        let first_dangerous = chance.percent(if self.policy.is_none() { 30 } else { 8 });
         draw(&mut chance, 0, When::At(begins), first_dangerous, "Active");
         if storm {
             // Four of five records of a storm are repeats of what was sent.
@@ -239,7 +242,7 @@ impl Plan {
                 When::At(begins + *chance.pick(&[50, 1_500, 8_000, 30_000, 90_000]) + chance.below(3_000))
             };
             let dangerous = chance.percent(45);
-            let status = *chance.pick(&["Active", "Active", "Active", "Active", "Active", "Cancelled", "Closed"]);
+            let status = *chance.pick(&["Active", "Active", "Active", "Active", "Cancelled", "Closed"]);
             draw(&mut chance, version, when, dangerous, status);
         }
         if unasked && chance.percent(70) {
@@ -276,13 +279,18 @@ impl Plan {
         for _ in 0..faults {
             let aim = match chance.below(10) {
                 0..=1 => Aim::Append(chance.between(1, 25)),
-                2..=7 => Aim::Event(*chance.pick(KINDS), chance.between(1, 2)),
+                2..=7 => {
+                    let kind = *chance.pick(KINDS);
+                    Aim::Event(kind, chance.between(1, 2))
+                }
                 8 => Aim::Effect(chance.between(1, 8)),
                 _ => Aim::Reply(chance.between(1, 15)),
             };
             let down_ms = *chance.pick(&[50, 1_000, 10_000, 60_000]);
             let clock_step_s = *chance.pick(&[0, 0, 0, 3_600, -3_600, -900_000]);
-            let fault = match chance.below(12) {
+            // Who answers late often finds the call closed: what is lost then is lost to a call that nobody holds any more.
+            let late = matches!(aim, Aim::Event("answered-late", _)) && chance.percent(60);
+            let fault = match if late { 9 } else { chance.below(12) } {
                 0..=1 => Fault::Die { point: Point::Before, down_ms, clock_step_s },
                 2 => Fault::Die { point: Point::Torn, down_ms, clock_step_s },
                 3..=5 => Fault::Die { point: Point::After, down_ms, clock_step_s },
@@ -304,9 +312,9 @@ impl Plan {
             let peer = usize::try_from(chance.below(crate::peers::PEERS as u64)).unwrap();
             self.items.push(Item::Cut { peer, from_ms, until_ms });
         }
-        if chance.percent(8) {
+        if chance.percent(if self.policy.is_none() { 60 } else { 8 }) {
             let policy = *chance.pick(&[AUTOMATIC_REVISED, AUTOMATIC_REVISED, ADVISE, SHADOW]);
-            let mut at_ms = chance.between(0, 60_000);
+            let mut at_ms = chance.between(0, if self.policy.is_none() { 15_000 } else { 60_000 });
             if chance.percent(50) {
                 at_ms = self.draw_crossing(&mut chance).unwrap_or(at_ms);
             }

@@ -136,7 +136,7 @@ impl Store {
     }
 
     pub fn is_down(&self, node: usize) -> bool {
-        self.lives[node] % 2 == 0
+        self.lives[node].is_multiple_of(2)
     }
 
     /// Ends a node's life now.
