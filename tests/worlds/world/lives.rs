@@ -89,7 +89,8 @@ impl World<'_> {
             News::Appended(by) => {
                 let entries = held(&self.store).entries.len() as u64;
                 for node in (0..self.nodes.len()).filter(|node| *node != by) {
-                    let delay = Chance::of(self.plan.seed, &[11, entries, node as u64]).below(self.plan.hears_within_ms);
+                    let delay =
+                        Chance::of(self.plan.seed, &[11, entries, node as u64]).below(self.plan.hears_within_ms);
                     self.at(self.now_ms() + delay, Happening::Follow(node));
                 }
             }
