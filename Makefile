@@ -10,7 +10,7 @@ FAULTS := /usr/bin/strace /usr/bin/faketime
 WORLDS := cargo run --quiet --profile worlds --locked --no-default-features --features canaries --bin worlds --
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: test install format lint tests worlds soak documentation dependencies bench bench-peers fuzz
+.PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers fuzz
 
 test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
@@ -61,6 +61,10 @@ tests:
 	cargo test --profile quick --quiet --locked --test main -- --nocapture the_fault_table
 	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --profile quick --locked --test main -- --ignored --nocapture an_idle_adapter
 	$(MAKE) worlds
+
+# 3,000 worlds of the whole adapter on a simulated network (tests/turmoil/README.md); `make turmoil ASK="seed 17"` runs one.
+turmoil:
+	cargo test --profile quick --locked --features canaries --test turmoil -- $(ASK)
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). One world,
 # told step by step: `make worlds ASK="seed 17"`.

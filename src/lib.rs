@@ -42,6 +42,8 @@ pub mod http;
 #[cfg(feature = "adapter")]
 pub mod pages;
 pub mod clock;
+#[cfg(feature = "adapter")]
+pub mod network;
 pub mod telemetry;
 #[cfg(feature = "adapter")]
 pub mod input;

@@ -358,7 +358,7 @@ async fn a_reload_among_many_calls_gives_each_the_whole_of_one_revision() {
                 received = Some((entry.subject.clone(), entry.at, event.mode));
             }
             crate::journal::Stored::Incident(crate::incident::Event::Assessed { decision, facts, .. }) => {
-                let place = revisions.iter().position(|policy| *policy.identity() == decision.policy);
+                let place = revisions.iter().position(|policy| *policy.identity() == *decision.policy);
                 let policy = &revisions[place.expect("one of the two, whole")];
                 decided[place.unwrap()] += 1;
                 let again = policy.decide(facts, &decision.gaps, entry.at, &Availability::default());
@@ -397,7 +397,7 @@ async fn the_roster_takes_a_team_off_duty_and_a_name_that_is_not_understood_is_r
     desk.set_roster(away.clone()).await.unwrap();
     let answer = desk.receive(record("after", EVENING, "none"), None, "default").await.unwrap();
     let option = answer.decision.options.iter().find(|option| option.program == program).unwrap();
-    assert_eq!((option.code.as_str(), option.why.as_str()), ("no-unit", "nobody is on duty"));
+    assert_eq!((&*option.code, &*option.why), ("no-unit", "nobody is on duty"));
     drop(desk);
     let desk = desk_on(journal(folder.path()), 1.0).await;
     assert_eq!(desk.roster(), away, "a restart brings nobody back on duty");

@@ -268,7 +268,7 @@ fn write_text(file: &Path, decided: &Decided, out: &mut dyn Write) -> std::io::R
         record.format.name(),
         record.repairs.len()
     )?;
-    let crate::policy::PolicyIdentity { id, revision, digest } = &decision.policy;
+    let crate::policy::PolicyIdentity { id, revision, digest } = &*decision.policy;
     writeln!(out, "  policy {id} {revision} {} · decided in {decide_ns} ns", digest.get(..12).unwrap_or(digest))?;
     writeln!(out, "  {}\n", file.display())
 }

@@ -50,6 +50,7 @@ pub fn visitor(language: Language, roles: &[Role]) -> Visitor {
         session: Some([7; 32]),
         waived: Vec::new(),
         silent_since: None,
+        journal_away_since: None,
     }
 }
 
@@ -127,10 +128,10 @@ pub fn plan(program: &str, title: &str) -> LegPlan {
 fn option(program: &str, title: &str, code: &str, opens: Option<&str>) -> ProgramOption {
     ProgramOption {
         program: ProgramId::new(program),
-        title: title.to_owned(),
+        title: title.into(),
         can_take: code == "can-take",
-        code: code.to_owned(),
-        why: opens.map_or_else(|| code.replace('-', " "), |_| "opens Wednesday 16:00".to_owned()),
+        code: code.to_owned().into(),
+        why: opens.map_or_else(|| code.replace('-', " "), |_| "opens Wednesday 16:00".to_owned()).into(),
         opens_at: opens.map(|at| at.parse().unwrap()),
     }
 }
@@ -183,11 +184,11 @@ pub fn decision(status: Status, route: &str) -> Decision {
         automatic: false,
         follow_up: Vec::new(),
         gaps: Vec::new(),
-        policy: PolicyIdentity {
+        policy: Arc::new(PolicyIdentity {
             id: "kamloops".to_owned(),
             revision: "2026-05-01".to_owned(),
             digest: "3fa94c17d2".repeat(6),
-        },
+        }),
     }
 }
 

@@ -157,6 +157,7 @@ fn line(
             let status = words.code("moved", &kebab(status)).into_owned();
             (says("trail.unit", &[("unit", unit), ("status", &status)]), None)
         }
+        Event::KeptApart { entries, .. } => (says("trail.kept-apart", &[("n", &entries.len().to_string())]), None),
         Event::Closed { why } => (says("trail.closed", &[("why", &words.why(why))]), None),
     })
 }
@@ -176,7 +177,7 @@ fn with_reason(words: &Words, key: &str, reason: &Option<String>) -> String {
 
 fn title_of(decision: &crate::policy::Decision, program: &str) -> String {
     let option = decision.options.iter().find(|option| option.program.as_str() == program);
-    option.map_or_else(|| program.to_owned(), |option| option.title.clone())
+    option.map_or_else(|| program.to_owned(), |option| option.title.to_string())
 }
 
 /// An actor as the list of access names it.

@@ -10,7 +10,7 @@ use super::compile::Coded;
 use super::duty_patterns::DutyPatterns;
 use super::outcome::{Because, Outcome, StatusKind};
 use super::route::Moment;
-use super::row_set::RowSet;
+use super::row_set::{Rows, WORDS};
 use super::tally::Counts;
 use super::{Answer, Availability, Compiled, Policy, Tally};
 use crate::facts::{Facts, Source};
@@ -41,30 +41,42 @@ pub(super) struct Decided<'a> {
     pub outcome: Outcome<'a>,
 }
 
-/// What the table says of a call by some of its facts, in as many machine words as the rows need.
+/// What the table says of a call by some of its facts, in as many machine words as the rows need: what most calls are told by,
+/// kept apart from the rest, so that more of it stays in a cache.
 #[derive(Debug, Clone, Copy)]
 struct Said<const W: usize> {
-    /// Rows that accept them.
-    accept: [u64; W],
-    /// The same, where answers may still change them: every row.
-    free: [u64; W],
+    /// Rows that accept them; and the row after the last one, where nothing of them keeps the call from being assessed.
+    accept: Rows<W>,
     /// Rows that may hold only because one of them is not known.
-    soft: [u64; W],
+    soft: Rows<W>,
+}
+
+/// What else it says.
+#[derive(Debug, Clone, Copy)]
+struct Open<const W: usize> {
+    /// The rows that accept them where answers may still change them: every row.
+    free: Rows<W>,
     /// The columns' bits, where they are not known and can be asked.
     open: u64,
-    /// The columns' bits, where the table does not know the value.
-    strange: u64,
+    /// True where the table does not know a value.
+    strange: bool,
 }
 
 impl<const W: usize> Said<W> {
+    const NOTHING: Self = Self { accept: Rows::EVERY, soft: Rows::EMPTY };
+
     /// Both together.
     #[inline]
-    fn and(&mut self, other: &Self) {
-        self.accept.iter_mut().zip(&other.accept).for_each(|(own, other)| *own &= other);
-        self.free.iter_mut().zip(&other.free).for_each(|(own, other)| *own &= other);
-        self.soft.iter_mut().zip(&other.soft).for_each(|(own, other)| *own |= other);
-        self.open |= other.open;
-        self.strange |= other.strange;
+    fn and(&self, other: &Self) -> Self {
+        Self { accept: self.accept.and(&other.accept), soft: self.soft.or(&other.soft) }
+    }
+}
+
+impl<const W: usize> Open<W> {
+    const NOTHING: Self = Self { free: Rows::EVERY, open: 0, strange: false };
+
+    fn and(&self, other: &Self) -> Self {
+        Self { free: self.free.and(&other.free), open: self.open | other.open, strange: self.strange || other.strange }
     }
 }
 
@@ -72,12 +84,14 @@ impl<const W: usize> Said<W> {
 struct Batch<'a, const W: usize> {
     calls: &'a Calls,
     /// What is said by the columns of which no call states anything.
-    silent: Said<W>,
+    silent: (Said<W>, Open<W>),
     groups: Vec<Shared<W>>,
     /// The zone's group, and by its number the call with that zone alone.
     zones: Option<(usize, Vec<Coded>)>,
     /// The nature's column in the calls, and its group.
     nature: Option<(usize, usize)>,
+    /// The number after that of the last row: held where a call can be assessed.
+    assessable: usize,
 }
 
 /// What a policy makes of the values of one group, by their shared number.
@@ -85,6 +99,7 @@ struct Shared<const W: usize> {
     /// Place of the group in the calls.
     of: usize,
     said: Vec<Said<W>>,
+    open: Vec<Open<W>>,
     /// Columns of the table in it, and by number and such a column the table's code.
     places: Vec<usize>,
     codes: Vec<u16>,
@@ -93,22 +108,22 @@ struct Shared<const W: usize> {
 /// What a policy makes of the values of one of its columns.
 struct Own<const W: usize> {
     place: usize,
-    said: Vec<Said<W>>,
+    said: Vec<(Said<W>, Open<W>)>,
     coded: Vec<Coded>,
 }
 
 impl<'a, const W: usize> Batch<'a, W> {
     fn of(policy: &Compiled, calls: &'a Calls) -> Self {
         let table = &policy.table;
-        let all = std::array::from_fn(|word| table.all.word(word));
-        let mut silent = Said { accept: all, free: all, soft: [0; W], open: 0, strange: 0 };
+        let mut silent = (Said::NOTHING, Open::NOTHING);
         let nothing = table.code(&Facts::default());
         // By column of the calls that the policy uses.
         let mut own: Vec<Option<Own<W>>> = calls.columns.iter().map(|_| None).collect();
         for (place, column) in table.columns.iter().enumerate() {
             let found = calls.columns.iter().zip(&mut own).find(|(stated, _)| stated.name == column.name);
             let Some((stated, own)) = found else {
-                silent.and(&said(policy, place, &nothing));
+                let (said, open) = said(policy, place, &nothing);
+                silent = (silent.0.and(&said), silent.1.and(&open));
                 continue;
             };
             let values =
@@ -126,7 +141,7 @@ impl<'a, const W: usize> Batch<'a, W> {
         let groups = groups.collect();
         let zones = own.into_iter().flatten().find(|own| table.zone_column == Some(own.place));
         let zones = zones.zip(group_of("zone")).map(|(own, (_, group))| (group, own.coded));
-        Self { calls, silent, groups, zones, nature: group_of("nature") }
+        Self { calls, silent, groups, zones, nature: group_of("nature"), assessable: table.rows.len() }
     }
 
     /// The zones of each number of a zone's value; none where no call states a zone.
@@ -137,21 +152,20 @@ impl<'a, const W: usize> Batch<'a, W> {
     /// What is said of a profile by all columns.
     #[inline]
     fn said(&self, numbers: &[u16]) -> Said<W> {
-        let mut all = self.silent;
-        for group in &self.groups {
-            let number = numbers.get(group.of).copied().unwrap_or(NOT_STATED);
-            if let Some(said) = group.said.get(usize::from(number)) {
-                all.and(said);
-            }
-        }
-        all
+        let each = self.groups.iter().filter_map(|group| group.said.get(group.number(numbers)));
+        each.fold(self.silent.0, |all, said| all.and(said))
+    }
+
+    fn open(&self, numbers: &[u16]) -> Open<W> {
+        let each = self.groups.iter().filter_map(|group| group.open.get(group.number(numbers)));
+        each.fold(self.silent.1, |all, open| all.and(open))
     }
 
     /// A profile's codes, in place of the last one's.
-    fn code(&self, numbers: &[u16], strange: u64, call: &mut Coded) {
+    fn code(&self, numbers: &[u16], call: &mut Coded) {
         let at = |of: usize| usize::from(numbers.get(of).copied().unwrap_or(NOT_STATED));
         for group in &self.groups {
-            let codes = group.codes.iter().skip(at(group.of) * group.places.len());
+            let codes = group.codes.iter().skip(group.number(numbers) * group.places.len());
             for (place, found) in group.places.iter().zip(codes) {
                 call.codes.get_mut(*place).into_iter().for_each(|code| *code = *found);
             }
@@ -160,19 +174,19 @@ impl<'a, const W: usize> Batch<'a, W> {
             call.zones = zoned.zones;
             call.zone_rows = zoned.zone_rows;
         }
-        call.strangers = strange;
     }
 
     /// As [`super::outcome::unassessed`] says of one call.
-    fn unassessed(&self, profile: usize, numbers: &[u16], said: &Said<W>, nature: u64) -> Option<&'a str> {
-        if said.strange != 0 {
+    fn unassessed(&self, profile: usize, numbers: &[u16], said: &Said<W>) -> Option<&'a str> {
+        let gap = self.calls.gap(profile);
+        if said.accept.contains(self.assessable) {
+            return gap;
+        }
+        if self.open(numbers).strange {
             return Some("value-out-of-domain");
         }
-        if let Some(why) = self.calls.gap(profile) {
-            return Some(why);
-        }
-        if said.open & nature == 0 {
-            return None;
+        if gap.is_some() {
+            return gap;
         }
         let stated = self.nature.is_some_and(|(place, group)| {
             let number = usize::from(numbers.get(group).copied().unwrap_or(NOT_STATED));
@@ -185,44 +199,50 @@ impl<'a, const W: usize> Batch<'a, W> {
 
 impl<const W: usize> Shared<W> {
     fn new(of: usize, group: &Group, own: &[Option<Own<W>>]) -> Self {
-        let nothing = Said { accept: [u64::MAX; W], free: [u64::MAX; W], soft: [0; W], open: 0, strange: 0 };
         let used = || group.columns.iter().filter_map(|(place, _)| own.get(*place)?.as_ref());
-        let mut shared =
-            Self { of, said: Vec::new(), places: used().map(|own| own.place).collect(), codes: Vec::new() };
+        let places = used().map(|own| own.place).collect();
+        let mut shared = Self { of, said: Vec::new(), open: Vec::new(), places, codes: Vec::new() };
         if shared.places.is_empty() {
             return shared;
         }
         for number in 0..group.numbers {
-            let mut all = nothing;
+            let mut all = (Said::NOTHING, Open::NOTHING);
             for (place, value) in group.each(number) {
                 let Some(own) = own.get(place).and_then(Option::as_ref) else { continue };
-                own.said.get(value).into_iter().for_each(|said| all.and(said));
+                if let Some((said, open)) = own.said.get(value) {
+                    all = (all.0.and(said), all.1.and(open));
+                }
                 shared
                     .codes
                     .push(own.coded.get(value).and_then(|call| call.codes.get(own.place)).copied().unwrap_or(0));
             }
-            shared.said.push(all);
+            shared.said.push(all.0);
+            shared.open.push(all.1);
         }
         shared
+    }
+
+    /// A profile's number.
+    fn number(&self, numbers: &[u16]) -> usize {
+        usize::from(numbers.get(self.of).copied().unwrap_or(NOT_STATED))
     }
 }
 
 /// What the table says of a call by one column alone.
-fn said<const W: usize>(policy: &Compiled, place: usize, call: &Coded) -> Said<W> {
+fn said<const W: usize>(policy: &Compiled, place: usize, call: &Coded) -> (Said<W>, Open<W>) {
     let table = &policy.table;
     let code = call.codes.get(place).copied().unwrap_or(0);
-    let Some(column) = table.columns.get(place) else {
-        return Said { accept: [0; W], free: [0; W], soft: [0; W], open: 0, strange: 0 };
-    };
-    let accept = table.accepts(place, column, code, call);
-    let open = code == 0 && column.askable;
-    Said {
-        accept: std::array::from_fn(|word| accept.word(word)),
-        free: std::array::from_fn(|word| if open { u64::MAX } else { accept.word(word) }),
-        soft: std::array::from_fn(|word| if code == 0 { column.soft.word(word) } else { 0 }),
-        open: u64::from(open) << place,
-        strange: call.strangers & (1 << place),
+    let Some(column) = table.columns.get(place) else { return (Said::NOTHING, Open::NOTHING) };
+    let mut accept = table.accepts(place, column, code, call).in_words();
+    let strange = call.strangers & (1 << place) != 0;
+    let is_open = code == 0 && column.askable;
+    let free = if is_open { Rows::EVERY } else { accept };
+    let is_nature = table.nature_column == Some(place);
+    if !(strange || (is_open && is_nature)) {
+        accept.insert(table.rows.len());
     }
+    let said = Said { accept, soft: if code == 0 { column.soft.in_words() } else { Rows::EMPTY } };
+    (said, Open { free, open: u64::from(is_open) << place, strange })
 }
 
 impl Compiled {
@@ -252,12 +272,13 @@ impl Compiled {
         availability: &'a Availability,
         each: impl FnMut(Decided<'a>),
     ) -> Vec<ZoneSet> {
-        match self.table.words {
-            0..=1 => self.run_in::<1>(calls, availability, each),
-            2 => self.run_in::<2>(calls, availability, each),
-            3..=4 => self.run_in::<4>(calls, availability, each),
-            5..=8 => self.run_in::<8>(calls, availability, each),
-            _ => self.run_in::<16>(calls, availability, each),
+        // There is one number more than there are rows.
+        match self.table.rows.len() / 64 {
+            0..2 => self.run_in::<2>(calls, availability, each),
+            2..4 => self.run_in::<4>(calls, availability, each),
+            4..8 => self.run_in::<8>(calls, availability, each),
+            8..WORDS => self.run_in::<WORDS>(calls, availability, each),
+            _ => self.run_in::<{ WORDS + 1 }>(calls, availability, each),
         }
     }
 
@@ -270,7 +291,6 @@ impl Compiled {
         let batch: Batch<'a, W> = Batch::of(self, calls);
         let mut moments = DutyPatterns::new(self, availability);
         let mut call = self.table.code(&Facts::default());
-        let nature = self.table.nature_column.map_or(0, |place| 1 << place);
         let mut memo: Vec<Option<Outcome<'a>>> = Vec::new();
         for (profile, rows) in calls.by_profile().enumerate() {
             if rows.is_empty() {
@@ -279,8 +299,8 @@ impl Compiled {
             let numbers = calls.numbers(profile);
             let said = batch.said(numbers);
             let zone = batch.zones.as_ref().and_then(|(of, _)| numbers.get(*of)).copied().unwrap_or(NOT_STATED);
-            let mut coded = false;
-            let unassessed = batch.unassessed(profile, numbers, &said, nature);
+            let mut open: Option<Open<W>> = None;
+            let unassessed = batch.unassessed(profile, numbers, &said);
             memo.clear();
             for (number, at) in rows {
                 let (hour, moment) = moments.at(*at);
@@ -291,11 +311,11 @@ impl Compiled {
                     (None, None) => {
                         let Some(settled) = moments.get(moment) else { continue };
                         let outcome = self.hard_exclusion(&said, settled).unwrap_or_else(|| {
-                            if !coded {
-                                batch.code(numbers, said.strange, &mut call);
-                                coded = true;
-                            }
-                            self.outcome_of(&call, &said, settled)
+                            let open = open.get_or_insert_with(|| {
+                                batch.code(numbers, &mut call);
+                                batch.open(numbers)
+                            });
+                            self.outcome_of(&call, &said, open, settled)
                         });
                         // A profile that occurs once needs no memory.
                         if rows.len() > 1 {
@@ -315,27 +335,25 @@ impl Compiled {
 
     /// An exclusion that holds for certain and bars every program: most calls end here.
     fn hard_exclusion<'a, const W: usize>(&self, said: &Said<W>, moment: &Moment<'_>) -> Option<Outcome<'a>> {
-        let table = &self.table;
-        let hard = |word: usize| {
-            of(&said.accept, word) & !of(&said.soft, word) & table.bars_all.word(word) & moment.effective.word(word)
-        };
-        let row = RowSet::lowest(table.exclusion_words, hard)?;
+        let barring = self.table.bars_all.in_words().and(&moment.effective.in_words());
+        let row = said.accept.without(&said.soft).and(&barring).least()?;
         Some(Outcome { because: Because::Row(row), ..Outcome::new(StatusKind::Ineligible, Some(row)) })
     }
 
-    fn outcome_of<'a, const W: usize>(&self, call: &Coded, said: &Said<W>, moment: &Moment<'_>) -> Outcome<'a> {
-        let set = |words: &[u64; W]| RowSet::of_words(W, |word| of(words, word));
-        let verdict = self.verdict_of(call, moment, &set(&said.accept), set(&said.soft), false);
-        let reached = if self.may_need_answers(&verdict) {
-            let possible = RowSet::of_words(W, |word| of(&said.free, word) & moment.effective.word(word));
-            self.first_reachable(call, moment, said.open, &possible, &verdict.rules)
+    fn outcome_of<'a, const W: usize>(
+        &self,
+        call: &Coded,
+        said: &Said<W>,
+        open: &Open<W>,
+        moment: &Moment<'_>,
+    ) -> Outcome<'a> {
+        let verdict = self.verdict_of(call, moment, &said.accept, said.soft, false);
+        let reached = if self.may_need_answers(verdict.way) {
+            let possible = open.free.and(&moment.effective.in_words());
+            self.first_reachable(call, moment, open.open, &possible, &verdict.rules)
         } else {
             None
         };
-        self.outcome(call, moment, &verdict, reached)
+        self.outcome(call, moment, verdict.way, reached)
     }
-}
-
-fn of<const W: usize>(words: &[u64; W], word: usize) -> u64 {
-    words.get(word).copied().unwrap_or(0)
 }

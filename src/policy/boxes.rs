@@ -7,14 +7,16 @@
 use super::classes::{AGE, Class, classes, is_part, told_apart_zones};
 use super::column::{Coding, Column};
 use super::compile::{Coded, Table};
-use super::cover::{Question, Span};
+use super::cover::Question;
+use super::grid::{Grid, Span};
 use super::language::{Cell, Test};
 use super::row_set::RowSet;
 use crate::facts::ZONE_OUTSIDE;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use super::classes::Side;
-pub(super) use super::cover::{Box, TooHard};
+pub(super) use super::cover::TooHard;
+pub(super) use super::grid::Box;
 
 /// In a fact's dimension and in that of the zone's state: the value is not known.
 const UNKNOWN: usize = 0;
@@ -42,7 +44,7 @@ enum Dimension {
 #[derive(Debug)]
 pub(super) struct Space {
     dimensions: Vec<Dimension>,
-    spans: Vec<Span>,
+    grid: Grid,
     /// Every call.
     whole: Box,
     /// By side and row: its boxes (several where a zone list needs them).
@@ -63,7 +65,7 @@ impl Space {
     pub(super) fn over(sides: &[Side<'_>]) -> Self {
         let mut space = Self {
             dimensions: Vec::new(),
-            spans: Vec::new(),
+            grid: Grid::default(),
             whole: Vec::new(),
             rows: Vec::new(),
             impossible: Vec::new(),
@@ -91,6 +93,7 @@ impl Space {
                 space.push(Dimension::Fact { name: fact.to_owned(), columns, classes }, count);
             }
         }
+        space.whole = space.grid.whole();
         space.elsewhere = space.zone_elsewhere(sides);
         space.impossible = space.impossible_zones(sides);
         let rows = |(side, Side { table, .. }): (usize, &Side<'_>)| {
@@ -101,13 +104,8 @@ impl Space {
     }
 
     fn push(&mut self, dimension: Dimension, classes: usize) {
-        let start = self.spans.last().map_or(0, |span| span.start + span.words);
         self.dimensions.push(dimension);
-        self.spans.push(Span { start, words: classes.div_ceil(64), classes });
-        self.whole.extend((0..classes.div_ceil(64)).map(|word| match classes - 64 * word {
-            left @ 0..64 => (1 << left) - 1,
-            _ => u64::MAX,
-        }));
+        self.grid.push(classes);
     }
 
     /// Every call.
@@ -116,7 +114,7 @@ impl Space {
     }
 
     fn each(&self) -> impl Iterator<Item = (&Dimension, &Span)> {
-        self.dimensions.iter().zip(&self.spans)
+        self.dimensions.iter().zip(self.grid.spans())
     }
 
     /// A zone that is in none of those that have a dimension.
@@ -294,7 +292,7 @@ impl Space {
         let mut mixed = own.clone();
         for (dimension, span) in self.each() {
             if taken(dimension) {
-                span.part_mut(&mut mixed).copy_from_slice(span.part(other));
+                span.take(&mut mixed, other);
             }
         }
         mixed
@@ -407,18 +405,14 @@ impl Space {
     }
 
     pub(super) fn is_empty(&self, space: &Box) -> bool {
-        self.spans.iter().any(|span| span.part(space).iter().all(|word| *word == 0))
+        self.grid.is_empty(space)
     }
 
     /// Two boxes' common part, `None` where they have none.
     pub(super) fn meet(&self, one: &Box, other: &Box) -> Option<Box> {
         #[cfg(test)]
         super::cover::WORK.set(super::cover::WORK.get() + 1);
-        let apart = |span: &Span| span.part(one).iter().zip(span.part(other)).all(|(one, other)| one & other == 0);
-        if self.spans.iter().any(apart) {
-            return None;
-        }
-        Some(one.iter().zip(other).map(|(one, other)| one & other).collect())
+        self.grid.meet(one, other)
     }
 
     /// The common parts of two unions of boxes.
@@ -433,7 +427,7 @@ impl Space {
         }
         let mut inside = from.clone();
         let mut left = Vec::new();
-        for span in self.spans.iter().filter(|span| span.part(other) != span.part(&self.whole)) {
+        for span in self.grid.spans().iter().filter(|span| !span.is_alike(other, &self.whole)) {
             let mut beyond = inside.clone();
             restrict(span, &mut beyond, |class| !span.holds(other, class));
             if !self.is_empty(&beyond) {
@@ -447,13 +441,13 @@ impl Space {
     /// A part of `target` that none of the covers holds, `None` where they hold all of it.
     pub(super) fn uncovered(&self, target: &Box, covers: &[&Box]) -> Result<Option<Box>, TooHard> {
         let covers = self.impossible.iter().chain(covers.iter().copied());
-        Question::new(&self.spans, None).uncovered(target.clone(), covers.enumerate())
+        Question::new(&self.grid, None).uncovered(target.clone(), covers.enumerate())
     }
 
     /// Covers looked at in answering [`Self::uncovered`].
     #[cfg(test)]
     pub(super) fn looks(&self, target: &Box, covers: &[&Box]) -> u64 {
-        let mut question = Question::new(&self.spans, None);
+        let mut question = Question::new(&self.grid, None);
         let covers = self.impossible.iter().chain(covers.iter().copied());
         let _ = question.uncovered(target.clone(), covers.enumerate());
         question.looks
@@ -463,7 +457,7 @@ impl Space {
     pub(super) fn covered_by(&self, target: &Box, covers: &[&Box]) -> Result<Option<BTreeSet<usize>>, TooHard> {
         let mut used = BTreeSet::new();
         let all = self.impossible.iter().chain(covers.iter().copied());
-        let left = Question::new(&self.spans, Some(&mut used)).uncovered(target.clone(), all.enumerate())?;
+        let left = Question::new(&self.grid, Some(&mut used)).uncovered(target.clone(), all.enumerate())?;
         let own = |place: usize| place.checked_sub(self.impossible.len());
         Ok(left.is_none().then(|| used.into_iter().filter_map(own).collect()))
     }
@@ -574,11 +568,7 @@ fn accepts(column: &Column, code: u16, row: usize) -> bool {
 }
 
 fn restrict(span: &Span, of: &mut Box, keep: impl Fn(usize) -> bool) {
-    for class in (0..span.classes).filter(|class| !keep(*class)) {
-        if let Some(word) = span.part_mut(of).get_mut(class / 64) {
-            *word &= !(1 << (class % 64));
-        }
-    }
+    span.restrict(of, keep);
 }
 
 fn restrict_classes(span: &Span, of: &mut Box, classes: &[Class], keep: impl Fn(&Class) -> bool) {

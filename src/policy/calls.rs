@@ -34,8 +34,9 @@ pub struct Calls {
     pub(super) groups: Vec<Group>,
     /// By profile and group: the number of the combination of values.
     numbers: Vec<u16>,
-    /// By profile: the gap for which it cannot be assessed, whatever the table says.
-    gaps: Vec<Option<String>>,
+    /// By profile: the gap for which it cannot be assessed, whatever the table says, as a place in `whys` from 1; 0 is none.
+    gaps: Vec<u32>,
+    whys: Vec<String>,
     /// By profile: its first call in `rows`; one more at the end.
     starts: Vec<usize>,
     /// Grouped by profile: the call's number as it was given, and its instant.
@@ -117,7 +118,10 @@ impl Calls {
             numbers.extend(groups.iter().map(|group| group.number(each)));
         }
         let (starts, rows) = grouped(profiles.len(), calls)?;
-        Ok(Self { columns, groups, numbers, gaps: profiles.iter().map(barring_gap).collect(), starts, rows })
+        let mut whys: Vec<String> = Vec::new();
+        let gaps =
+            profiles.iter().map(|profile| barring_gap(profile).map_or(0, |why| place_of(&mut whys, why))).collect();
+        Ok(Self { columns, groups, numbers, gaps, whys, starts, rows })
     }
 
     /// How many calls.
@@ -139,8 +143,9 @@ impl Calls {
     }
 
     /// Why a profile cannot be assessed under any policy.
-    pub(super) fn gap(&self, profile: usize) -> Option<&String> {
-        self.gaps.get(profile).and_then(Option::as_ref)
+    pub(super) fn gap(&self, profile: usize) -> Option<&str> {
+        let place = usize::try_from(*self.gaps.get(profile)?).ok()?.checked_sub(1)?;
+        self.whys.get(place).map(String::as_str)
     }
 
     /// The calls of each profile: their numbers as they were given, and their instants.
@@ -237,10 +242,19 @@ fn grouped(profiles: usize, calls: &[(u32, Timestamp)]) -> Result<Grouped, Colum
 }
 
 /// The gap that keeps a profile from being assessed under every policy.
-fn barring_gap(profile: &Profile) -> Option<String> {
+fn barring_gap(profile: &Profile) -> Option<&str> {
     let unsettled = |fact: &str| profile.facts.source(fact) != Some(Source::Answer);
     let bars = |gap: &&Gap| gap.why == "value-out-of-domain" && unsettled(&gap.fact);
     let about_nature = |gap: &&Gap| gap.fact == "nature" && unsettled("nature");
     let gaps = || profile.gaps.iter();
-    gaps().find(bars).or_else(|| gaps().find(about_nature)).map(|gap| gap.why.clone())
+    gaps().find(bars).or_else(|| gaps().find(about_nature)).map(|gap| gap.why.as_str())
+}
+
+/// A word's place in a list, from 1; it is added where it is new.
+fn place_of(words: &mut Vec<String>, word: &str) -> u32 {
+    let place = words.iter().position(|known| known == word).unwrap_or_else(|| {
+        words.push(word.to_owned());
+        words.len() - 1
+    });
+    u32::try_from(place + 1).unwrap_or(u32::MAX)
 }

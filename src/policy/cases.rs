@@ -397,7 +397,7 @@ fn differences(policy: &Compiled, case: &Case, decision: &Decision) -> Vec<Strin
     }
     for (program, code) in &expect.options {
         let found = decision.options.iter().find(|option| option.program.as_str() == program);
-        differs(&format!("option {program}"), code, found.map_or("none", |option| option.code.as_str()));
+        differs(&format!("option {program}"), code, found.map_or("none", |option| &*option.code));
     }
     differences
 }

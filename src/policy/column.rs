@@ -7,7 +7,7 @@ use super::language::{Cell, Row, Test};
 use super::row_set::RowSet;
 use super::stems::Stems;
 use super::words::Words;
-use crate::facts::{Domain, Fact};
+use crate::facts::{Domain, Fact, natures};
 use std::sync::Arc;
 
 /// Zones of a policy, at most.
@@ -86,8 +86,10 @@ pub(super) struct Column {
     pub accept: Vec<RowSet>,
     /// By code: the least code that no row and no requirement tells apart from it.
     pub same_as: Vec<u16>,
-    /// One code of each class of known values that nothing tells apart, the least of each.
+    /// One code of each class of known values that nothing tells apart: the least dangerous, and of these the first.
     pub classes: Vec<u16>,
+    /// By code: how dangerous the value is, nothing known being the least; empty where values do not differ in danger.
+    danger: Vec<u8>,
     /// Rows that accept `unknown` here and would not accept every known value: they may hold for want of an answer.
     pub soft: RowSet,
     /// Rows with a cell here.
@@ -122,6 +124,7 @@ impl Column {
                 u16::try_from((0..=code).find(first).unwrap_or(code)).unwrap_or(u16::MAX)
             })
             .collect();
+        let danger = danger(fact, accept.len());
         Self {
             fact: place,
             name: fact.name.to_string(),
@@ -131,12 +134,9 @@ impl Column {
             accept,
             asked_by,
             askable: fact.askable,
-            classes: (1..)
-                .zip(same_as.iter().skip(1))
-                .filter(|(code, class)| code == *class)
-                .map(|(code, _)| code)
-                .collect(),
+            classes: classes(&same_as, &danger),
             same_as,
+            danger,
             absent,
             places: Words::of(fact.values()),
             names: fact.values().into(),
@@ -213,6 +213,11 @@ impl Column {
         }
     }
 
+    /// How dangerous a value is beside the others of its fact; `unknown` is as harmless as any.
+    pub(super) fn danger(&self, code: u16) -> u8 {
+        danger_of(&self.danger, code)
+    }
+
     /// The place of a zone by its name.
     pub(super) fn zone(&self, name: &str) -> Option<usize> {
         self.places.find(name)
@@ -233,6 +238,31 @@ impl Column {
             _ => self.accept.first().copied().unwrap_or(RowSet::EMPTY),
         }
     }
+}
+
+/// By code, of so many: the danger of a risk fact's values, of a nature, and of a priority, which is the higher the more urgent.
+fn danger(fact: &Fact, codes: usize) -> Vec<u8> {
+    let known: Vec<u8> = match &*fact.name {
+        "nature" => natures().iter().map(|nature| nature.danger).collect(),
+        "priority" => (0..codes.saturating_sub(1)).map(|place| u8::try_from(place).unwrap_or(u8::MAX)).collect(),
+        _ => fact.danger.clone(),
+    };
+    if known.is_empty() { known } else { std::iter::once(0).chain(known).collect() }
+}
+
+fn danger_of(danger: &[u8], code: u16) -> u8 {
+    danger.get(usize::from(code)).copied().unwrap_or(0)
+}
+
+/// One known code of each class, in the order of the classes.
+fn classes(same_as: &[u16], danger: &[u8]) -> Vec<u16> {
+    let codes = || (0..).zip(same_as).skip(1);
+    let firsts = codes().filter(|(code, class)| code == *class).map(|(code, _)| code);
+    let least = |first: u16| {
+        let members = codes().filter(|(_, class)| **class == first).map(|(code, _)| code);
+        members.min_by_key(|code| danger_of(danger, *code)).unwrap_or(first)
+    };
+    firsts.map(least).collect()
 }
 
 /// How a fact's values are coded, and by code the rows that accept it.

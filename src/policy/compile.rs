@@ -4,7 +4,7 @@
 
 use super::column::{Coding, Column, ZONES_MAX, ZoneSet};
 use super::language::{Bars, Cell, Program, Row, RowKind, Written};
-use super::row_set::{ROWS_MAX, RowSet};
+use super::row_set::{ROWS_MAX, RowSet, Rows};
 use super::words::Words;
 use crate::facts::{Domain, Fact, Facts, Source, Word};
 use jiff::civil::Date;
@@ -171,9 +171,9 @@ impl Table {
     }
 
     /// Exclusions that bar this program and leave others, as it comes: with an officer or without.
-    pub(super) fn bars_of(&self, program: usize, accompanied: bool) -> RowSet {
-        let named = self.bars_named.get(program).copied().unwrap_or(RowSet::EMPTY);
-        if accompanied { named } else { named.or(&self.bars_unaccompanied) }
+    pub(super) fn bars_of<const W: usize>(&self, program: usize, accompanied: bool) -> Rows<W> {
+        let named = self.bars_named.get(program).map_or(Rows::EMPTY, RowSet::in_words);
+        if accompanied { named } else { named.or(&self.bars_unaccompanied.in_words()) }
     }
 
     /// The same of several who come together: what bars one of them bars all. `alone`: one of them has no officer.
@@ -221,16 +221,20 @@ impl Table {
     }
 
     /// The rows whose cells all accept the call: the *and* of one bit-set per fact.
-    pub(super) fn matching(&self, call: &Coded) -> RowSet {
+    pub(super) fn matching<const W: usize>(&self, call: &Coded) -> Rows<W> {
         self.matching_but(call, |_, _| false)
     }
 
     /// The same with some columns left out of account.
-    pub(super) fn matching_but(&self, call: &Coded, left_out: impl Fn(usize, &Column) -> bool) -> RowSet {
-        let mut rows = self.all;
+    pub(super) fn matching_but<const W: usize>(
+        &self,
+        call: &Coded,
+        left_out: impl Fn(usize, &Column) -> bool,
+    ) -> Rows<W> {
+        let mut rows = self.all.in_words();
         for (place, (column, code)) in self.columns.iter().zip(&call.codes).enumerate() {
             if !left_out(place, column) {
-                rows.keep(self.accepts(place, column, *code, call), self.words);
+                rows = rows.and(&self.accepts(place, column, *code, call).in_words());
             }
         }
         rows
@@ -265,14 +269,9 @@ impl Table {
     }
 
     /// Rows that, if they hold, may hold only because something is unknown.
-    pub(super) fn soft(&self, call: &Coded) -> RowSet {
-        let mut soft = RowSet::EMPTY;
-        for (column, code) in self.columns.iter().zip(&call.codes) {
-            if *code == 0 {
-                soft.add(&column.soft, self.words);
-            }
-        }
-        soft
+    pub(super) fn soft<const W: usize>(&self, call: &Coded) -> Rows<W> {
+        let unknown = self.columns.iter().zip(&call.codes).filter(|(_, code)| **code == 0);
+        unknown.fold(Rows::EMPTY, |soft, (column, _)| soft.or(&column.soft.in_words()))
     }
 
     /// The columns whose fact is not known and can be asked, as bits.

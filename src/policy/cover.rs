@@ -4,71 +4,19 @@
 //! one leaves no choice: the target loses what that cover accepts there. Only where every cover left has two ways out
 //! does the search branch, on the one with the fewest.
 
+use super::grid::{Box, Grid, Lies};
 use std::collections::BTreeSet;
-
-/// A box: the classes allowed in each dimension, one dimension's machine words after the other's.
-pub(super) type Box = Vec<u64>;
 
 /// Covers looked at for one question, at most; beyond it the answer is "not proved".
 const LOOKS_MAX: u64 = 4_000_000;
-
-/// Where one dimension's classes lie within a box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub start: usize,
-    pub words: usize,
-    pub classes: usize,
-}
-
-impl Span {
-    pub(super) fn part<'a>(&self, of: &'a [u64]) -> &'a [u64] {
-        of.get(self.start..self.start + self.words).unwrap_or_default()
-    }
-
-    pub(super) fn part_mut<'a>(&self, of: &'a mut [u64]) -> &'a mut [u64] {
-        of.get_mut(self.start..self.start + self.words).unwrap_or_default()
-    }
-
-    pub(super) fn holds(&self, of: &[u64], class: usize) -> bool {
-        self.part(of).get(class / 64).is_some_and(|word| word & (1 << (class % 64)) != 0)
-    }
-
-    /// The classes that a box allows here.
-    pub(super) fn classes<'a>(&'a self, of: &'a [u64]) -> impl Iterator<Item = usize> + 'a {
-        (0..self.classes).filter(|class| self.holds(of, *class))
-    }
-
-    fn without(&self, from: &mut [u64], cut: &[u64]) {
-        for (word, cut) in self.part_mut(from).iter_mut().zip(self.part(cut)) {
-            *word &= !cut;
-        }
-    }
-
-    fn within(&self, from: &mut [u64], keep: &[u64]) {
-        for (word, keep) in self.part_mut(from).iter_mut().zip(self.part(keep)) {
-            *word &= keep;
-        }
-    }
-}
 
 /// The question needed more work than is allowed: nothing is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooHard;
 
-/// How a cover lies to a target.
-enum Lies {
-    Apart,
-    /// It holds the whole target.
-    Around,
-    /// A point of the target can leave it in this dimension only.
-    One(usize),
-    /// In so many dimensions.
-    Several(usize),
-}
-
 /// One question: what of a target no cover holds.
 pub(super) struct Question<'a> {
-    spans: &'a [Span],
+    grid: &'a Grid,
     /// Covers looked at so far.
     pub(super) looks: u64,
     /// Places of covers without which the answer "covered" was not reached.
@@ -76,8 +24,8 @@ pub(super) struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(spans: &'a [Span], used: Option<&'a mut BTreeSet<usize>>) -> Self {
-        Self { spans, looks: 0, used }
+    pub(super) fn new(grid: &'a Grid, used: Option<&'a mut BTreeSet<usize>>) -> Self {
+        Self { grid, looks: 0, used }
     }
 
     /// A part of the target that no cover holds, `None` where they hold all of it.
@@ -86,13 +34,13 @@ impl<'a> Question<'a> {
         mut target: Box,
         covers: impl Iterator<Item = (usize, &'b Box)>,
     ) -> Result<Option<Box>, TooHard> {
-        if self.spans.iter().any(|span| span.part(&target).iter().all(|word| *word == 0)) {
+        if self.grid.is_empty(&target) {
             return Ok(None);
         }
         let mut left: Vec<(usize, &Box)> = Vec::new();
         for (place, cover) in covers {
             self.looks += 1;
-            match self.lies(&target, cover) {
+            match self.grid.lies(&target, cover) {
                 Lies::Apart => {}
                 Lies::Around => return Ok(self.covered_by(place)),
                 Lies::One(dimension) => self.follow(&mut target, place, cover, dimension),
@@ -109,7 +57,7 @@ impl<'a> Question<'a> {
             let mut kept: Vec<(usize, &Box)> = Vec::with_capacity(left.len());
             for (place, cover) in left {
                 self.looks += 1;
-                match self.lies(&target, cover) {
+                match self.grid.lies(&target, cover) {
                     Lies::Apart => {}
                     Lies::Around => return Ok(self.covered_by(place)),
                     Lies::One(dimension) => {
@@ -149,10 +97,10 @@ impl<'a> Question<'a> {
         cover: &Box,
         others: &[(usize, &Box)],
     ) -> Result<Option<Box>, TooHard> {
-        for span in self.spans {
+        for span in self.grid.spans() {
             let mut part = target.clone();
             span.without(&mut part, cover);
-            if span.part(&part).iter().all(|word| *word == 0) {
+            if span.is_empty(&part) {
                 continue;
             }
             if let Some(found) = self.settle(part, others.to_vec())? {
@@ -172,32 +120,8 @@ impl<'a> Question<'a> {
 
     fn follow(&mut self, target: &mut Box, place: usize, cover: &Box, dimension: usize) {
         self.covered_by(place);
-        if let Some(span) = self.spans.get(dimension) {
+        if let Some(span) = self.grid.spans().get(dimension) {
             span.without(target, cover);
-        }
-    }
-
-    fn lies(&self, target: &Box, cover: &Box) -> Lies {
-        let mut ways = 0;
-        let mut last = 0;
-        for (dimension, span) in self.spans.iter().enumerate() {
-            let (mut meets, mut leaves) = (0, 0);
-            for (target, cover) in span.part(target).iter().zip(span.part(cover)) {
-                meets |= target & cover;
-                leaves |= target & !cover;
-            }
-            if meets == 0 {
-                return Lies::Apart;
-            }
-            if leaves != 0 {
-                ways += 1;
-                last = dimension;
-            }
-        }
-        match ways {
-            0 => Lies::Around,
-            1 => Lies::One(last),
-            _ => Lies::Several(ways),
         }
     }
 }
@@ -223,32 +147,24 @@ mod tests {
     /// Four dimensions: of 4, 70, 3 and 2 classes, so that one needs two words.
     const CLASSES: [usize; 4] = [4, 70, 3, 2];
 
-    fn spans() -> Vec<Span> {
-        let mut start = 0;
-        CLASSES
-            .iter()
-            .map(|classes| {
-                let span = Span { start, words: classes.div_ceil(64), classes: *classes };
-                start += span.words;
-                span
-            })
-            .collect()
+    fn grid() -> Grid {
+        let mut grid = Grid::default();
+        CLASSES.iter().for_each(|classes| grid.push(*classes));
+        grid
     }
 
     /// A box that accepts in each dimension the classes whose number, folded into six bits, is set.
     fn folded(sets: &[u8]) -> Box {
-        let spans = spans();
-        let mut space = vec![0; 5];
-        for (span, set) in spans.iter().zip(sets) {
-            for class in (0..span.classes).filter(|class| set & (1 << (class % 6)) != 0) {
-                span.part_mut(&mut space)[class / 64] |= 1 << (class % 64);
-            }
+        let grid = grid();
+        let mut space = grid.whole();
+        for (span, set) in grid.spans().iter().zip(sets) {
+            span.restrict(&mut space, |class| set & (1 << (class % 6)) != 0);
         }
         space
     }
 
     fn holds(space: &Box, point: &[usize]) -> bool {
-        spans().iter().zip(point).all(|(span, class)| span.holds(space, *class))
+        grid().spans().iter().zip(point).all(|(span, class)| span.holds(space, *class))
     }
 
     fn points() -> impl Iterator<Item = [usize; 4]> {
@@ -266,15 +182,15 @@ mod tests {
             let covers: Vec<Box> = covers.iter().map(|sets| folded(sets)).collect();
             let open: Vec<_> =
                 points().filter(|point| holds(&target, point) && !covers.iter().any(|cover| holds(cover, point))).collect();
-            let spans = spans();
+            let grid = grid();
             let mut used = BTreeSet::new();
-            let left = Question::new(&spans, Some(&mut used)).uncovered(target.clone(), covers.iter().enumerate()).unwrap();
+            let left = Question::new(&grid, Some(&mut used)).uncovered(target.clone(), covers.iter().enumerate()).unwrap();
             match left {
                 None => {
                     prop_assert!(open.is_empty());
                     // The covers that it names are enough.
                     let named = covers.iter().enumerate().filter(|(place, _)| used.contains(place));
-                    prop_assert_eq!(Question::new(&spans, None).uncovered(target, named).unwrap(), None);
+                    prop_assert_eq!(Question::new(&grid, None).uncovered(target, named).unwrap(), None);
                 }
                 Some(left) => {
                     let inside: Vec<_> = points().filter(|point| holds(&left, point)).collect();
@@ -287,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_question_beyond_the_bound_of_work_is_not_answered() {
-        let spans = spans();
-        let mut question = Question { spans: &spans, looks: LOOKS_MAX, used: None };
+        let grid = grid();
+        let mut question = Question { grid: &grid, looks: LOOKS_MAX, used: None };
         let cover = folded(&[1, 1, 63, 63]);
         assert_eq!(question.uncovered(folded(&[63, 63, 63, 63]), [(0, &cover)].into_iter()), Err(TooHard));
     }

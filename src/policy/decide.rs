@@ -2,21 +2,23 @@
 
 use super::compile::{Coded, Table};
 use super::decision::{
-    BarredPrograms, ExclusionHit, FollowUp, Gap, LegPlan, Mode, ProgramOption, Question, QueuePlace, Reason, Route,
-    RouteStep, Status,
+    BarredPrograms, ExclusionHit, Flip, FollowUp, Gap, LegPlan, Mode, ProgramOption, Question, QueuePlace, Reason,
+    Route, RouteStep, Status,
 };
 use super::hours::{next_opening, spoken};
 use super::language::{Bars, FollowUpDue, Program, Row, RowKind, Step, StepForm};
 use super::near::Near;
 use super::outcome::{Outcome, StatusKind, unassessed};
 use super::route::{Can, Duty, DutyState, Moment, Verdict, Way};
-use super::row_set::RowSet;
+use super::row_set::{RowSet, WORDS};
 use super::{Availability, Compiled, Decision};
 use crate::facts::Facts;
 use crate::record::ProgramId;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// One call at one instant, with everything that explaining it needs.
 pub(super) struct Assessment<'a> {
@@ -27,8 +29,6 @@ pub(super) struct Assessment<'a> {
     pub verdict: Verdict,
     /// Rules that answers to unknown facts could make hold, where none holds now.
     pub reachable: RowSet,
-    /// How near each row is to the call.
-    pub near: Near,
 }
 
 impl Compiled {
@@ -53,12 +53,11 @@ impl Compiled {
         let call = self.table.code(facts);
         let moment = self.moment(at, availability).with_duties();
         let verdict = self.verdict(&call, &moment);
-        let reachable = match self.may_need_answers(&verdict) {
+        let reachable = match self.may_need_answers(verdict.way) {
             true => self.reachable(&call, &moment),
             false => RowSet::EMPTY,
         };
-        let near = self.near(&call, &moment);
-        Assessment { policy: self, facts, call, moment, verdict, reachable, near }
+        Assessment { policy: self, facts, call, moment, verdict, reachable }
     }
 
     pub(super) fn chain(&self, row: usize) -> Vec<Vec<usize>> {
@@ -101,7 +100,7 @@ impl Compiled {
         let queue = call.and_then(|call| self.queue_place(program, call));
         let plan = |leg: &super::language::Leg| LegPlan {
             program: program.id.clone(),
-            title: program.title.clone(),
+            title: program.title.to_string(),
             kind: program.kind_on(duty_date),
             channel: leg.channel.clone(),
             accept_deadline_s: leg.accept_deadline_s,
@@ -190,7 +189,8 @@ impl Assessment<'_> {
         let named: Vec<&str> = gaps.iter().filter(|gap| gap.why == why).map(|gap| gap.fact.as_str()).collect();
         let mut decision = Decision::not_assessed(&why, text, self.policy.identity.clone(), Vec::new());
         decision.exclusions = self.exclusions();
-        decision.questions = self.first_questions(&named);
+        // Few questions, of few calls: all the words.
+        decision.questions = self.near::<WORDS>().first_questions(&named);
         decision.options = self.options();
         decision.gaps = gaps;
         decision
@@ -201,7 +201,7 @@ impl Assessment<'_> {
         let rule = row.filter(|row| self.policy.table.rules.contains(*row));
         let goes = matches!(status, Status::Eligible);
         let program = self.verdict.program().filter(|_| goes).and_then(|place| self.policy.programs.get(place));
-        let questions = self.questions();
+        let (questions, nearest_flip) = self.questions_and_flip();
         Decision {
             route: program.map_or(Route::Ordinary, |program| Route::Program(program.id.clone())),
             rule: rule.map(|rule| self.policy.table.id(rule).to_owned()),
@@ -209,13 +209,26 @@ impl Assessment<'_> {
             reasons: self.reasons(&status, row, &questions),
             options: self.options(),
             questions,
-            nearest_flip: self.nearest_flip(),
+            nearest_flip,
             steps: if goes { self.route_steps() } else { Vec::new() },
             automatic: goes && (self.policy.mode == Mode::Automatic || canary!(ShadowOffers)) && self.automatic(),
             follow_up: self.follow_up(rule),
             gaps,
-            policy: self.policy.identity.clone(),
+            policy: Arc::clone(&self.policy.identity),
             status,
+        }
+    }
+
+    /// Both by how near each row is to the call, in as many machine words as the rows of the policy need.
+    fn questions_and_flip(&self) -> (Vec<Question>, Option<Flip>) {
+        fn of<const W: usize>(near: &Near<'_, W>) -> (Vec<Question>, Option<Flip>) {
+            (near.questions(), near.nearest_flip())
+        }
+        match self.policy.table.words {
+            0..=2 => of::<2>(&self.near()),
+            3..=4 => of::<4>(&self.near()),
+            5..=8 => of::<8>(&self.near()),
+            _ => of::<16>(&self.near()),
         }
     }
 
@@ -223,7 +236,8 @@ impl Assessment<'_> {
     fn status(&self) -> (Status, Option<usize>) {
         let held = self.reachable.and(&self.verdict.rules).iter().next();
         let reached = (!self.reachable.is_empty()).then_some(held);
-        let Outcome { kind, row, because, .. } = self.policy.outcome(&self.call, &self.moment, &self.verdict, reached);
+        let Outcome { kind, row, because, .. } =
+            self.policy.outcome(&self.call, &self.moment, self.verdict.way, reached);
         let because = self.policy.reason(because).unwrap_or_default();
         let status = match kind {
             StatusKind::NotAssessed => Status::NotAssessed { why: because.to_owned() },
@@ -339,104 +353,99 @@ impl Assessment<'_> {
     }
 
     /// Programs of a row's chain that cannot take the call now, and why.
-    fn chain_failures(&self, row: usize) -> Vec<Reason> {
-        let places: Vec<usize> = self.policy.chain(row).into_iter().flatten().collect();
-        places
-            .into_iter()
-            .map(|place| self.option(place, true))
-            .filter(|option| !option.can_take)
-            .map(|option| reason(&option.code, &format!("{}: {}", option.title, option.why)))
-            .collect()
+    fn chain_failures(&self, row: usize) -> impl Iterator<Item = Reason> + '_ {
+        let options = self.policy.sends_to(row).map(|place| self.option(place));
+        let failures = options.filter(|option| !option.can_take);
+        failures.map(|option| reason(&option.code, &format!("{}: {}", option.title, option.why)))
     }
 
     /// Programs in the order of the chain that decides, then all others by id.
     fn options(&self) -> Vec<ProgramOption> {
-        let held = self.verdict.rules.or(&self.verdict.exclusions.and(&self.policy.table.bars_all_but));
-        let first: Vec<usize> = match self.verdict.way {
-            Way::Go { row, .. } | Way::Ask(row) | Way::Nobody { row, .. } | Way::Barred { rule: row, .. } => vec![row],
-            _ => Vec::new(),
+        let policy = self.policy;
+        let held = self.verdict.rules.or(&self.verdict.exclusions.and(&policy.table.bars_all_but));
+        let first = match self.verdict.way {
+            Way::Go { row, .. } | Way::Ask(row) | Way::Nobody { row, .. } | Way::Barred { rule: row, .. } => Some(row),
+            _ => None,
         };
-        let mut considered: Vec<usize> = Vec::new();
-        for row in first.into_iter().chain(held.iter()) {
-            for program in self.policy.chain(row).into_iter().flatten() {
-                if !considered.contains(&program) {
-                    considered.push(program);
-                }
+        let mut options: Vec<ProgramOption> = Vec::with_capacity(policy.programs.len());
+        let mut considered = 0_u64;
+        for program in first.into_iter().chain(held.iter()).flat_map(|row| policy.sends_to(row)) {
+            if considered & (1 << program) == 0 {
+                considered |= 1 << program;
+                options.push(self.option(program));
             }
         }
-        let mut options: Vec<ProgramOption> = considered.iter().map(|place| self.option(*place, true)).collect();
-        let waiting: Vec<usize> =
-            self.reachable.iter().flat_map(|row| self.policy.chain(row).into_iter().flatten()).collect();
-        let others = (0..self.policy.programs.len()).filter(|place| !considered.contains(place));
-        options.extend(others.map(|place| {
-            ProgramOption {
-                // The questions can still bring the call to it: "no rule" would be said too early.
-                code: if waiting.contains(&place) { "needs-answer" } else { "no-rule" }.to_owned(),
-                why: if waiting.contains(&place) { "waits for an answer" } else { "no rule sends this call to it" }
-                    .to_owned(),
-                ..self.option(place, false)
-            }
+        let waiting = self.reachable.iter().flat_map(|row| policy.sends_to(row));
+        let waiting = waiting.fold(0_u64, |programs, program| programs | (1 << program));
+        let others = policy.programs.iter().enumerate().filter(|(place, _)| considered & (1 << place) == 0);
+        options.extend(others.map(|(place, program)| {
+            // The questions can still bring the call to it: "no rule" would be said too early.
+            let (code, why) = match waiting & (1 << place) {
+                0 => ("no-rule", "no rule sends this call to it"),
+                _ => ("needs-answer", "waits for an answer"),
+            };
+            told_option(program, code, why.into(), None)
         }));
         options
     }
 
-    fn option(&self, place: usize, considered: bool) -> ProgramOption {
+    /// A program that some row considers.
+    fn option(&self, place: usize) -> ProgramOption {
         let (Some(program), Some(duty)) = (self.policy.programs.get(place), self.moment.duty(place)) else {
             return ProgramOption {
-                program: crate::record::ProgramId::new(""),
-                title: String::new(),
+                program: ProgramId::new(""),
+                title: "".into(),
                 can_take: false,
-                code: "no-rule".to_owned(),
-                why: "no rule sends this call to it".to_owned(),
+                code: "no-rule".into(),
+                why: "no rule sends this call to it".into(),
                 opens_at: None,
             };
         };
         let excluded = match self.verdict.way {
             Way::Excluded(row) if !self.policy.table.bars_unaccompanied.contains(row) => {
-                self.row(row).map(|row| row.because.clone())
+                self.row(row).map(|row| row.because.clone().into())
             }
-            Way::Unsure => Some("it waits for an answer".to_owned()),
+            Way::Unsure => Some("it waits for an answer".into()),
             _ => None,
         };
-        let (code, why, opens_at) = match (considered, excluded) {
-            (false, _) => ("no-rule", "no rule sends this call to it".to_owned(), None),
-            (true, Some(because)) => ("excluded", because, None),
-            (true, None) => self.why_not(place, program, &duty),
+        let (code, why, opens_at) = match excluded {
+            Some(because) => ("excluded", because, None),
+            None => self.why_not(place, program, &duty),
         };
-        ProgramOption {
-            program: program.id.clone(),
-            title: program.title.clone(),
-            can_take: code == "can-take",
-            code: code.to_owned(),
-            why,
-            opens_at,
-        }
+        told_option(program, code, why, opens_at)
     }
 
-    fn why_not(&self, place: usize, program: &Program, duty: &Duty) -> (&'static str, String, Option<Timestamp>) {
+    fn why_not(
+        &self,
+        place: usize,
+        program: &Program,
+        duty: &Duty,
+    ) -> (&'static str, Cow<'static, str>, Option<Timestamp>) {
         let table = &self.policy.table;
         let because = |row: usize| self.row(row).map_or_else(String::new, |row| row.because.clone());
         let name = |fact: usize| {
             self.policy.sources.vocabulary.facts().get(fact).map_or_else(String::new, |fact| fact.name.to_string())
         };
         match self.policy.can_take(&self.call, place, duty, self.verdict.barring(table)) {
-            Can::Take => ("can-take", "can take the call now".to_owned(), None),
-            Can::Barred(by) if table.bars_of(place, true).contains(by) => ("excluded", because(by), None),
-            Can::Barred(by) => ("officer-needed", because(by), None),
-            Can::Waits(by) => {
-                ("needs-answer", format!("{} (not known: {})", because(by), self.want_of(by).join(", ")), None)
+            Can::Take => ("can-take", "can take the call now".into(), None),
+            Can::Barred(by) if table.bars_of::<WORDS>(place, true).contains(by) => {
+                ("excluded", because(by).into(), None)
             }
-            Can::OutOfArea => ("out-of-area", "the place is outside its area".to_owned(), None),
+            Can::Barred(by) => ("officer-needed", because(by).into(), None),
+            Can::Waits(by) => {
+                let why = format!("{} (not known: {})", because(by), self.want_of(by).join(", "));
+                ("needs-answer", why.into(), None)
+            }
+            Can::OutOfArea => ("out-of-area", "the place is outside its area".into(), None),
             Can::OutOfHours => {
                 let (zone, holidays) = (&self.policy.time_zone, &self.policy.holidays);
                 let (at, today) = (self.moment.local.at, self.moment.local.date);
                 let staffed = |date| program.staffed_on(date);
                 let surge = self.moment.surge;
                 let opens = next_opening(&program.shifts, at, today, zone, holidays, surge, staffed);
-                let why = opens.map_or_else(
-                    || "it does not open again".to_owned(),
-                    |opens| format!("opens {}", spoken(opens, today, zone)),
-                );
+                let why = opens.map_or("it does not open again".into(), |opens| {
+                    format!("opens {}", spoken(opens, today, zone)).into()
+                });
                 ("out-of-hours", why, opens)
             }
             Can::NoUnit => {
@@ -446,15 +455,15 @@ impl Assessment<'_> {
                     DutyState::Unstaffed => "nobody is on duty",
                     DutyState::Open | DutyState::Closed | DutyState::NoDecider => "it has nobody to send",
                 };
-                ("no-unit", why.to_owned(), None)
+                ("no-unit", why.into(), None)
             }
             Can::NoDecider => {
                 let decider = program.decider.and_then(|place| self.policy.deciders.get(place));
                 let title = decider.map_or("its decider", |decider| decider.title.as_str());
-                ("no-decider", format!("{title} is not on duty"), None)
+                ("no-decider", format!("{title} is not on duty").into(), None)
             }
-            Can::Missing(fact) => ("missing-field", format!("`{}` must be known", name(fact)), None),
-            Can::Absent(fact) => ("missing-field", format!("the call has no `{}`", name(fact)), None),
+            Can::Missing(fact) => ("missing-field", format!("`{}` must be known", name(fact)).into(), None),
+            Can::Absent(fact) => ("missing-field", format!("the call has no `{}`", name(fact)).into(), None),
         }
     }
 
@@ -511,6 +520,22 @@ fn add_strangers(table: &Table, call: &Coded, gaps: &mut Vec<Gap>) {
         if !gaps.contains(&gap) {
             gaps.push(gap);
         }
+    }
+}
+
+fn told_option(
+    program: &Program,
+    code: &'static str,
+    why: Cow<'static, str>,
+    opens_at: Option<Timestamp>,
+) -> ProgramOption {
+    ProgramOption {
+        program: program.id.clone(),
+        title: Arc::clone(&program.title),
+        can_take: code == "can-take",
+        code: code.into(),
+        why,
+        opens_at,
     }
 }
 

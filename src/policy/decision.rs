@@ -3,6 +3,7 @@
 use crate::record::{ProgramId, ReleasedField};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub struct Decision {
     /// What could not be learnt on the way here.
     pub gaps: Vec<Gap>,
     /// The exact policy that decided.
-    pub policy: PolicyIdentity,
+    pub policy: Arc<PolicyIdentity>,
 }
 
 /// The closed set of statuses, one per call.
@@ -243,14 +244,14 @@ pub struct ProgramOption {
     /// The program.
     pub program: ProgramId,
     /// Its title.
-    pub title: String,
+    pub title: Arc<str>,
     /// True where it can take this call now.
     pub can_take: bool,
     /// Kebab-case code: `can-take`, `out-of-hours`, `out-of-area`, `no-unit`, `no-decider`, `excluded`, `no-rule`,
     /// `needs-answer`, `missing-field`, `officer-needed`.
-    pub code: String,
+    pub code: Cow<'static, str>,
     /// The sentence (`opens Tuesday 16:00`).
-    pub why: String,
+    pub why: Cow<'static, str>,
     /// Next opening, where closed.
     pub opens_at: Option<Timestamp>,
 }

@@ -17,6 +17,7 @@ mod example;
 mod findings;
 mod told;
 mod flip;
+mod grid;
 mod hours;
 mod language;
 mod local_time;
@@ -95,7 +96,7 @@ pub struct Candidate {
 /// Everything that deciding needs.
 #[derive(Debug)]
 struct Compiled {
-    identity: PolicyIdentity,
+    identity: Arc<PolicyIdentity>,
     title: String,
     mode: Mode,
     cite: Option<String>,
@@ -440,7 +441,7 @@ impl Compiled {
         let space = boxes::Space::of(&table, &areas);
         let paths = near::Paths::of(&table, &written.programs);
         Ok(Self {
-            identity: PolicyIdentity { id: written.id, revision: written.revision, digest },
+            identity: Arc::new(PolicyIdentity { id: written.id, revision: written.revision, digest }),
             title: written.title,
             mode: written.mode,
             cite: written.cite,
@@ -466,7 +467,7 @@ impl Compiled {
             .iter()
             .map(|program| ProgramSummary {
                 id: program.id.clone(),
-                title: program.title.clone(),
+                title: program.title.to_string(),
                 kind: program.kind,
                 capacity: program.capacity.last().map(|phase| phase.calls),
                 area: program.area.as_ref().map(|area| area.iter().map(|entry| spoken_area(entry, &zones)).collect()),
@@ -558,7 +559,7 @@ impl PolicyFiles {
 
 impl Decision {
     /// A decision that says why the call could not be assessed. The ordinary route.
-    pub fn not_assessed(why: &str, text: &str, policy: PolicyIdentity, gaps: Vec<Gap>) -> Self {
+    pub fn not_assessed(why: &str, text: &str, policy: impl Into<Arc<PolicyIdentity>>, gaps: Vec<Gap>) -> Self {
         Self {
             status: Status::NotAssessed { why: why.to_owned() },
             route: Route::Ordinary,
@@ -572,7 +573,7 @@ impl Decision {
             automatic: false,
             follow_up: Vec::new(),
             gaps,
-            policy,
+            policy: policy.into(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::compile::{Coded, Table, unsettled};
 use super::decision::Gap;
 use super::route::{Can, Moment, Verdict, Way};
 use super::row_set::RowSet;
+use super::row_set::WORDS;
 use super::{Availability, Compiled, Mode};
 use crate::facts::Facts;
 use crate::record::ProgramId;
@@ -127,9 +128,19 @@ impl Compiled {
             return self.told(Outcome::unassessed(why));
         }
         let moment = self.moment(at, availability);
-        let verdict = self.verdict(&read.call, &moment);
-        let outcome = self.outcome(&read.call, &moment, &verdict, self.reached(&read.call, &moment, &verdict));
-        self.told(outcome)
+        self.told(match self.table.words {
+            0..=2 => self.outcome_in::<2>(&read.call, &moment),
+            3..=4 => self.outcome_in::<4>(&read.call, &moment),
+            5..=8 => self.outcome_in::<8>(&read.call, &moment),
+            _ => self.outcome_in::<WORDS>(&read.call, &moment),
+        })
+    }
+
+    /// The outcome, looked for in so many machine words.
+    fn outcome_in<'a, const W: usize>(&self, call: &Coded, moment: &Moment<'_>) -> Outcome<'a> {
+        let verdict: Verdict<W> = self.verdict_in(call, moment);
+        let reached = self.reached(call, moment, &verdict);
+        self.outcome(call, moment, verdict.way, reached)
     }
 
     pub(super) fn told<'a>(&'a self, outcome: Outcome<'a>) -> Answer<'a> {
@@ -156,8 +167,8 @@ impl Compiled {
     }
 
     /// Whether the status depends on what answers could still reach.
-    pub(super) fn may_need_answers(&self, verdict: &Verdict) -> bool {
-        match verdict.way {
+    pub(super) fn may_need_answers(&self, way: Way) -> bool {
+        match way {
             Way::Unsure | Way::NoRule => true,
             Way::Excluded(row) => self.table.bars_unaccompanied.contains(row),
             _ => false,
@@ -165,25 +176,30 @@ impl Compiled {
     }
 
     /// Whether answers could still reach a rule, and the first of those that holds already.
-    pub(super) fn reached(&self, call: &Coded, moment: &Moment<'_>, verdict: &Verdict) -> Option<Option<usize>> {
-        if !self.may_need_answers(verdict) {
+    fn reached<const W: usize>(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        verdict: &Verdict<W>,
+    ) -> Option<Option<usize>> {
+        if !self.may_need_answers(verdict.way) {
             return None;
         }
         let open = self.table.open(call);
         self.first_reachable(call, moment, open, &self.possible(call, moment, open), &verdict.rules)
     }
 
-    /// The status of a verdict. `reached`: whether answers could reach a rule, and the first such rule that holds.
+    /// The status of a call that goes this way. `reached`: whether answers could reach a rule, and the first such rule that holds.
     pub(super) fn outcome<'a>(
         &self,
         call: &Coded,
         moment: &Moment<'_>,
-        verdict: &Verdict,
+        way: Way,
         reached: Option<Option<usize>>,
     ) -> Outcome<'a> {
         let outcome = Outcome::new;
         let ineligible = |because, row| Outcome { because, ..outcome(StatusKind::Ineligible, row) };
-        match (verdict.way, reached) {
+        match (way, reached) {
             (Way::Excluded(_) | Way::Unsure | Way::NoRule, Some(held)) => outcome(StatusKind::NeedsAnswer, held),
             (Way::Excluded(row), None) => ineligible(Because::Row(row), Some(row)),
             (Way::Unsure, None) => ineligible(Because::NoRule, None),

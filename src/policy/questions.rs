@@ -13,69 +13,128 @@ use super::compile::{rank, unsettled};
 use super::decide::Assessment;
 use super::decision::Question;
 use super::language::RowKind;
+use super::near::Near;
 use super::route::{Can, Way};
 use super::row_set::RowSet;
 use super::smallest::OpenFact;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How decisive a question is: rows that wait for it, share of answers that change the route alone, its place.
 type Order = (Reverse<u32>, Reverse<usize>, usize);
 
-/// A question, and what its answers do with all else as it stands.
+/// What the answers to one question do with all else as it stands.
 struct Tried {
-    question: Question,
+    place: usize,
     /// Of a thousand known values, how many change the route.
     changing: usize,
-    /// One code of each class that changes nothing.
+    /// Where among the answers of all questions those of this one stand.
+    answers: Range<usize>,
+}
+
+/// The answers that were tried, question after question.
+#[derive(Default)]
+struct Answers {
+    /// Where the call goes with each answer.
+    routes: Vec<Option<usize>>,
+    /// One code of each class of answers that change nothing.
     idle: Vec<u16>,
 }
 
-impl Assessment<'_> {
+impl<const W: usize> Near<'_, W> {
     /// The facts of the smallest sets of answers that change the route, the most decisive first: those that more
     /// rows wait for, then those of whose answers the greater share would change it alone, then in the vocabulary's order.
     pub(super) fn questions(&self) -> Vec<Question> {
-        let mut tried: BTreeMap<usize, Tried> = BTreeMap::new();
-        let mut open: Vec<OpenFact> = Vec::new();
+        let assessment = self.assessment;
+        let Assessment { policy, verdict, .. } = assessment;
+        let mut answers = Answers::default();
+        let mut tried: Vec<Tried> = Vec::with_capacity(policy.table.columns.len());
+        let mut open: Vec<(OpenFact<'_>, Range<usize>)> = Vec::with_capacity(policy.table.columns.len());
         // An exclusion that holds for certain goes on holding, whatever is answered.
-        let is_settled = matches!(self.verdict.way, Way::Excluded(row) if self.policy.table.bars_all.contains(row));
-        for (place, column) in self.policy.table.columns.iter().enumerate() {
-            if self.is_open(place, column) && !is_settled {
-                let mut one = self.tried(place, column);
-                open.push(OpenFact { place, idle: std::mem::take(&mut one.idle), decides: one.changing > 0 });
-                tried.insert(place, one);
-            } else if self.is_raised_doubt(column) {
-                tried.insert(place, self.tried(place, column));
+        let is_settled = matches!(verdict.way, Way::Excluded(row) if policy.table.bars_all.contains(row));
+        for (place, column) in policy.table.columns.iter().enumerate() {
+            let is_open = assessment.is_open(place, column) && !is_settled;
+            if is_open || assessment.is_raised_doubt(column) {
+                let before = answers.idle.len();
+                let one = self.tried(place, column, &mut answers);
+                if is_open {
+                    let decides = one.changing > 0;
+                    open.push((OpenFact { place, idle: &[], decides }, before..answers.idle.len()));
+                }
+                tried.push(one);
             }
         }
-        let found = self.policy.smallest(&self.call, &self.moment, &self.verdict, &open);
-        let waiting = self.needed();
-        let all_that_waits = !found.is_all || (found.columns == 0 && self.waits());
-        let mut asked: Vec<(Order, Question)> = Vec::new();
-        for (place, Tried { question, changing, .. }) in tried {
-            let rows = waiting.get(&place).copied().unwrap_or(0);
-            let is_asked = found.columns & (1 << place) != 0 || (all_that_waits && rows > 0);
-            if is_asked || question.fact == "doubt" {
-                asked.push(((Reverse(rows), Reverse(changing), place), question));
+        let open: Vec<OpenFact<'_>> = open
+            .into_iter()
+            .map(|(fact, idle)| OpenFact { idle: answers.idle.get(idle).unwrap_or_default(), ..fact })
+            .collect();
+        let found = self.smallest(&open);
+        let waiting = assessment.needed();
+        let all_that_waits = !found.is_all || (found.columns == 0 && assessment.waits());
+        let mut asked: Vec<(Order, &Tried)> = Vec::with_capacity(tried.len());
+        for one in &tried {
+            let rows = waiting.get(&one.place).copied().unwrap_or(0);
+            let is_doubt = policy.table.columns.get(one.place).is_some_and(|column| column.name == "doubt");
+            let is_asked = found.columns & (1 << one.place) != 0 || (all_that_waits && rows > 0);
+            if is_asked || is_doubt {
+                asked.push(((Reverse(rows), Reverse(one.changing), one.place), one));
             }
         }
-        asked.sort_by_key(|(order, _)| *order);
-        asked.into_iter().map(|(_, question)| question).collect()
+        asked.sort_unstable_by_key(|(order, _)| *order);
+        asked.into_iter().filter_map(|(_, tried)| self.question(tried, &answers)).collect()
     }
 
     /// What a call that could not be assessed needs first: the facts of its gaps, and what it is about.
     pub(super) fn first_questions(&self, named: &[&str]) -> Vec<Question> {
+        let assessment = self.assessment;
         let nature = |column: &Column| column.name == "nature" && named.is_empty();
-        let columns = self.policy.table.columns.iter().enumerate();
+        let columns = assessment.policy.table.columns.iter().enumerate();
         columns
             .filter(|(_, column)| {
-                named.contains(&column.name.as_str()) || nature(column) || self.is_raised_doubt(column)
+                named.contains(&column.name.as_str()) || nature(column) || assessment.is_raised_doubt(column)
             })
-            .map(|(place, column)| self.tried(place, column).question)
+            .filter_map(|(place, column)| {
+                let mut answers = Answers::default();
+                self.question(&self.tried(place, column, &mut answers), &answers)
+            })
             .collect()
     }
 
+    /// What each known value of a fact would do.
+    fn tried(&self, place: usize, column: &Column, answers: &mut Answers) -> Tried {
+        let now = self.assessment.verdict.program();
+        let varied = self.varied(place);
+        let start = answers.routes.len();
+        let mut changing = 0;
+        for (code, class) in (0..).zip(&column.same_as).skip(1) {
+            // Of values that no row tells apart the first has been asked about already.
+            let first = (usize::from(*class) + start).checked_sub(1).filter(|_| *class < code);
+            let known = first.and_then(|first| answers.routes.get(first).copied());
+            let route = known.unwrap_or_else(|| varied.program(code));
+            if route == now && *class == code {
+                answers.idle.push(code);
+            }
+            changing += usize::from(route != now);
+            answers.routes.push(route);
+        }
+        let values = answers.routes.len() - start;
+        Tried { place, changing: (changing * 1000).div_ceil(values.max(1)), answers: start..answers.routes.len() }
+    }
+
+    fn question(&self, tried: &Tried, answers: &Answers) -> Option<Question> {
+        let policy = self.assessment.policy;
+        let column = policy.table.columns.get(tried.place)?;
+        let values = Arc::clone(&column.names);
+        let routes = answers.routes.get(tried.answers.clone()).filter(|_| !values.is_empty()).unwrap_or_default();
+        let opens = routes.iter().map(Option::is_some).collect();
+        let ask = policy.questions.get(&column.name).cloned().unwrap_or_default();
+        Some(Question { fact: column.name.clone(), ask, values, opens })
+    }
+}
+
+impl Assessment<'_> {
     fn is_open(&self, place: usize, column: &Column) -> bool {
         column.askable && column.name != "doubt" && self.call.codes.get(place) == Some(&0)
     }
@@ -88,29 +147,6 @@ impl Assessment<'_> {
     /// Whether the status speaks of answers that are awaited.
     fn waits(&self) -> bool {
         matches!(self.verdict.way, Way::Ask(_)) || !self.reachable.is_empty()
-    }
-
-    /// The question for a fact, and what each of its known values would do.
-    fn tried(&self, place: usize, column: &Column) -> Tried {
-        let now = self.verdict.program();
-        let mut varied = self.varied(place);
-        let mut routes: Vec<Option<usize>> = Vec::with_capacity(column.same_as.len());
-        let mut idle = Vec::new();
-        for (code, class) in (0..).zip(&column.same_as).skip(1) {
-            // Of values that no row tells apart the first has been asked about already.
-            let known = if *class < code { routes.get(usize::from(*class).saturating_sub(1)).copied() } else { None };
-            let route = known.unwrap_or_else(|| varied.program(code));
-            if route == now && *class == code {
-                idle.push(code);
-            }
-            routes.push(route);
-        }
-        let changing = routes.iter().filter(|route| **route != now).count() * 1000;
-        let changing = changing.div_ceil(routes.len().max(1));
-        let values = Arc::clone(&column.names);
-        let opens = if values.is_empty() { Vec::new() } else { routes.iter().map(Option::is_some).collect() };
-        let ask = self.policy.questions.get(&column.name).cloned().unwrap_or_default();
-        Tried { question: Question { fact: column.name.clone(), ask, values, opens }, changing, idle }
     }
 
     /// Unknown facts that rows wait for, and how many rows.

@@ -8,7 +8,7 @@ use super::Compiled;
 use super::column::{Coding, Column};
 use super::compile::{Coded, Table};
 use super::route::Moment;
-use super::row_set::RowSet;
+use super::row_set::{RowSet, Rows};
 
 /// What the best value of each fact does for each rule.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Relief {
 
     /// Whether the best answers to the open facts free a rule from these exclusions; `None` where that is not all that
     /// answers can do.
-    fn settles(&self, row: usize, mut open: u64, exclusions: &RowSet) -> Option<bool> {
+    fn settles<const W: usize>(&self, row: usize, mut open: u64, exclusions: &Rows<W>) -> Option<bool> {
         let rule = row.checked_sub(self.first_rule)?;
         if self.shut.get(rule)? & open != 0 {
             return None;
@@ -112,7 +112,7 @@ impl Compiled {
     /// Live rules of which some completion of the unknown facts makes a way to a program.
     pub(super) fn reachable(&self, call: &Coded, moment: &Moment<'_>) -> RowSet {
         let open = self.table.open(call);
-        let possible = self.possible(call, moment, open);
+        let possible: RowSet = self.possible(call, moment, open);
         let mut reachable = RowSet::EMPTY;
         for row in
             self.possible_rules(&possible).iter().filter(|row| self.can_reach(call, moment, &possible, open, *row))
@@ -124,13 +124,13 @@ impl Compiled {
 
     /// Whether any live rule can be reached, and the first reachable one that holds already. `open` and `possible`: the open
     /// columns, and the rows that answers to them could make hold.
-    pub(super) fn first_reachable(
+    pub(super) fn first_reachable<const W: usize>(
         &self,
         call: &Coded,
         moment: &Moment<'_>,
         open: u64,
-        possible: &RowSet,
-        held: &RowSet,
+        possible: &Rows<W>,
+        held: &Rows<W>,
     ) -> Option<Option<usize>> {
         let rules = self.possible_rules(possible);
         let reached = |row: &usize| self.can_reach(call, moment, possible, open, *row);
@@ -141,43 +141,49 @@ impl Compiled {
     }
 
     /// Rows that some answers to the open facts could make hold, exclusions included.
-    pub(super) fn possible(&self, call: &Coded, moment: &Moment<'_>, open: u64) -> RowSet {
-        let mut possible = self.table.matching_but(call, |place, _: &Column| open & (1 << place) != 0);
-        possible.keep(moment.effective, self.table.words);
-        possible
+    pub(super) fn possible<const W: usize>(&self, call: &Coded, moment: &Moment<'_>, open: u64) -> Rows<W> {
+        let possible: Rows<W> = self.table.matching_but(call, |place, _: &Column| open & (1 << place) != 0);
+        possible.and(&moment.effective.in_words())
     }
 
-    fn possible_rules(&self, possible: &RowSet) -> RowSet {
-        let table = &self.table;
-        RowSet::of_words(table.words, |word| possible.word(word) & table.rules.word(word) & !table.shadow.word(word))
+    fn possible_rules<const W: usize>(&self, possible: &Rows<W>) -> Rows<W> {
+        possible.and(&self.table.rules.in_words()).without(&self.table.shadow.in_words())
     }
 
-    fn can_reach(&self, call: &Coded, moment: &Moment<'_>, possible: &RowSet, open: u64, row: usize) -> bool {
-        let mut last: Option<RowSet> = None;
+    fn can_reach<const W: usize>(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        possible: &Rows<W>,
+        open: u64,
+        row: usize,
+    ) -> bool {
+        let mut last: Option<Rows<W>> = None;
         self.sends_to(row).any(|program| {
-            let bars = self.bars_at(moment, program);
+            let exclusions = possible.and(&self.bars_at(moment, program));
             // What bars one program of a chain mostly bars the next too.
-            if last.replace(bars) == Some(bars) {
+            if last.replace(exclusions) == Some(exclusions) {
                 return false;
             }
-            let barring = |word: usize| possible.word(word) & bars.word(word);
-            let exclusions = RowSet::of_words(self.table.exclusion_words, barring);
             let settled = self.relief.settles(row, open, &exclusions);
-            settled.unwrap_or_else(|| self.reaches_by_cuts(call, row, &bars.and(moment.effective)))
+            settled.unwrap_or_else(|| {
+                let bars: RowSet = self.bars_at(moment, program);
+                self.reaches_by_cuts(call, row, &bars.and(moment.effective))
+            })
         })
     }
 
     /// Exclusions that leave a program no call that they hold, as it comes at a moment.
-    fn bars_at(&self, moment: &Moment<'_>, program: usize) -> RowSet {
+    fn bars_at<const W: usize>(&self, moment: &Moment<'_>, program: usize) -> Rows<W> {
         let accompanied = moment.duty(program).is_some_and(|duty| duty.accompanied);
-        self.table.bars_all.or(&self.table.bars_of(program, accompanied))
+        self.table.bars_all.in_words().or(&self.table.bars_of(program, accompanied))
     }
 
     /// The same by exact cuts alone, to compare with.
     #[cfg(test)]
     pub(super) fn reachable_by_cuts(&self, call: &Coded, moment: &Moment<'_>) -> RowSet {
         let table = &self.table;
-        let possible = self.possible(call, moment, table.open(call));
+        let possible: RowSet = self.possible(call, moment, table.open(call));
         let mut reachable = RowSet::EMPTY;
         for row in self.possible_rules(&possible).iter() {
             let bars = |program: usize| self.bars_at(moment, program).and(moment.effective);

@@ -4,7 +4,7 @@ use super::compile::{Coded, Table, rank};
 use super::hours::{Shift, on_duty_since};
 use super::language::{Bars, Program, Row, RowKind, StepForm};
 use super::local_time::Local;
-use super::row_set::RowSet;
+use super::row_set::{RowSet, Rows, WORDS};
 use super::{Availability, Compiled};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -110,28 +110,28 @@ pub(super) enum Way {
 
 /// Of a call's exclusions those that bar some programs and leave the others.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Barring<'a> {
-    exclusions: &'a RowSet,
-    soft: &'a RowSet,
+pub(super) struct Barring<'a, const W: usize> {
+    exclusions: &'a Rows<W>,
+    soft: &'a Rows<W>,
     /// False where there is none, as mostly.
     any: bool,
 }
 
-/// The table's answer.
+/// The table's answer, its rows in as many machine words as whoever asks needs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Verdict {
+pub(super) struct Verdict<const W: usize = WORDS> {
     pub way: Way,
     /// Exclusions that hold.
-    pub exclusions: RowSet,
+    pub exclusions: Rows<W>,
     /// Rules that hold and are not in shadow.
-    pub rules: RowSet,
+    pub rules: Rows<W>,
     /// Rows that may hold only for want of an answer.
-    pub soft: RowSet,
+    pub soft: Rows<W>,
 }
 
-impl Verdict {
+impl<const W: usize> Verdict<W> {
     /// The exclusions that bar some programs only.
-    pub(super) fn barring(&self, table: &Table) -> Barring<'_> {
+    pub(super) fn barring(&self, table: &Table) -> Barring<'_, W> {
         table.barring(&self.exclusions, &self.soft)
     }
 
@@ -199,6 +199,11 @@ impl Compiled {
 
     /// The live rules' answer.
     pub(super) fn verdict(&self, call: &Coded, moment: &Moment<'_>) -> Verdict {
+        self.verdict_in(call, moment)
+    }
+
+    /// The same in as many words as the rows need.
+    pub(super) fn verdict_in<const W: usize>(&self, call: &Coded, moment: &Moment<'_>) -> Verdict<W> {
         self.verdict_of(call, moment, &self.table.matching(call), self.table.soft(call), false)
     }
 
@@ -208,40 +213,41 @@ impl Compiled {
     }
 
     /// The answer where the rows that match and those that may be soft are known already.
-    pub(super) fn verdict_of(
+    pub(super) fn verdict_of<const W: usize>(
         &self,
         call: &Coded,
         moment: &Moment<'_>,
-        matching: &RowSet,
-        soft: RowSet,
+        matching: &Rows<W>,
+        soft: Rows<W>,
         shadow: bool,
-    ) -> Verdict {
-        let table = &self.table;
-        let held = |word: usize| matching.word(word) & moment.effective.word(word);
-        let exclusions = RowSet::of_words(table.exclusion_words, |word| held(word) & !table.rules.word(word));
-        let live = |word: usize| {
-            let in_shadow = table.shadow.word(word);
-            table.rules.word(word) & if shadow { in_shadow } else { !in_shadow }
-        };
-        let rules = RowSet::of_words(table.words, |word| held(word) & live(word));
+    ) -> Verdict<W> {
+        let (all_rules, in_shadow) = (self.table.rules.in_words(), self.table.shadow.in_words());
+        let held = matching.and(&moment.effective.in_words());
+        let (exclusions, rules) = (held.without(&all_rules), held.and(&all_rules));
+        let rules = if shadow { rules.and(&in_shadow) } else { rules.without(&in_shadow) };
         let way = self.way(call, moment, &exclusions, &rules, &soft);
         Verdict { way, exclusions, rules, soft }
     }
 
-    fn way(&self, call: &Coded, moment: &Moment<'_>, exclusions: &RowSet, rules: &RowSet, soft: &RowSet) -> Way {
+    fn way<const W: usize>(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        exclusions: &Rows<W>,
+        rules: &Rows<W>,
+        soft: &Rows<W>,
+    ) -> Way {
         let table = &self.table;
-        let among = |bars: &RowSet, word: usize| exclusions.word(word) & bars.word(word);
-        let first = |make: &dyn Fn(usize) -> u64| RowSet::lowest(table.exclusion_words, make);
-        if let Some(row) = first(&|word| among(&table.bars_all, word) & !soft.word(word)) {
+        let all = exclusions.and(&table.bars_all.in_words());
+        if let Some(row) = all.without(soft).least() {
             return Way::Excluded(row);
         }
-        let hard = first(&|word| among(&table.bars_all_but, word) & !soft.word(word));
-        let unsure = first(&|word| among(&table.bars_all, word)).is_some() || {
+        let elsewhere = exclusions.and(&table.bars_all_but.in_words());
+        let hard = elsewhere.without(soft).least();
+        let unsure = !all.is_empty() || {
             // Exclusions that hold for want of an answer change nothing where all send to the same co-response.
             let target = hard.and_then(|row| self.target(row));
-            let elsewhere = RowSet::of_words(table.exclusion_words, |word| among(&table.bars_all_but, word));
-            first(&|word| elsewhere.word(word) & soft.word(word)).is_some()
-                && elsewhere.and(soft).iter().any(|row| self.target(row) != target)
+            elsewhere.and(soft).iter().any(|row| self.target(row) != target)
         };
         if unsure {
             return Way::Unsure;
@@ -260,7 +266,7 @@ impl Compiled {
     }
 
     /// An exclusion sends to a co-response, where a rule would take the call but for what the exclusion names.
-    fn elsewhere(&self, call: &Coded, moment: &Moment<'_>, row: usize, barring: Barring<'_>) -> Way {
+    fn elsewhere<const W: usize>(&self, call: &Coded, moment: &Moment<'_>, row: usize, barring: Barring<'_, W>) -> Way {
         let Some(target) = self.target(row) else {
             return Way::Excluded(row);
         };
@@ -283,11 +289,17 @@ impl Compiled {
     /// Live rules that hold when the facts that a row names are left out of account.
     pub(super) fn rules_but_for(&self, call: &Coded, moment: &Moment<'_>, row: usize) -> RowSet {
         let table = &self.table;
-        let free = table.matching_but(call, |_, column| column.asked_by.contains(row));
+        let free: RowSet = table.matching_but(call, |_, column| column.asked_by.contains(row));
         free.and(&table.rules).without(&table.shadow).and(moment.effective)
     }
 
-    fn by_rules(&self, call: &Coded, moment: &Moment<'_>, barring: Barring<'_>, rules: &RowSet) -> Way {
+    fn by_rules<const W: usize>(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        barring: Barring<'_, W>,
+        rules: &Rows<W>,
+    ) -> Way {
         let mut best: Option<Way> = None;
         let mut tried: Option<i64> = None;
         for row in rules.iter() {
@@ -308,14 +320,14 @@ impl Compiled {
                 _ => best = Some(best.map_or(way, |best| nearer(best, way))),
             }
         }
-        best.unwrap_or_else(|| match barring.hard(&self.table, &self.table.bars_unaccompanied) {
+        best.unwrap_or_else(|| match barring.hard(&self.table.bars_unaccompanied.in_words()) {
             Some(row) => Way::Excluded(row),
             None => Way::NoRule,
         })
     }
 
     /// True where a rule of this rank that holds asks for a fact that is not known.
-    fn unasked(&self, call: &Coded, rules: &RowSet, rule: &Row) -> bool {
+    fn unasked<const W: usize>(&self, call: &Coded, rules: &Rows<W>, rule: &Row) -> bool {
         let same_rank = rules.iter().filter_map(|row| self.table.rows.get(row)).filter(|row| rank(row) == rank(rule));
         same_rank.into_iter().any(|row| match &row.kind {
             RowKind::Rule { ask, .. } => ask.iter().any(|fact| !self.table.known(call, *fact)),
@@ -323,7 +335,14 @@ impl Compiled {
         })
     }
 
-    fn by_rule(&self, call: &Coded, moment: &Moment<'_>, row: usize, rule: &Row, barring: Barring<'_>) -> Way {
+    fn by_rule<const W: usize>(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        row: usize,
+        rule: &Row,
+        barring: Barring<'_, W>,
+    ) -> Way {
         let RowKind::Rule { send, .. } = &rule.kind else {
             return Way::NoRule;
         };
@@ -359,12 +378,18 @@ impl Compiled {
     }
 
     /// Whether a program can take a call now.
-    pub(super) fn can_take(&self, call: &Coded, place: usize, duty: &Duty, barring: Barring<'_>) -> Can {
+    pub(super) fn can_take<const W: usize>(
+        &self,
+        call: &Coded,
+        place: usize,
+        duty: &Duty,
+        barring: Barring<'_, W>,
+    ) -> Can {
         let Some(program) = self.programs.get(place) else {
             return Can::NoUnit;
         };
-        let bars = if barring.any { self.table.bars_of(place, duty.accompanied) } else { RowSet::EMPTY };
-        if let Some(by) = barring.hard(&self.table, &bars) {
+        let bars = if barring.any { self.table.bars_of(place, duty.accompanied) } else { Rows::EMPTY };
+        if let Some(by) = barring.hard(&bars) {
             return Can::Barred(by);
         }
         let mut missing = None;
@@ -396,7 +421,7 @@ impl Compiled {
                 Some(_) => {}
             }
         }
-        match (missing, barring.soft(&self.table, &bars)) {
+        match (missing, barring.soft(&bars)) {
             (Some(fact), _) => Can::Missing(fact),
             (None, Some(by)) => Can::Waits(by),
             (None, None) => Can::Take,
@@ -420,42 +445,24 @@ impl Compiled {
         Some(lacks)
     }
 
-    /// Whether a call could go to a program at all, as far as bits can tell: of the rows that hold, and those of them that
-    /// could send it (`accompanied`: to a program with an officer). Most calls that go nowhere are told by them alone.
-    pub(super) fn could_go(&self, held: &RowSet, senders: &RowSet, accompanied: &RowSet) -> bool {
-        let table = &self.table;
-        if self.any_holds(held, &table.bars_all) {
-            return false;
-        }
-        let with_officer = self.any_holds(held, &table.bars_unaccompanied);
-        let sending = |word: usize| senders.word(word) & if with_officer { accompanied.word(word) } else { u64::MAX };
-        RowSet::lowest(table.words, sending).is_some()
-    }
-
     /// The program that a call goes to first, of which the rows that hold are known; none of them bars all.
-    pub(super) fn goes(&self, call: &Coded, moment: &Moment<'_>, held: &RowSet) -> Option<usize> {
+    pub(super) fn goes<const W: usize>(&self, call: &Coded, moment: &Moment<'_>, held: &Rows<W>) -> Option<usize> {
         // What may hold for want of an answer matters to exclusions only.
-        let sends_elsewhere = self.any_holds(held, &self.table.bars_all_but);
-        let soft = if sends_elsewhere { self.table.soft(call) } else { RowSet::EMPTY };
+        let sends_elsewhere = !held.and(&self.table.bars_all_but.in_words()).is_empty();
+        let soft = if sends_elsewhere { self.table.soft(call) } else { Rows::EMPTY };
         self.verdict_of(call, moment, held, soft, false).program()
-    }
-
-    fn any_holds(&self, held: &RowSet, exclusions: &RowSet) -> bool {
-        RowSet::lowest(self.table.exclusion_words, |word| held.word(word) & exclusions.word(word)).is_some()
     }
 }
 
-impl Barring<'_> {
+impl<const W: usize> Barring<'_, W> {
     /// The first of these rows that holds for certain.
-    fn hard(&self, table: &Table, rows: &RowSet) -> Option<usize> {
-        let held = |word: usize| self.exclusions.word(word) & rows.word(word) & !self.soft.word(word);
-        if self.any { RowSet::lowest(table.exclusion_words, held) } else { None }
+    fn hard(&self, rows: &Rows<W>) -> Option<usize> {
+        if self.any { self.exclusions.and(rows).without(self.soft).least() } else { None }
     }
 
     /// The first of them that holds for want of an answer.
-    fn soft(&self, table: &Table, rows: &RowSet) -> Option<usize> {
-        let held = |word: usize| self.exclusions.word(word) & rows.word(word) & self.soft.word(word);
-        if self.any { RowSet::lowest(table.exclusion_words, held) } else { None }
+    fn soft(&self, rows: &Rows<W>) -> Option<usize> {
+        if self.any { self.exclusions.and(rows).and(self.soft).least() } else { None }
     }
 }
 
@@ -474,9 +481,8 @@ fn nearer(one: Way, other: Way) -> Way {
 }
 
 impl Table {
-    fn barring<'a>(&self, exclusions: &'a RowSet, soft: &'a RowSet) -> Barring<'a> {
-        let some = |word: usize| exclusions.word(word) & self.bars_some.word(word);
-        Barring { exclusions, soft, any: RowSet::lowest(self.exclusion_words, some).is_some() }
+    fn barring<'a, const W: usize>(&self, exclusions: &'a Rows<W>, soft: &'a Rows<W>) -> Barring<'a, W> {
+        Barring { exclusions, soft, any: !exclusions.and(&self.bars_some.in_words()).is_empty() }
     }
 
     /// The row's identifier.

@@ -1,16 +1,31 @@
 //! A set of rows as bits: what a cell accepts, what a call meets.
 
 /// Machine words in a set.
-const WORDS: usize = 16;
+pub(super) const WORDS: usize = 16;
 /// Rows in a policy, built-in ones included, at most.
 pub(super) const ROWS_MAX: usize = WORDS * 64;
 
-/// A set of row numbers below [`ROWS_MAX`]. Plain bits on the stack: no operation allocates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct RowSet([u64; WORDS]);
+/// A set of row numbers below [`ROWS_MAX`].
+pub(super) type RowSet = Rows<WORDS>;
 
-impl RowSet {
-    pub(super) const EMPTY: Self = Self([0; WORDS]);
+/// A set of row numbers in `W` machine words. Plain bits on the stack: no operation allocates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Rows<const W: usize>([u64; W]);
+
+impl<const W: usize> Rows<W> {
+    pub(super) const EMPTY: Self = Self([0; W]);
+    /// Every number that it can hold, of rows that there are and of others.
+    pub(super) const EVERY: Self = Self([u64::MAX; W]);
+
+    /// The same rows in another number of words: where a policy has few rows, whoever looks at many sets keeps them short.
+    #[inline]
+    pub(super) fn in_words<const V: usize>(&self) -> Rows<V> {
+        let mut rows = Rows::EMPTY;
+        for (word, own) in rows.0.iter_mut().zip(&self.0) {
+            *word = *own;
+        }
+        rows
+    }
 
     pub(super) fn first(rows: usize) -> Self {
         let mut set = Self::EMPTY;
@@ -41,23 +56,7 @@ impl RowSet {
     /// Machine words up to the last row held.
     #[inline]
     pub(super) fn words(&self) -> usize {
-        WORDS - self.0.iter().rev().take_while(|word| **word == 0).count()
-    }
-
-    /// Keeps what `other` holds too, in the first `words` words; the rest is left as it is.
-    #[inline]
-    pub(super) fn keep(&mut self, other: &Self, words: usize) {
-        for (word, other) in self.0.iter_mut().zip(&other.0).take(words) {
-            *word &= other;
-        }
-    }
-
-    /// Adds what `other` holds in the first `words` words.
-    #[inline]
-    pub(super) fn add(&mut self, other: &Self, words: usize) {
-        for (word, other) in self.0.iter_mut().zip(&other.0).take(words) {
-            *word |= other;
-        }
+        W - self.0.iter().rev().take_while(|word| **word == 0).count()
     }
 
     /// Takes away what these words hold.
@@ -73,23 +72,11 @@ impl RowSet {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// A set made word by word, of the first `words` words.
+    /// The first row of the set.
     #[inline]
-    pub(super) fn of_words(words: usize, make: impl Fn(usize) -> u64) -> Self {
-        let mut set = Self::EMPTY;
-        for (index, word) in set.0.iter_mut().enumerate().take(words) {
-            *word = make(index);
-        }
-        set
-    }
-
-    /// The first row of a set that is made word by word and need not be kept.
-    #[inline]
-    pub(super) fn lowest(words: usize, make: impl Fn(usize) -> u64) -> Option<usize> {
-        (0..words).find_map(|index| {
-            let word = make(index);
-            (word != 0).then(|| index * 64 + word.trailing_zeros() as usize)
-        })
+    pub(super) fn least(&self) -> Option<usize> {
+        let (index, word) = self.0.iter().enumerate().find(|(_, word)| **word != 0)?;
+        Some(index * 64 + word.trailing_zeros() as usize)
     }
 
     #[inline]
@@ -132,6 +119,12 @@ impl RowSet {
     pub(super) fn iter(self) -> impl Iterator<Item = usize> {
         bits(self.0)
     }
+}
+
+/// The places of the bits of one word, in order: of columns, mostly.
+#[inline]
+pub(super) fn columns(word: u64) -> impl Iterator<Item = usize> {
+    bits([word])
 }
 
 /// The places of the bits that are set, in order.

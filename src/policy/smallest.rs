@@ -8,9 +8,11 @@
 use super::Compiled;
 use super::column::Column;
 use super::compile::{Coded, rank};
+use super::decide::Assessment;
 use super::language::{RowKind, StepForm};
+use super::near::Near;
 use super::route::{Can, Moment, Verdict, Way};
-use super::row_set::RowSet;
+use super::row_set::{RowSet, Rows};
 use std::collections::BTreeSet;
 
 /// Tables asked while looking, at most.
@@ -20,11 +22,11 @@ const PARTS_MAX: usize = 6;
 
 /// A fact that is not known and can be asked.
 #[derive(Debug)]
-pub(super) struct OpenFact {
+pub(super) struct OpenFact<'a> {
     /// Its column.
     pub place: usize,
     /// One code of each class of its values that changes nothing alone.
-    pub idle: Vec<u16>,
+    pub idle: &'a [u16],
     /// Some value of it changes the route alone.
     pub decides: bool,
 }
@@ -49,15 +51,18 @@ enum Must {
     BeKnown,
 }
 
-struct Search<'a> {
+struct Search<'a, const W: usize> {
     policy: &'a Compiled,
     moment: &'a Moment<'a>,
     call: &'a Coded,
-    open: &'a [OpenFact],
+    open: &'a [OpenFact<'a>],
+    /// Rows in effect that the facts that are not open accept, and those that may hold for want of one of these.
+    settled: Rows<W>,
+    settled_soft: Rows<W>,
     /// The program that the call goes to now; `None` is the ordinary route.
     now: Option<usize>,
     /// Exclusions that keep the call on the ordinary route for want of an answer.
-    holding: RowSet,
+    holding: Rows<W>,
     /// Columns that could be in a set, and those that are in one.
     wanted: u64,
     found: u64,
@@ -66,33 +71,39 @@ struct Search<'a> {
     seen: BTreeSet<(Option<usize>, Vec<Answer>)>,
 }
 
-impl Compiled {
-    /// The columns of the smallest sets of answers that change the route of `verdict`.
-    pub(super) fn smallest(&self, call: &Coded, moment: &Moment<'_>, verdict: &Verdict, open: &[OpenFact]) -> Found {
+impl<const W: usize> Near<'_, W> {
+    /// The columns of the smallest sets of answers that change the route.
+    pub(super) fn smallest(&self, open: &[OpenFact<'_>]) -> Found {
+        let Assessment { policy, call, moment, verdict, .. } = self.assessment;
         let decides = open.iter().filter(|fact| fact.decides).fold(0, |bits, fact| bits | 1 << fact.place);
         let open_bits = open.iter().fold(0_u64, |bits, fact| bits | 1 << fact.place);
-        let possible = self.possible(call, moment, open_bits);
-        let now = verdict.program();
+        let settled = policy.possible(call, moment, open_bits);
+        let soft = policy.table.columns.iter().zip(&call.codes).enumerate();
+        let soft = soft.filter(|(place, (_, code))| **code == 0 && open_bits & (1 << place) == 0);
         let mut search = Search {
-            policy: self,
+            policy,
             moment,
             call,
             open,
-            now,
-            holding: match now {
-                None => verdict.exclusions.and(&self.table.bars_all),
-                Some(_) => RowSet::EMPTY,
+            settled,
+            settled_soft: soft.fold(Rows::EMPTY, |soft, (_, (column, _))| soft.or(&column.soft.in_words())),
+            now: verdict.program(),
+            holding: match verdict.program() {
+                None => self.barring(),
+                Some(_) => Rows::EMPTY,
             },
             wanted: 0,
             found: decides,
             tries: 0,
             seen: BTreeSet::new(),
         };
-        search.wanted = search.columns_of(&possible) & open_bits;
-        search.look(verdict, &possible);
+        search.wanted = search.columns_of(&settled) & open_bits;
+        search.look(verdict.way, &settled);
         Found { columns: search.found, is_all: search.tries <= TRIES_MAX }
     }
+}
 
+impl Compiled {
     fn column(&self, place: usize) -> Option<&Column> {
         self.table.columns.get(place)
     }
@@ -120,7 +131,13 @@ impl Compiled {
     }
 
     /// What a row's programs wait for now: columns of facts that they miss, and exclusions that bar them for want of an answer.
-    fn waited_for(&self, call: &Coded, moment: &Moment<'_>, verdict: &Verdict, row: usize) -> Vec<(u64, Must)> {
+    fn waited_for<const W: usize>(
+        &self,
+        call: &Coded,
+        moment: &Moment<'_>,
+        verdict: &Verdict<W>,
+        row: usize,
+    ) -> Vec<(u64, Must)> {
         let barring = verdict.barring(&self.table);
         let mut waited_for = Vec::new();
         for place in self.sends_to(row) {
@@ -143,15 +160,30 @@ impl Compiled {
     }
 }
 
-impl Search<'_> {
+impl<const W: usize> Search<'_, W> {
+    /// The verdict of the call with some open facts answered.
+    fn verdict(&self, call: &Coded) -> Verdict<W> {
+        let (mut held, mut soft) = (self.settled, self.settled_soft);
+        for fact in self.open {
+            let (Some(column), Some(code)) = (self.policy.column(fact.place), call.codes.get(fact.place)) else {
+                continue;
+            };
+            held = held.and(&column.accept.get(usize::from(*code)).map_or(Rows::EMPTY, RowSet::in_words));
+            if *code == 0 {
+                soft = soft.or(&column.soft.in_words());
+            }
+        }
+        self.policy.verdict_of(call, self.moment, &held, soft, false)
+    }
+
     /// Columns of which an answer could be in a smallest set.
-    fn columns_of(&self, possible: &RowSet) -> u64 {
+    fn columns_of(&self, possible: &Rows<W>) -> u64 {
         let table = &self.policy.table;
-        let live = table.rules.without(&table.shadow).and(self.moment.effective);
-        let elsewhere = possible.and(&table.bars_all_but);
+        let live = self.live();
+        let elsewhere = possible.and(&table.bars_all_but.in_words());
         // A rule that a co-response exclusion would send but for what it names need not be possible itself.
         let rules = if elsewhere.is_empty() { live.and(possible) } else { live };
-        let mut asking = RowSet::EMPTY;
+        let mut asking = Rows::EMPTY;
         let mut columns = 0;
         for row in rules.or(&elsewhere).iter() {
             let asked = self.policy.asked(row);
@@ -161,36 +193,43 @@ impl Search<'_> {
                 asking.insert(row);
             }
         }
-        let excluding = possible.without(&table.rules);
+        let excluding = possible.without(&table.rules.in_words());
         for fact in self.open {
             let Some(column) = self.policy.column(fact.place) else { continue };
-            let unknown = column.accept.first().copied().unwrap_or(RowSet::EMPTY);
+            let unknown = column.accept.first().map_or(Rows::EMPTY, RowSet::in_words);
+            let named = column.asked_by.in_words();
             let may = match self.now {
                 // Of a call on the ordinary route: what a row waits for, and what moves a row that asks out of the way.
                 None => {
                     !rules.or(&elsewhere).without(&unknown).is_empty()
-                        || !excluding.and(&column.soft).is_empty()
-                        || !asking.and(&column.asked_by).is_empty()
+                        || !excluding.and(&column.soft.in_words()).is_empty()
+                        || !asking.and(&named).is_empty()
                 }
-                Some(_) => !rules.or(&excluding).and(&column.asked_by).is_empty(),
+                Some(_) => !rules.or(&excluding).and(&named).is_empty(),
             };
             columns |= u64::from(may) << fact.place;
         }
         columns
     }
 
-    fn look(&mut self, verdict: &Verdict, possible: &RowSet) {
+    /// Rules in effect that are not in shadow.
+    fn live(&self) -> Rows<W> {
         let table = &self.policy.table;
-        let live = table.rules.without(&table.shadow);
-        let mut targets = possible.and(&live.or(&table.bars_all_but));
-        let mut others = RowSet::EMPTY;
-        if let (Way::Go { row, .. }, Some(program)) = (verdict.way, self.now) {
+        self.moment.effective.in_words().and(&table.rules.in_words()).without(&table.shadow.in_words())
+    }
+
+    fn look(&mut self, way: Way, possible: &Rows<W>) {
+        let table = &self.policy.table;
+        let live = table.rules.in_words().without(&table.shadow.in_words());
+        let mut targets = possible.and(&live.or(&table.bars_all_but.in_words()));
+        let mut others = Rows::EMPTY;
+        if let (Way::Go { row, .. }, Some(program)) = (way, self.now) {
             let accompanied = self.moment.duty(program).is_some_and(|duty| duty.accompanied);
-            let barring = table.bars_all.or(&table.bars_of(program, accompanied));
+            let barring = table.bars_all.in_words().or(&table.bars_of(program, accompanied));
             self.look_at_exclusions(&possible.and(&barring));
             // What bars only others keeps nobody from this program, but in a tandem that it leads.
             if self.has_tandem(&targets) {
-                others = possible.and(&table.bars_some).without(&barring);
+                others = possible.and(&table.bars_some.in_words()).without(&barring);
             }
             if live.contains(row) && !self.may_break(row) {
                 targets = self.above(row, &targets);
@@ -203,7 +242,7 @@ impl Search<'_> {
         }
     }
 
-    fn has_tandem(&self, rows: &RowSet) -> bool {
+    fn has_tandem(&self, rows: &Rows<W>) -> bool {
         rows.iter().filter_map(|row| self.policy.table.rows.get(row)).any(|row| match &row.kind {
             RowKind::Rule { send, .. } => send.iter().any(|step| step.form == StepForm::AllOf),
             RowKind::Exclusion(_) => false,
@@ -212,13 +251,13 @@ impl Search<'_> {
 
     /// An exclusion that bars whoever takes the call now needs no other answer: a set of two is smallest where neither answer
     /// does it alone.
-    fn look_at_exclusions(&mut self, exclusions: &RowSet) {
+    fn look_at_exclusions(&mut self, exclusions: &Rows<W>) {
         for row in exclusions.iter() {
-            let needs = |fact: &&OpenFact| !self.policy.accepts_code(fact.place, 0, row);
+            let needs = |fact: &&OpenFact<'_>| !self.policy.accepts_code(fact.place, 0, row);
             let bits = self.open.iter().filter(needs).fold(0_u64, |bits, fact| bits | 1 << fact.place);
             if bits.count_ones() == 2 {
                 let meets =
-                    |fact: &OpenFact| fact.idle.iter().any(|code| self.policy.accepts_code(fact.place, *code, row));
+                    |fact: &OpenFact<'_>| fact.idle.iter().any(|code| self.policy.accepts_code(fact.place, *code, row));
                 if self.open.iter().filter(needs).all(meets) {
                     self.found |= bits;
                 }
@@ -230,16 +269,17 @@ impl Search<'_> {
 
     /// Whether an answer that changes nothing alone takes the row that decides away.
     fn may_break(&self, row: usize) -> bool {
-        let breaks = |fact: &OpenFact| fact.idle.iter().any(|code| !self.policy.accepts_code(fact.place, *code, row));
+        let breaks =
+            |fact: &OpenFact<'_>| fact.idle.iter().any(|code| !self.policy.accepts_code(fact.place, *code, row));
         self.open.iter().any(breaks)
     }
 
     /// Those of the rows that a rule that decides does not stand before: where it stays, only they can change anything.
-    fn above(&self, decider: usize, rows: &RowSet) -> RowSet {
+    fn above(&self, decider: usize, rows: &Rows<W>) -> Rows<W> {
         let table = &self.policy.table;
         let own = table.rows.get(decider).map_or(0, rank);
-        let mut above = rows.and(&table.bars_all_but);
-        for row in rows.and(&table.rules).iter() {
+        let mut above = rows.and(&table.bars_all_but.in_words());
+        for row in rows.and(&table.rules.in_words()).iter() {
             if row == decider || table.rows.get(row).is_some_and(|row| rank(row) >= own) {
                 above.insert(row);
             }
@@ -267,7 +307,7 @@ impl Search<'_> {
             return;
         }
         self.tries += 1;
-        let verdict = self.policy.verdict(call, self.moment);
+        let verdict = self.verdict(call);
         if verdict.program() != self.now {
             self.note(answers);
             return;
@@ -290,16 +330,18 @@ impl Search<'_> {
 
     /// What still stands in the way: columns of which one must be answered, and how. Every larger set that could change
     /// the route has one of them.
-    fn obstacles(&self, target: Option<usize>, call: &Coded, verdict: &Verdict) -> Vec<(u64, Must)> {
+    fn obstacles(&self, target: Option<usize>, call: &Coded, verdict: &Verdict<W>) -> Vec<(u64, Must)> {
         let table = &self.policy.table;
         let excluding = target.filter(|row| table.bars_all_but.contains(*row));
         match verdict.way {
             Way::Unsure => {
-                let first = verdict.exclusions.and(&table.bars_all).iter().next();
-                let waiting = verdict.exclusions.and(&table.bars_all_but).and(&verdict.soft);
+                let first = verdict.exclusions.and(&table.bars_all.in_words()).least();
+                let waiting = verdict.exclusions.and(&table.bars_all_but.in_words()).and(&verdict.soft);
                 match (first, excluding) {
                     (Some(row), _) => vec![(u64::MAX, Must::Leave(row))],
-                    (None, Some(_)) => waiting.iter().map(|row| (self.named_by(row), Must::BeKnown)).collect(),
+                    (None, Some(_)) => {
+                        waiting.iter().map(|row| (self.policy.paths.cells(row), Must::BeKnown)).collect()
+                    }
                     (None, None) => waiting.iter().take(1).map(|row| (u64::MAX, Must::Leave(row))).collect(),
                 }
             }
@@ -342,18 +384,12 @@ impl Search<'_> {
     /// A co-response exclusion sends only where a rule would take the call but for what it names.
     fn rules_to_come(&self, call: &Coded, exclusion: usize) -> Vec<(u64, Must)> {
         let table = &self.policy.table;
-        let live = table.rules.without(&table.shadow).and(self.moment.effective);
         let first = |rule: usize| {
             let columns = table.columns.iter().zip(&call.codes).enumerate();
             let mut counted = columns.filter(|(_, (column, _))| !column.asked_by.contains(exclusion));
             counted.find(|(place, (column, code))| !table.accepts(*place, column, **code, call).contains(rule))
         };
-        live.iter().filter_map(|rule| Some((1 << first(rule)?.0, Must::Meet(rule)))).collect()
-    }
-
-    fn named_by(&self, row: usize) -> u64 {
-        let columns = self.policy.table.columns.iter().enumerate();
-        columns.filter(|(_, column)| column.asked_by.contains(row)).fold(0, |bits, (place, _)| bits | 1 << place)
+        self.live().iter().filter_map(|rule| Some((1 << first(rule)?.0, Must::Meet(rule)))).collect()
     }
 
     /// Every further answer to one of these columns that does what it must and that the target accepts.
@@ -363,7 +399,7 @@ impl Search<'_> {
             if call.codes.get(fact.place) != Some(&0) {
                 continue;
             }
-            for code in &fact.idle {
+            for code in fact.idle {
                 let accepts = |row: usize| self.policy.accepts_code(fact.place, *code, row);
                 let does = match must {
                     Must::Meet(row) => accepts(row),
@@ -425,6 +461,6 @@ impl Search<'_> {
         for (place, code) in answers {
             self.policy.table.change(&mut call, *place, *code);
         }
-        self.policy.verdict(&call, self.moment).program() != self.now
+        self.verdict(&call).program() != self.now
     }
 }

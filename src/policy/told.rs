@@ -41,7 +41,7 @@ impl Decision {
     /// The decision as machines are told it.
     #[must_use]
     pub fn told(&self) -> Told<'_> {
-        let PolicyIdentity { id, revision, digest } = &self.policy;
+        let PolicyIdentity { id, revision, digest } = &*self.policy;
         Told {
             status: self.status.name(),
             because: self.status.because(),

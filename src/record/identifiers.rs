@@ -1,21 +1,22 @@
-//! Identifiers, each its own type so that one cannot be handed where another belongs.
+//! Identifiers, each its own type so that one cannot be handed where another belongs. Copies share one text.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Wraps the text as it stands.
             #[must_use]
             pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into())
+                Self(text.into().into())
             }
 
             /// The text.
@@ -58,14 +59,14 @@ impl LegId {
     /// The n-th leg (from 1) of an incident.
     #[must_use]
     pub fn of(incident: &IncidentId, number: u32) -> Self {
-        Self(format!("{incident}.{number}"))
+        Self::new(format!("{incident}.{number}"))
     }
 
     /// The incident this leg belongs to.
     #[must_use]
     pub fn incident(&self) -> IncidentId {
-        let incident = self.0.rsplit_once('.').map_or(self.0.as_str(), |(incident, _)| incident);
-        IncidentId(incident.to_owned())
+        let incident = self.0.rsplit_once('.').map_or(self.as_str(), |(incident, _)| incident);
+        IncidentId::new(incident)
     }
 }
 
@@ -78,14 +79,14 @@ impl DutyId {
     /// The n-th duty (from 1) of an incident.
     #[must_use]
     pub fn of(incident: &IncidentId, number: u32) -> Self {
-        Self(format!("{incident}.d{number}"))
+        Self::new(format!("{incident}.d{number}"))
     }
 
     /// The incident this duty belongs to.
     #[must_use]
     pub fn incident(&self) -> IncidentId {
-        let incident = self.0.rsplit_once('.').map_or(self.0.as_str(), |(incident, _)| incident);
-        IncidentId(incident.to_owned())
+        let incident = self.0.rsplit_once('.').map_or(self.as_str(), |(incident, _)| incident);
+        IncidentId::new(incident)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the state machine, and the world they run in: an incident, its log and a hand on the clock.
 
+mod apart;
 mod choices;
 mod golden;
 mod forms;
@@ -96,7 +97,7 @@ fn decision(status: Status) -> Decision {
         automatic: false,
         follow_up: Vec::new(),
         gaps: Vec::new(),
-        policy: PolicyIdentity { id: "p".to_owned(), revision: "1".to_owned(), digest: "00".to_owned() },
+        policy: PolicyIdentity { id: "p".to_owned(), revision: "1".to_owned(), digest: "00".to_owned() }.into(),
     }
 }
 

@@ -68,12 +68,12 @@ fn route_title(words: &Words, decision: &Decision, route: &Route) -> String {
 #[must_use]
 pub fn option_why(words: &Words, option: &ProgramOption, now: Timestamp) -> String {
     if words.language == Language::POLICY {
-        return option.why.clone();
+        return option.why.to_string();
     }
     match (option.opens_at, words.known(&format!("option.{}", option.code))) {
         (Some(opens), _) => words.with("option.opens", &[("when", &words.day_and_time(opens, now))]),
         (None, Some(text)) => text.to_owned(),
-        (None, None) => option.why.clone(),
+        (None, None) => option.why.to_string(),
     }
 }
 

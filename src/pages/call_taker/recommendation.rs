@@ -101,7 +101,7 @@ fn reason_text<'a>(words: &Words, decision: &'a Decision, reason: &'a Reason, no
     if words.language == Language::POLICY {
         return Cow::Borrowed(&reason.text);
     }
-    let of = |option: &&ProgramOption| option.code == reason.code && reason.text.starts_with(&option.title);
+    let of = |option: &&ProgramOption| option.code == reason.code && reason.text.starts_with(&*option.title);
     if let Some(option) = decision.options.iter().find(of) {
         return Cow::Owned(
             words.with("reason.program", &[("program", &option.title), ("why", &option_why(words, option, now))]),

@@ -78,8 +78,8 @@ pub fn route_name(route: &Route) -> &str {
 /// The title of a route's program as the decision gives it.
 #[must_use]
 pub fn program_title<'a>(decision: &'a Decision, program: &'a str) -> &'a str {
-    let options = decision.options.iter().map(|option| (&option.program, &option.title));
-    let legs = decision.steps.iter().flat_map(|step| &step.legs).map(|leg| (&leg.program, &leg.title));
+    let options = decision.options.iter().map(|option| (&option.program, &*option.title));
+    let legs = decision.steps.iter().flat_map(|step| &step.legs).map(|leg| (&leg.program, leg.title.as_str()));
     options.chain(legs).find(|(id, _)| id.as_str() == program).map_or(program, |(_, title)| title)
 }
 

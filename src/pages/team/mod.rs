@@ -239,11 +239,11 @@ fn choosable(visitor: &Visitor, calls: &[IncidentView]) -> BTreeMap<ProgramId, S
         visitor.programs().into_iter().map(|program| (program.clone(), program.as_str().to_owned())).collect();
     for view in calls {
         let options = view.incident.decision.iter().flat_map(|decision| &decision.options);
-        let named = options.map(|option| (&option.program, &option.title));
-        let asked = view.incident.legs.iter().map(|leg| (&leg.plan.program, &leg.plan.title));
+        let named = options.map(|option| (&option.program, &*option.title));
+        let asked = view.incident.legs.iter().map(|leg| (&leg.plan.program, leg.plan.title.as_str()));
         for (program, title) in named.chain(asked) {
             if visitor.identity.may_touch_leg_of(program) {
-                programs.insert(program.clone(), title.clone());
+                programs.insert(program.clone(), title.to_owned());
             }
         }
     }

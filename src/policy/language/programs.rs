@@ -10,6 +10,7 @@ use crate::policy::hours::{DAY_MIN, Effective, Shift};
 use crate::record::{ProgramId, ReleasedField};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use toml::de::DeValue;
 
 /// Programs of a policy, at most.
@@ -23,7 +24,7 @@ const AREAS_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub(in crate::policy) struct Program {
     pub id: ProgramId,
-    pub title: String,
+    pub title: Arc<str>,
     pub kind: ProgramKind,
     /// Empty where the policy says nothing of crews.
     pub crew: Vec<Crew>,
@@ -185,7 +186,7 @@ pub(super) fn read(
         let release = release(reader, &table, releases);
         programs.push(Program {
             id: ProgramId::new(id),
-            title,
+            title: title.into(),
             // A kind that cannot be read is a fault; the program is kept so that its name does not cause others.
             kind: kind.unwrap_or(ProgramKind::Community),
             crew,

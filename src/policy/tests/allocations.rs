@@ -49,10 +49,11 @@ fn the_questions_and_the_flip_ask_the_table_a_bounded_number_of_times() {
     let calls = calls(&city);
     for (facts, at) in &calls {
         let assessment = policy.compiled.assess(facts, *at, &available);
-        let _ = assessment.questions();
-        let questions = assessment.near.asked();
-        let _ = assessment.nearest_flip();
-        for (place, asked) in [questions, assessment.near.asked() - questions].into_iter().enumerate() {
+        let near = assessment.near::<2>();
+        let _ = near.questions();
+        let questions = near.asked();
+        let _ = near.nearest_flip();
+        for (place, asked) in [questions, near.asked() - questions].into_iter().enumerate() {
             most[place] = most[place].max(asked);
             all[place] += asked;
         }

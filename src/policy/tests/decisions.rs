@@ -51,7 +51,7 @@ fn closed_says_when_it_opens() {
     assert_eq!(decision.route, Route::Ordinary);
     assert_eq!(decision.steps, Vec::new());
     let psr = option(&decision, "psr");
-    assert_eq!((psr.code.as_str(), psr.why.as_str()), ("out-of-hours", "opens today 06:00"));
+    assert_eq!((&*psr.code, &*psr.why), ("out-of-hours", "opens today 06:00"));
     assert_eq!(psr.opens_at, Some(at("2025-11-04T06:00")));
     assert_eq!(decision.reasons[0].text, "Street response: opens today 06:00");
 }
@@ -111,6 +111,24 @@ fn an_exclusion_sends_to_a_co_response_and_the_ordinary_route_outranks_it() {
     let fire = [("nature", "structure-fire"), ("violence", "threat")];
     let decision = decide(&policy, &fire, "2025-11-04T12:00");
     assert_eq!((decision.status, decision.route), (ineligible("violent"), Route::Ordinary));
+}
+
+/// Regression: with the team closed, a threat was told as the one change that would bring the nurse and the officer.
+#[test]
+fn no_flip_to_a_program_states_more_danger_than_is_known() {
+    let policy = compile(POLICY);
+    let closed = "2025-11-04T05:10";
+    let threat = decide(&policy, &with(YELLING, &[("violence", "threat")]), closed);
+    assert_eq!(threat.route, Route::Program(ProgramId::new("pact")), "a threat would bring them");
+    for known in [&[][..], &[("violence", "none")], &[("violence", "verbal")]] {
+        let decision = decide(&policy, &with(YELLING, known), closed);
+        assert_eq!(decision.status, Status::EligibleOutOfHours);
+        let changes = decision.nearest_flip.iter().flat_map(|flip| &flip.changes);
+        assert_eq!(changes.filter(|change| change.fact == "violence").count(), 0, "{known:?}");
+    }
+    // What takes a call off a team is told by the danger that would.
+    let open = decide(&policy, &with(YELLING, &[("weapon", "none")]), "2025-11-04T21:30").nearest_flip.unwrap();
+    assert_eq!((open.changes[0].to.as_str(), open.route), ("present", Route::Ordinary));
 }
 
 #[test]
@@ -363,7 +381,7 @@ fn the_digest_is_of_every_file_and_the_decision_carries_it() {
     let other = Policy::compile(&changed).unwrap();
     assert_ne!(policy.identity().digest, other.identity().digest);
     let decision = decide(&policy, YELLING, "2025-11-04T12:00");
-    assert_eq!(&decision.policy, policy.identity());
+    assert_eq!(&*decision.policy, policy.identity());
     let json = serde_json::to_string(&decision).unwrap();
     assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), decision);
 }

@@ -2,6 +2,7 @@
 
 use super::slow::{TIMES, call, policy_text};
 use super::*;
+use crate::facts::natures;
 use crate::policy::compile::Coded;
 use crate::policy::language::read;
 use crate::policy::route::Moment;
@@ -9,13 +10,38 @@ use proptest::prelude::*;
 
 const ESSENCE: [&str; 4] = ["nature", "call_type", "first_call_type", "priority"];
 
-/// One code of each class of known values of a column.
-fn codes(compiled: &Compiled, place: usize) -> Vec<u16> {
-    let same_as = &compiled.table.columns[place].same_as;
-    (1..same_as.len()).filter(|code| usize::from(same_as[*code]) == *code).map(|code| same_as[code]).collect()
+/// The danger of a value beside the others of its fact, by the vocabulary and the table of natures; `unknown` has none.
+fn danger(compiled: &Compiled, place: usize, code: u16) -> usize {
+    let column = &compiled.table.columns[place];
+    let Some(value) = usize::from(code).checked_sub(1) else { return 0 };
+    match column.name.as_str() {
+        "priority" => value,
+        "nature" => {
+            let nature = natures().iter().find(|nature| nature.name == column.names[value]);
+            usize::from(nature.unwrap().danger)
+        }
+        _ => {
+            let fact = &compiled.sources.vocabulary.facts()[column.fact];
+            column.names.get(value).map_or(0, |name| usize::from(fact.danger_of(name)))
+        }
+    }
 }
 
-/// True where changing exactly `size` of these columns, from `from` on, can bring the call to another route.
+/// One code of each class of known values of a column, the least dangerous.
+fn codes(compiled: &Compiled, place: usize) -> Vec<u16> {
+    let same_as = &compiled.table.columns[place].same_as;
+    let mut least: BTreeMap<u16, u16> = BTreeMap::new();
+    for (code, class) in (0..).zip(same_as).skip(1) {
+        let known = least.entry(*class).or_insert(code);
+        if danger(compiled, place, code) < danger(compiled, place, *known) {
+            *known = code;
+        }
+    }
+    least.into_values().collect()
+}
+
+/// True where changing exactly `size` of these columns, from `from` on, can bring the call to another route: to the ordinary one
+/// by whatever change, to a program by one that states no more danger than before.
 fn flips(
     compiled: &Compiled,
     call: &Coded,
@@ -23,14 +49,17 @@ fn flips(
     columns: &[usize],
     size: usize,
     now: Option<usize>,
+    raised: bool,
 ) -> bool {
     if size == 0 {
-        return compiled.verdict(call, moment).program() != now;
+        let goes = compiled.verdict(call, moment).program();
+        return goes != now && (goes.is_none() || !raised);
     }
     columns.iter().enumerate().any(|(turn, place)| {
         codes(compiled, *place).into_iter().any(|code| {
             let changed = compiled.table.changed(call, *place, code);
-            flips(compiled, &changed, moment, &columns[turn + 1..], size - 1, now)
+            let raises = danger(compiled, *place, code) > danger(compiled, *place, call.codes[*place]);
+            flips(compiled, &changed, moment, &columns[turn + 1..], size - 1, now, raised || raises)
         })
     })
 }
@@ -75,7 +104,7 @@ proptest! {
                 .collect()
         };
         let smallest = |essence: bool, most: usize| {
-            (1..=most).find(|size| flips(compiled, &coded, &moment, &may(essence), *size, now))
+            (1..=most).find(|size| flips(compiled, &coded, &moment, &may(essence), *size, now, false))
         };
         // One or two facts take a call off its program, one to three open one.
         let most = if now.is_some() { 2 } else { 3 };
@@ -86,6 +115,13 @@ proptest! {
                 let essence = flip.changes.iter().any(|change| ESSENCE.contains(&change.fact.as_str()));
                 if essence {
                     prop_assert_eq!(smallest(false, most), None, "{} {:?} {:?}", text, facts, flip);
+                }
+                for change in flip.changes.iter().filter(|_| flip.route != Route::Ordinary) {
+                    let (place, column) =
+                        compiled.table.columns.iter().enumerate().find(|(_, column)| column.name == change.fact).unwrap();
+                    let code = |value: &str| column.code_of(value).unwrap_or(0);
+                    let dangers = [&change.from, &change.to].map(|value| danger(compiled, place, code(value)));
+                    prop_assert!(dangers[0] >= dangers[1], "{:?} of {} {:?}", flip, text, facts);
                 }
                 let smaller = smallest(essence, size - 1);
                 prop_assert_eq!(smaller, None, "{} {:?} {:?}", text, facts, flip);
@@ -116,7 +152,10 @@ proptest! {
         prop_assume!(!matches!(decision.status, Status::NotAssessed { .. }));
         for (place, column) in compiled.table.columns.iter().enumerate() {
             let open = column.askable && column.name != "doubt" && coded.codes[place] == 0;
-            if open && flips(compiled, &coded, &moment, &[place], 1, now) {
+            let changes = |code: u16| {
+                compiled.verdict(&compiled.table.changed(&coded, place, code), &moment).program() != now
+            };
+            if open && codes(compiled, place).into_iter().any(changes) {
                 let asked = decision.questions.iter().any(|question| question.fact == column.name);
                 prop_assert!(asked, "`{}` is not asked: {} {:?}", column.name, text, facts);
             }
