@@ -455,7 +455,7 @@ impl Desk {
             state.record = Some(Arc::clone(record));
         }
         // What another adapter was still sending is this one's to send now: the other may die with it.
-        let inherits = slot.is_held_elsewhere() && !canary!(InheritsNothing);
+        let inherits = self.inner.journal.shared().is_some() && slot.is_held_elsewhere() && !canary!(InheritsNothing);
         self.becomes(slot, state, incident, true);
         if inherits {
             self.resume_one(slot, state).await;
