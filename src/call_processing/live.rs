@@ -567,24 +567,6 @@ impl Desk {
             }
         }
     }
-
-    /// Puts a recovered incident in its place.
-    pub(super) fn adopt(&self, incident: Incident) {
-        if let Some(called) = Standing::of(&incident).called {
-            self.call_it(&incident.id, called);
-        }
-        if incident.rests() || lock(&self.inner.live).slots.contains_key(&incident.id) {
-            return;
-        }
-        self.note_load(&[], &held_by(&incident));
-        self.note_owed(&incident);
-        let mut deadline = incident.next_deadline().filter(|_| !canary!(TimerLostAtRestart));
-        if canary!(DeadlineLengthenedByRestart) {
-            deadline = deadline.map(|at| at.max(self.inner.clock.now() + jiff::SignedDuration::from_secs(60)));
-        }
-        self.move_deadline(&incident.id, None, deadline);
-        lock(&self.inner.live).slots.insert(incident.id.clone(), Slot::new(incident));
-    }
 }
 
 impl Slot {
