@@ -18,7 +18,7 @@ pub use away::{AwayJournal, Group};
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
 pub use personal::{IncidentKey, MasterKey};
-pub use postgres::{PostgresJournal, PostgresSettings, Url};
+pub use postgres::{PostgresJournal, PostgresReader, PostgresSettings, Url};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, Unsettled, fold};
 pub use shared::{Heard, Shared};
 pub use unavailable::UnavailableJournal;
