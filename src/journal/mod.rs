@@ -13,6 +13,14 @@ mod unavailable;
 
 #[cfg(test)]
 pub mod conformance;
+#[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+#[allow(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "the support of every test on a real server: these use a part of it, and process tests have no clock of ours"
+)]
+pub(crate) mod server;
 
 pub use away::{AwayJournal, Group};
 pub use chain::{Chain, ChainFault, GENESIS, Link};

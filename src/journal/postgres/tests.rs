@@ -1,19 +1,11 @@
 //! The shared store on a real server. The suite that every store passes is `journal::conformance`.
 
-#[path = "../../../tests/support/postgres.rs"]
-#[allow(
-    dead_code,
-    clippy::disallowed_methods,
-    reason = "the support of every test on a real server: these use a part of it, and process tests have no clock of ours"
-)]
-mod server;
-
 use super::{PostgresJournal, Settings};
 use crate::clock::monotonic_now;
 use crate::journal::conformance::{self, batch};
+use crate::journal::server::Cluster;
 use crate::journal::{Entry, Heard, Journal, JournalError};
 use crate::record::IncidentId;
-use server::Cluster;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
