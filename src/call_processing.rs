@@ -4,6 +4,7 @@ mod live;
 mod catching_up;
 mod load;
 mod finding;
+mod homecoming;
 mod counting;
 mod owed;
 mod dead_letters;
@@ -18,6 +19,8 @@ mod timers;
 mod unmapped;
 mod views;
 #[cfg(test)]
+mod homecoming_tests;
+#[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]
 mod tests;
@@ -31,7 +34,7 @@ pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 
 use crate::clock::monotonic_now;
 use crate::facts::{ContactTraces, Facts};
-use crate::incident::{Actor, Bounds, Command, RecordReceived};
+use crate::incident::{Actor, Bounds, Command, Incident, RecordReceived};
 use crate::journal::Content;
 use crate::policy::{Availability, Decision, Gap, Mode, Policy, PolicyIdentity};
 use crate::record::{CallRecord, Format, IncidentId, LegId};
@@ -39,7 +42,7 @@ use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use bytes::Bytes;
 use jiff::Timestamp;
-use live::Prepared;
+use live::{Prepared, Situation};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -61,29 +64,8 @@ impl Desk {
         };
         let content = Content { sha256: record.identity.content_sha256.clone(), bytes };
         let slot = self.slot_for(&record).await?;
-        let (arrived, desk) = (Arc::clone(&record), self.clone());
-        let traced = self.traced(&record);
-        let done = self
-            .work(slot, Some(Arc::clone(&record)), move |incident, situation| {
-                let (facts, gaps) = gather(situation.policy, &arrived, &incident.facts);
-                let facts = desk.recalled(situation, facts, traced.as_ref(), &incident.id);
-                let (decision, decide_ns) =
-                    decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
-                let mode = situation.policy.map_or(Mode::Shadow, Policy::mode);
-                let contact = traced.as_ref().map(|traced| traced.traces.clone());
-                let received = received(&arrived, mode, contact, desk.bounds());
-                Ok(Prepared {
-                    command: Command::Receive {
-                        received: Box::new(received),
-                        units: arrived.units.clone(),
-                        facts,
-                        decision: Box::new(decision),
-                    },
-                    content: Some(content.clone()),
-                    decide_ns,
-                })
-            })
-            .await?;
+        let assessed = self.assessing(Arc::clone(&record), content);
+        let done = self.work(slot, Some(Arc::clone(&record)), assessed).await?;
         for repair in &record.repairs {
             telemetry::repair_counted(record.format.name(), &repair.kind);
         }
@@ -93,6 +75,33 @@ impl Desk {
             self.note_unmapped(self.policy().as_deref(), &record);
         }
         Ok(answer)
+    }
+
+    /// What a record makes of an incident: gathered and decided anew whenever the incident has changed meanwhile.
+    fn assessing(
+        &self,
+        record: Arc<CallRecord>,
+        content: Content,
+    ) -> impl Fn(&Incident, &Situation<'_>) -> Result<Prepared, CallProblem> + Send + 'static {
+        let (desk, traced) = (self.clone(), self.traced(&record));
+        move |incident, situation| {
+            let (facts, gaps) = gather(situation.policy, &record, &incident.facts);
+            let facts = desk.recalled(situation, facts, traced.as_ref(), &incident.id);
+            let (decision, decide_ns) = decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
+            let mode = situation.policy.map_or(Mode::Shadow, Policy::mode);
+            let contact = traced.as_ref().map(|traced| traced.traces.clone());
+            let received = received(&record, mode, contact, desk.bounds());
+            Ok(Prepared {
+                command: Command::Receive {
+                    received: Box::new(received),
+                    units: record.units.clone(),
+                    facts,
+                    decision: Box::new(decision),
+                },
+                content: Some(content.clone()),
+                decide_ns,
+            })
+        }
     }
 
     /// A call-taker answered a question; re-assessed on what is known now.

@@ -156,6 +156,16 @@ impl Configuration {
         for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
             from_base(layout);
         }
+        let Self { http, handoff, .. } = &mut configuration;
+        http.tls.values_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]).for_each(from_base);
+        http.pass_through.iter_mut().filter_map(|cad| cad.cad_authority.as_mut()).for_each(from_base);
+        if let Some(door) = &mut http.conveyance {
+            [&mut door.certificate, &mut door.key, &mut door.client_authorities].into_iter().for_each(from_base);
+        }
+        handoff.ca_file.as_mut().into_iter().for_each(from_base);
+        if let Some(us) = &mut handoff.conveyance {
+            [&mut us.certificate_file, &mut us.key_file].into_iter().for_each(from_base);
+        }
         configuration.check()?;
         Ok(configuration)
     }
@@ -172,13 +182,10 @@ impl Configuration {
                 return Err(BadInput::new("`[journal]` has neither `path` nor `[journal.postgres]`")
                     .help("`path = \"fourth.db\"` keeps the journal in one file beside this configuration"));
             }
-            (Some(_), false) => {
-                return Err(BadInput::new("`[journal]` has both `path` and `[journal.postgres]`")
-                    .help("leave `path` out: the shared database is the journal"));
-            }
-            (Some(postgres), true) => {
+            (Some(postgres), without_path) => {
                 let journal = &self.journal;
-                if journal.key_file.is_some() || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
+                let key_without_file = journal.key_file.is_some() && without_path;
+                if key_without_file || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
                     let what =
                         "`journal.key_file`, `checkpoint_file` and `retention_days` are of the journal in a file";
                     return Err(BadInput::new(format!("{what}; the shared one has none of them yet"))
@@ -251,6 +258,13 @@ impl Configuration {
             line("policy reload", reload),
             line("repeat contact", repeat.to_owned()),
         ];
+        lines.extend(self.journal.postgres.iter().map(|shared| {
+            let how = match self.journal.path.as_os_str().is_empty() {
+                true => "records are answered 503, and stay on the ordinary route".to_owned(),
+                false => format!("kept in `{}.1` after {} ms", self.journal.path.display(), shared.away_after_ms),
+            };
+            line("while the database is away", how)
+        }));
         lines.extend(
             self.senders.iter().map(|sender| line("sender", format!("{} in {}", sender.name, sender.time_zone))),
         );
@@ -318,6 +332,22 @@ mod tests {
     }
 
     #[test]
+    fn every_file_that_a_configuration_names_is_looked_for_beside_it() {
+        let text = SAMPLE.replace("# ca_file = ", "ca_file = ")
+            + "[http.tls.intake]\ncertificate = \"door.pem\"\nkey = \"door.key\"\n\
+               [http.pass_through]\ncad_base_url = \"https://cad.example\"\ncad_authority = \"cad.pem\"\n";
+        let Configuration { http, handoff, .. } =
+            Configuration::parse(&text, Path::new("/etc/fourth/fourth.toml")).unwrap();
+        let (tls, door) = (&http.tls[&http::DoorName::Intake], http.conveyance.unwrap());
+        let (us, cad) = (handoff.conveyance.unwrap(), http.pass_through.unwrap().cad_authority.unwrap());
+        let files = [&tls.certificate, &tls.key, &door.certificate, &door.key, &door.client_authorities, &cad];
+        let more = [&us.certificate_file, &us.key_file, handoff.ca_file.as_ref().unwrap()];
+        for file in files.into_iter().chain(more) {
+            assert_eq!(file.parent(), Some(Path::new("/etc/fourth")), "{}", file.display());
+        }
+    }
+
+    #[test]
     fn every_commented_key_of_the_sample_is_a_real_key() {
         let uncommented: String = SAMPLE
             .lines()
@@ -360,11 +390,18 @@ mod tests {
         let configuration = with(shared).unwrap();
         let postgres = configuration.journal.postgres.clone().unwrap();
         assert_eq!(postgres.password_file.as_deref(), Some(Path::new("/etc/fourth/pw")));
+        let beside = with(&shared.replace("[journal]\n", "[journal]\npath = \"away.db\"\nkey_file = \"k\"\n")).unwrap();
+        assert_eq!(
+            beside.journal.path,
+            Path::new("/etc/fourth/away.db"),
+            "where it is journaled while the database is away"
+        );
         let printed = format!("{:?} {configuration:?}", configuration.summary());
         assert!(printed.contains("localhost:5432/journal") && !printed.contains("canary-password"), "{printed}");
         for (journal, word) in [
             ("[journal]", "neither"),
-            (&*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\n"), "both"),
+            (&*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\nretention_days = 9\n"), "retention_days"),
+            (&*format!("{shared}\naway_after_ms = 10"), "away_after_ms"),
             (&*shared.replace("localhost", "db.example"), "sslmode=require"),
             (&*shared.replace("postgres://", "postgres:/"), "no PostgreSQL address"),
             (&*shared.replace("postgres://", "host="), "sslmode=require"),

@@ -59,6 +59,8 @@ const DESTINATION_DOWN: &str = "fourth_destination_down";
 const PEER_CONNECTED: &str = "fourth_peer_connected";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
 const JOURNAL_ENTRIES: &str = "fourth_journal_entries_total";
+const JOURNAL_AWAY: &str = "fourth_journal_away";
+const JOURNAL_APART: &str = "fourth_journal_apart_incidents";
 const POLICY_LOADS: &str = "fourth_policy_loads_total";
 const POLICY_REFUSED: &str = "fourth_policy_refused";
 const POLICY_LOADED_AT: &str = "fourth_policy_loaded_at_seconds";
@@ -120,6 +122,8 @@ pub const METRICS: &[Metric] = &[
     ),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
     counts(JOURNAL_ENTRIES, &[], "Entries appended to the journal"),
+    level(JOURNAL_AWAY, &[], "1 while the shared journal's database is away, so that no call changes hands"),
+    level(JOURNAL_APART, &[], "Incidents journaled here that are not yet in the shared journal"),
     counts(POLICY_LOADS, &["outcome"], "Policies found in the folder, by what became of them"),
     level(
         POLICY_REFUSED,
@@ -306,6 +310,12 @@ pub fn peer_connected(destination: &str, connected: bool) {
 pub fn journal_appended(entries: u64, spent: Duration) {
     counter!(JOURNAL_ENTRIES).increment(entries);
     histogram!(JOURNAL_APPEND_SECONDS).record(spent);
+}
+
+/// Whether the shared journal's database is away, and how many incidents are journaled here only.
+pub fn journal_away(away: bool, incidents_apart: usize) {
+    gauge!(JOURNAL_AWAY).set(f64::from(u8::from(away)));
+    gauge!(JOURNAL_APART).set(measure(incidents_apart));
 }
 
 /// Something became of a policy found in the folder (`loaded`, `loaded-diverts-more`, `refused`, `unreadable`).

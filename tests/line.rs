@@ -220,6 +220,8 @@ async fn a_second_adapter_on_one_journal_takes_nothing_and_sigterm_ends_in_order
     assert_eq!(post(&place, "/v1/calls", record).await.status, 200);
     drop(other);
     assert!(served.terminate().success());
+    let log = std::fs::metadata(own("journal.db-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0, "what was logged is in the file: a copy of it alone is whole");
     let (_, verified, _) = crate::support::fourth(&["journal", "verify", "--json", "--journal", &own("journal.db")]);
     assert!(verified.contains("\"entries\""), "{verified}");
 }

@@ -5,6 +5,7 @@ use crate::support::postgres::Cluster;
 use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually};
 use fourth_simulators::client::Client;
 use fourth_simulators::load::{LoadPlan, LoadReport, run};
+use fourth_simulators::server::Server;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,6 +15,29 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(40);
 /// By when a leg of a dead adapter has moved on, after its deadline.
 const TAKEN_OVER_WITHIN_S: i64 = 5;
+
+/// Two adapters on one database, and a team that takes every message and never answers.
+struct Pair {
+    _silent: Server,
+    cluster: Cluster,
+    east: Place,
+    west: Place,
+    first: Served,
+    _second: Served,
+}
+
+impl Pair {
+    async fn start(policy: impl Fn(String) -> String) -> Self {
+        let silent = silent_team().await;
+        let channels = channels(&silent);
+        let cluster = Cluster::start(&[]);
+        let place = |adapter| Place::new(&policy, &channels).sharing(&cluster.url(&[]), adapter);
+        let (east, west) = (place("east"), place("west"));
+        let (first, second) = (Served::start(&east), Served::start(&west));
+        cluster.until("both are alive", "SELECT count(*) = 2 FROM fourth.lease WHERE until > clock_timestamp()");
+        Self { _silent: silent, cluster, east, west, first, _second: second }
+    }
+}
 
 /// The journal as the database has it, in order: `incident`, `kind`, `at`, `event`.
 fn entries(cluster: &Cluster) -> Vec<Value> {
@@ -73,24 +97,10 @@ fn received(entries: &[Value]) -> BTreeMap<String, usize> {
 /// Show 4 of issue 4, first half.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_adapter_s_legs_move_on_within_five_seconds_of_their_deadlines() {
-    let silent = silent_team().await;
-    let channels = channels(&silent);
-    let cluster = Cluster::start(&[]);
-    let (east, west) = (
-        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "east"),
-        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "west"),
-    );
-    let (first, _second) = (Served::start(&east), Served::start(&west));
-    let living = "SELECT count(*) = 2 FROM fourth.lease WHERE until > clock_timestamp()";
-    cluster.until("both are alive", living);
+    let Pair { _silent, cluster, east, west, first, _second } = Pair::start(hasty).await;
     let under_load =
         [load(&east, 20.0, Duration::from_secs(8), "east"), load(&west, 20.0, Duration::from_secs(8), "west")];
-    // West has been there for a lease's time: only then does it take another for dead.
-    let since: Timestamp = Timestamp::now();
-    eventually("west is patient", PATIENCE, async || {
-        (Timestamp::now().duration_since(since).as_secs() >= 4).then_some(())
-    })
-    .await;
+    cluster.until_patient("west");
     offer_some(&east).await;
     first.kill();
     let ended = eventually("every leg of the dead adapter ends", PATIENCE, async || {
@@ -113,14 +123,7 @@ async fn a_killed_adapter_s_legs_move_on_within_five_seconds_of_their_deadlines(
 /// Show 4, second half, and fault 54: an adapter that stands still longer than its lease, and goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_adapter_that_stood_still_ends_nothing_that_another_has_ended() {
-    let silent = silent_team().await;
-    let channels = channels(&silent);
-    let cluster = Cluster::start(&[]);
-    let (east, west) = (
-        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "east"),
-        Place::new(hasty, &channels).sharing(&cluster.url(&[]), "west"),
-    );
-    let (still, _other) = (Served::start(&east), Served::start(&west));
+    let Pair { _silent, cluster, east, west: _west, first: still, _second } = Pair::start(hasty).await;
     offer_some(&east).await;
     let signal = |signal: &str| {
         assert!(Command::new("kill").args([signal, &still.id().to_string()]).status().unwrap().success())
@@ -151,21 +154,14 @@ async fn an_adapter_that_stood_still_ends_nothing_that_another_has_ended() {
 /// I6 and I7 across adapters: what both do at once happens once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_two_adapters_do_at_once_happens_once() {
-    let silent = silent_team().await;
-    let channels = channels(&silent);
-    let cluster = Cluster::start(&[]);
-    let place = |adapter| {
-        let open = |policy: String| hasty(policy).replace("accept_deadline_s = 2", "accept_deadline_s = 600");
-        Place::new(open, &channels).sharing(&cluster.url(&[]), adapter)
-    };
-    let (east, west) = (place("east"), place("west"));
-    let _served = (Served::start(&east), Served::start(&west));
+    let pair = Pair::start(|policy| hasty(policy).replace("accept_deadline_s = 2", "accept_deadline_s = 600")).await;
+    let Pair { cluster, east, west, .. } = &pair;
     let client = Client::new(Duration::from_secs(20));
     for number in 0..8 {
         let id = format!("urn:emergency:uid:incidentid:both{number}:kamloops.example");
         let record: Value = serde_json::from_str(&eido(&id, "2026-05-01T20:00:00-07:00", "WELFARE", SAFE)).unwrap();
         let to = |place: &Place| format!("{}/v1/calls", place.url(0));
-        let (at_east, at_west) = (to(&east), to(&west));
+        let (at_east, at_west) = (to(east), to(west));
         let both = tokio::join!(client.post_json(&at_east, TOKEN, &record), client.post_json(&at_west, TOKEN, &record));
         let (one, two) = (both.0.unwrap().json(), both.1.unwrap().json());
         assert_eq!(one["incident"], two["incident"], "one call is one incident: {one} {two}");
@@ -175,7 +171,7 @@ async fn what_two_adapters_do_at_once_happens_once() {
         let statuses = [both.0.unwrap().status, both.1.unwrap().status];
         assert!(statuses.contains(&200), "{statuses:?}");
     }
-    let entries = entries(&cluster);
+    let entries = entries(cluster);
     for kind in ["record-received", "chosen", "offered"] {
         assert_eq!(entries.iter().filter(|entry| entry["kind"] == kind).count(), 8, "{kind}");
     }
@@ -217,4 +213,130 @@ async fn the_standby_is_promoted_under_load_and_nothing_acknowledged_is_lost_or_
     assert_eq!((lost, doubled), (0, 0));
     let last_before = report.records.iter().rposition(|record| record.acknowledged()).unwrap();
     assert!(last_before > report.n() / 2, "calls are taken again after the promotion");
+}
+
+/// An adapter with a local journal beside its database.
+fn with_a_local_journal(place: Place, away_after_ms: u32) -> Place {
+    let before = std::fs::read_to_string(place.configuration()).unwrap();
+    let shared =
+        format!("path = \"away.db\"\n[journal.postgres]\naway_after_ms = {away_after_ms}\nappend_deadline_ms = 1000");
+    std::fs::write(place.configuration(), before.replace("[journal.postgres]", &shared)).unwrap();
+    place
+}
+
+async fn readiness(place: &Place) -> Value {
+    let client = Client::new(Duration::from_secs(5));
+    client.get(&format!("{}/readyz", place.url(3)), TOKEN).await.unwrap().json()
+}
+
+async fn until_home(place: &Place, number: u32) {
+    let next = place.folder.path().join(format!("away.db.{}", number + 1));
+    eventually("everything is home", PATIENCE, async || next.exists().then_some(())).await;
+}
+
+/// Show 3 of issue 4, second half: PostgreSQL gone, calls go on against the local journal and are merged after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_is_stopped_under_load_calls_go_on_and_each_is_in_the_shared_journal_once_after() {
+    let silent = silent_team().await;
+    let cluster = Cluster::start(&[]);
+    let place = with_a_local_journal(Place::new(hasty, &channels(&silent)).sharing(&cluster.url(&[]), "east"), 1_000);
+    let _served = Served::start(&place);
+    offer_some(&place).await;
+    let (rate_per_s, duration) = (50.0, Duration::from_secs(12));
+    let load = load(&place, rate_per_s, duration, "stopped");
+    cluster.until("the load is on", "SELECT count(*) > 50 FROM fourth.entry WHERE kind = 'record-received'");
+    cluster.stop();
+    let away = eventually("it is away, and ready", PATIENCE, async || {
+        let readiness = readiness(&place).await;
+        (readiness["journal"]["ready"] == true && readiness["journal"]["away_since"].is_string()).then_some(readiness)
+    })
+    .await;
+    assert_eq!(away["ready"], true, "{away}");
+    let report = load.await.unwrap();
+    let before_its_return = report.acknowledged().count();
+    cluster.start_again();
+    until_home(&place, 1).await;
+    let acknowledged: Vec<String> = report.acknowledged().map(str::to_owned).collect();
+    let entries = entries(&cluster);
+    let received = received(&entries);
+    let lost = acknowledged.iter().filter(|id| !received.contains_key(*id)).count();
+    let doubled = received.values().filter(|times| **times != 1).count();
+    let legs = legs(&entries);
+    let late_ms = legs.values().map(|(deadline, ended)| ended[0].duration_since(*deadline).as_millis()).max().unwrap();
+    println!(
+        "the database stopped at {rate_per_s} calls/s for the rest of {duration:?}: {} sent, {before_its_return} acknowledged, {} in the journal, lost {lost}, doubled {doubled}; {} legs ended, the latest {late_ms} ms after its deadline",
+        report.n(),
+        received.len(),
+        legs.len(),
+    );
+    assert_eq!((lost, doubled), (0, 0));
+    let last = report.records.iter().rposition(|record| record.acknowledged()).unwrap();
+    assert!(last + 5 > report.n(), "calls are taken to the end, the database away: {last} of {}", report.n());
+    assert!(legs.len() >= OFFERED && legs.values().all(|(_, ended)| ended.len() == 1), "each ended once: {legs:?}");
+    assert!(late_ms < i128::from(TAKEN_OVER_WITHIN_S) * 1_000, "and in time: {legs:?}");
+    let back = readiness(&place).await;
+    assert_eq!((&back["ready"], &back["journal"]["away_since"]), (&json!(true), &Value::Null), "{back}");
+}
+
+/// Killed while it brings home what it journaled alone, again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_killed_in_the_middle_of_the_homecoming_brings_everything_home_once() {
+    let cluster = Cluster::start(&[]);
+    let place = with_a_local_journal(Place::new(|policy| policy, "").sharing(&cluster.url(&[]), "east"), 1_000);
+    let mut served = Served::start(&place);
+    cluster.stop();
+    eventually("it is away", PATIENCE, async || {
+        readiness(&place).await["journal"]["away_since"].is_string().then_some(())
+    })
+    .await;
+    let report = load(&place, 100.0, Duration::from_secs(4), "apart").await.unwrap();
+    let acknowledged: Vec<String> = report.acknowledged().map(str::to_owned).collect();
+    assert!(acknowledged.len() > 300, "{}", acknowledged.len());
+    cluster.start_again();
+    let home = || {
+        cluster.sql("SELECT count(*) FROM fourth.entry WHERE kind = 'record-received'").parse::<usize>().unwrap_or(0)
+    };
+    let (mut kills, mut seen) = (0, Vec::new());
+    while kills < 6 && !place.folder.path().join("away.db.2").exists() {
+        let before = home();
+        eventually("more is home", PATIENCE, async || {
+            (home() > before || place.folder.path().join("away.db.2").exists()).then_some(())
+        })
+        .await;
+        served.kill();
+        kills += 1;
+        seen.push(home());
+        served = Served::start(&place);
+    }
+    until_home(&place, 1).await;
+    let entries = entries(&cluster);
+    let received = received(&entries);
+    println!(
+        "killed {kills} times in the homecoming, {seen:?} of {} records home at each: all of them once",
+        acknowledged.len()
+    );
+    assert!(acknowledged.iter().all(|id| received.get(id) == Some(&1)), "lost or doubled");
+    assert!(received.values().all(|times| *times == 1));
+    assert_eq!(entries.iter().filter(|entry| entry["kind"] == "brought-home").count(), 1);
+    assert!(seen.iter().any(|home| *home < acknowledged.len()), "at least once it was killed in the middle: {seen:?}");
+    drop(served);
+}
+
+/// No start-up waits for the database, and none is needed after it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_that_starts_while_its_database_is_away_takes_calls_and_brings_them_home() {
+    let cluster = Cluster::start(&[]);
+    let place = with_a_local_journal(Place::new(|policy| policy, "").sharing(&cluster.url(&[]), "east"), 1_000);
+    cluster.stop();
+    let _served = Served::start(&place);
+    let report = load(&place, 20.0, Duration::from_secs(1), "started").await.unwrap();
+    let acknowledged: Vec<String> = report.acknowledged().map(str::to_owned).collect();
+    assert_eq!(acknowledged.len(), report.n(), "every call is taken");
+    cluster.start_again();
+    until_home(&place, 1).await;
+    let received = received(&entries(&cluster));
+    assert!(acknowledged.iter().all(|id| received.get(id) == Some(&1)), "lost or doubled");
+    let later = load(&place, 20.0, Duration::from_millis(200), "later").await.unwrap();
+    let in_the_database = crate::shared_journal::received(&entries(&cluster));
+    assert!(later.acknowledged().all(|id| in_the_database.get(id) == Some(&1)) && later.n() > 0);
 }

@@ -26,8 +26,7 @@ impl Desk {
     /// Takes in what the journal holds beyond this state. The effects of events that were ours are handed on now; those
     /// of another adapter's are its own to carry out.
     pub(super) async fn catch_up(&self, slot: &Slot, state: &mut State) -> Result<(), CallProblem> {
-        let entries = self.journal().read_incident(&slot.id).await?;
-        let mut ours: Vec<Entry> = entries.into_iter().filter(|entry| entry.version > state.incident.version).collect();
+        let mut ours: Vec<Entry> = self.journal().read_incident_after(&slot.id, state.incident.version).await?;
         let tried = state.in_doubt.take().unwrap_or_default();
         let written =
             |(entry, event): (&Entry, &Event)| matches!(&entry.stored, Stored::Incident(stored) if stored == event);

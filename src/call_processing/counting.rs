@@ -35,6 +35,7 @@ pub(super) fn count(events: &[Event], decide_ns: u64) {
             | Event::BackupRequested { .. }
             | Event::HazardReported { .. }
             | Event::UnitSeen { .. }
+            | Event::KeptApart { .. }
             | Event::Closed { .. } => {}
         }
     }

@@ -2,8 +2,9 @@
 
 use super::views::CallProblem;
 use crate::clock::Clock;
-use crate::journal::JournalError;
-use crate::record::{AgencyId, CallRecord, IncidentId, RecordIdentity, TimePoint};
+use crate::incident::Incident;
+use crate::journal::{JournalError, Standing};
+use crate::record::{AgencyId, IncidentId, RecordIdentity, TimePoint, TimePoints};
 use jiff::Timestamp;
 
 #[derive(Clone)]
@@ -11,6 +12,13 @@ pub(super) struct Found {
     pub(super) incident: IncidentId,
     pub(super) began: Option<Timestamp>,
     pub(super) closed_at: Option<Timestamp>,
+}
+
+impl Found {
+    pub(super) fn of(incident: &Incident) -> Self {
+        let closed_at = Standing::of(incident).called.and_then(|called| called.closed_at);
+        Self { incident: incident.id.clone(), began: incident.began(), closed_at }
+    }
 }
 
 /// How a sender's incident is recognised. EIDO incident tracking identifiers are unique across agencies
@@ -33,15 +41,15 @@ impl CallKey {
     }
 }
 
-pub(super) fn stated_begin(record: &CallRecord) -> Option<Timestamp> {
-    record.times.get(TimePoint::Received).or_else(|| record.times.get(TimePoint::Entered))
+pub(super) fn stated_begin(times: &TimePoints) -> Option<Timestamp> {
+    times.get(TimePoint::Received).or_else(|| times.get(TimePoint::Entered))
 }
 
 /// True where a sender uses the name of a closed incident for a new call (fault 5): it began at another time, or, where
 /// the sender states no time, the old one has been closed for half a day.
-pub(super) fn is_reused(found: &Found, record: &CallRecord, now: Timestamp) -> bool {
+pub(super) fn is_reused(found: &Found, stated: Option<Timestamp>, now: Timestamp) -> bool {
     let Some(closed_at) = found.closed_at else { return false };
-    match (found.began, stated_begin(record)) {
+    match (found.began, stated) {
         (Some(before), Some(stated)) => before != stated && stated > closed_at,
         (None, _) | (_, None) => now.duration_since(closed_at).as_hours() >= 12,
     }

@@ -18,7 +18,7 @@ use crate::journal::{
     self, AdapterEvent, Batch, Called, Content, Entry, Journal, JournalError, Standing, Stored, Subject,
 };
 use crate::policy::{Availability, Policy};
-use crate::record::{CallRecord, IncidentId, ProgramId};
+use crate::record::{CallRecord, IncidentId, ProgramId, RecordIdentity};
 use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use arc_swap::ArcSwapOption;
@@ -66,7 +66,7 @@ pub(super) struct Inner {
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
     /// True once the desk is closed; held for reading by every piece of work.
-    closed: RwLock<bool>,
+    pub(super) closed: RwLock<bool>,
 }
 
 /// What is held in memory: open incidents, recently closed ones, and how to find them.
@@ -285,10 +285,12 @@ impl Desk {
             let mut live = lock(&self.inner.live);
             let key = CallKey::of(&record.identity);
             match live.by_call.get(&key) {
-                Some(found) if !is_reused(found, record, self.inner.clock.now()) => (found.incident.clone(), None),
+                Some(found) if !is_reused(found, stated_begin(&record.times), self.inner.clock.now()) => {
+                    (found.incident.clone(), None)
+                }
                 Some(_) | None if shared.is_none() => {
                     let id = new_incident_id(&self.inner.clock)?;
-                    let began = stated_begin(record);
+                    let began = stated_begin(&record.times);
                     live.by_call.insert(key, Found { incident: id.clone(), began, closed_at: None });
                     let slot = Slot::new(Incident::new(id.clone()));
                     live.slots.insert(id, Arc::clone(&slot));
@@ -365,7 +367,7 @@ impl Desk {
         })
     }
 
-    async fn work_locked<F>(
+    pub(super) async fn work_locked<F>(
         &self,
         slot: &Slot,
         state: &mut State,
@@ -385,9 +387,13 @@ impl Desk {
             let availability = self.availability_beside(&state.incident);
             let situation = Situation { policy: policy.as_deref(), now, availability: &availability };
             let prepared = build(&state.incident, &situation)?;
-            let (events, refusal) = match state.incident.handle(&prepared.command, now) {
+            let hands = self.hands(&slot.id);
+            let (events, refusal) = match state.incident.handle_with(&prepared.command, now, hands) {
                 Ok(events) => (events, None),
-                Err(refusal) => (state.incident.refusal_events(&prepared.command, &refusal, now), Some(refusal)),
+                Err(refusal) => {
+                    let late = state.incident.refusal_events_with(&prepared.command, &refusal, now, hands);
+                    (late, Some(refusal))
+                }
             };
             let repeat = events.is_empty();
             if !repeat {
@@ -483,9 +489,14 @@ impl Desk {
         let Ok(Some(bytes)) = self.inner.journal.content(&state.incident.id, &identity.content_sha256).await else {
             return;
         };
+        state.record = self.decoded(&bytes, &identity).map(Arc::new);
+    }
+
+    /// The record of an identity, from its bytes.
+    pub(super) fn decoded(&self, bytes: &[u8], identity: &RecordIdentity) -> Option<CallRecord> {
         let profiles = self.inner.senders.values();
-        let decoded = profiles.filter_map(|profile| wire::decode(&bytes, None, profile).ok());
-        state.record = decoded.filter(|record| record.identity == identity).map(Arc::new).next();
+        let mut decoded = profiles.filter_map(|profile| wire::decode(bytes, None, profile).ok());
+        decoded.find(|record| record.identity == *identity)
     }
 
     pub(super) fn move_deadline(&self, id: &IncidentId, before: Option<Timestamp>, after: Option<Timestamp>) {
@@ -553,7 +564,7 @@ impl Desk {
         if let Some(called) = Standing::of(&incident).called {
             self.call_it(&incident.id, called);
         }
-        if incident.rests() {
+        if incident.rests() || lock(&self.inner.live).slots.contains_key(&incident.id) {
             return;
         }
         self.note_load(&[], &held_by(&incident));

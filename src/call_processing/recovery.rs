@@ -49,30 +49,36 @@ impl Desk {
     ) -> Result<Self, JournalError> {
         let senders = senders.into_iter().map(|(name, profile)| (name, Arc::new(profile))).collect();
         let clock = going_on(clock, journal.last_instant().await?);
-        let now = clock.now();
-        let desk = Self::new(clock, Arc::clone(&journal), policy, senders);
-        for (incident, called) in journal.called_since(now - SignedDuration::from_hours(CLOSED_KEPT_H)).await? {
-            desk.call_it(&incident, called);
-        }
-        desk.fold_unsettled().await?;
-        desk.leave_to_others().await?;
-        for (traces, agency, incident, at) in contacts(&*journal, now).await?.iter().rev() {
-            lock(&desk.inner().contacts).note(traces, agency, incident, *at);
-        }
-        for entry in assessed(&*journal).await?.iter().rev() {
-            if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
-                desk.remember(id, event, entry.at);
-            }
-        }
-        for entry in letters(&*journal).await? {
-            if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
-                lock(&desk.inner().dead_letters).note(id, event, entry.at);
-            }
-        }
-        if let Some(roster) = last_roster(&*journal).await? {
-            *lock(&desk.inner().roster) = roster;
-        }
+        let desk = Self::new(clock, journal, policy, senders);
+        desk.read_in().await?;
         Ok(desk)
+    }
+
+    /// Takes in what the journal holds, beside what is in memory.
+    pub(super) async fn read_in(&self) -> Result<(), JournalError> {
+        let (journal, now) = (self.journal(), self.clock().now());
+        for (incident, called) in journal.called_since(now - SignedDuration::from_hours(CLOSED_KEPT_H)).await? {
+            self.call_it(&incident, called);
+        }
+        self.fold_unsettled().await?;
+        self.leave_to_others().await?;
+        for (traces, agency, incident, at) in contacts(&**journal, now).await?.iter().rev() {
+            lock(&self.inner().contacts).note(traces, agency, incident, *at);
+        }
+        for entry in assessed(&**journal).await?.iter().rev() {
+            if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
+                self.remember(id, event, entry.at);
+            }
+        }
+        for entry in letters(&**journal).await? {
+            if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
+                lock(&self.inner().dead_letters).note(id, event, entry.at);
+            }
+        }
+        if let Some(roster) = last_roster(&**journal).await? {
+            *lock(&self.inner().roster) = roster;
+        }
+        Ok(())
     }
 
     async fn fold_unsettled(&self) -> Result<(), JournalError> {

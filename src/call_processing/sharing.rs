@@ -7,22 +7,41 @@ use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::live::{Desk, Slot, lock};
 use super::recovery::roster_of;
 use super::views::CallProblem;
-use crate::incident::Incident;
-use crate::journal::{Entry, Heard, JournalError, Shared, Standing, Stored, Subject};
+use crate::incident::{Hands, Incident};
+use crate::journal::{AwayJournal, Entry, Heard, JournalError, Shared, Stored, Subject};
 use crate::record::{CallRecord, IncidentId};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often one name for a call can have been used before, for it to be found in one go.
-const USED_BEFORE_MAX: usize = 64;
+pub(super) const USED_BEFORE_MAX: usize = 64;
+/// How soon a store that could not be read is read again.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl Desk {
     /// Hears for ever; returns at once where the journal is this adapter's alone.
     pub async fn run_sharing(&self) {
         let Some(mut hearing) = self.journal().shared().and_then(Shared::hear) else { return };
-        while let Some(heard) = hearing.recv().await {
+        let away = self.journal().shared().and_then(Shared::away);
+        loop {
+            let heard = tokio::select! {
+                biased;
+                heard = hearing.recv() => match heard {
+                    Some(heard) => heard,
+                    None => return,
+                },
+                () = back(away) => {
+                    if let Some(away) = away {
+                        self.bring_home(away).await;
+                    }
+                    continue;
+                }
+            };
             match heard {
+                Heard::Reached => self.read_what_is_shared().await,
                 Heard::Appended(entries) => self.follow(entries, false).await,
                 Heard::Recovered(entries) => self.follow(entries, true).await,
                 Heard::TakenOver(incidents) => {
@@ -37,6 +56,15 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// The store is there for the first time: what it holds is taken in, as at an opening.
+    async fn read_what_is_shared(&self) {
+        while let Err(error) = self.read_in().await {
+            tracing::warn!(%error, "what the journal's database holds cannot be read; it is tried again");
+            tokio::time::sleep(READ_AGAIN_AFTER).await;
+        }
+        self.resume().await;
     }
 
     /// At the opening: what other adapters hold is left to them.
@@ -64,7 +92,8 @@ impl Desk {
                 stories.entry(id.clone()).or_default().push(entry);
             }
         }
-        for (id, story) in stories {
+        let apart = |id: &IncidentId| self.is_apart(id);
+        for (id, story) in stories.into_iter().filter(|(id, _)| !apart(id)) {
             if let Err(problem) = self.follow_one(&id, &story, ours).await {
                 // Its next command finds that the version has moved on, and reads it again.
                 tracing::error!(%problem, incident = %id, "what was appended to an incident elsewhere could not be followed");
@@ -112,6 +141,9 @@ impl Desk {
     /// Fires the deadlines of an incident from now on, the overdue ones at once, and sends again what was not reported as
     /// delivered: its key keeps it from acting twice.
     async fn take_over(&self, id: &IncidentId) {
+        if self.is_apart(id) {
+            return;
+        }
         let taken = async {
             let slot = self.slot(id).await?;
             let mut state = slot.state.lock().await;
@@ -140,18 +172,15 @@ impl Desk {
             let known = if id == proposed { Err(CallProblem::NoSuchIncident) } else { self.slot(&id).await };
             match known {
                 Ok(slot) => {
-                    let incident = Arc::clone(&lock(&slot.view).incident);
-                    let called = Standing::of(&incident).called;
-                    let closed_at = called.as_ref().and_then(|called| called.closed_at);
-                    let found = Found { incident: id.clone(), began: incident.began(), closed_at };
-                    if !is_reused(&found, record, self.clock().now()) {
+                    let found = Found::of(&lock(&slot.view).incident);
+                    if !is_reused(&found, stated_begin(&record.times), self.clock().now()) {
                         return Ok(slot);
                     }
                     before = Some(id);
                 }
                 // Named, and nothing appended yet: whoever appends first begins it.
                 Err(CallProblem::NoSuchIncident) => {
-                    let found = Found { incident: id.clone(), began: stated_begin(record), closed_at: None };
+                    let found = Found { incident: id.clone(), began: stated_begin(&record.times), closed_at: None };
                     lock(&self.inner().live).by_call.insert(key, found);
                     return Ok(self.slot_or_new(&id));
                 }
@@ -161,14 +190,49 @@ impl Desk {
         Err(JournalError::Unavailable("the sender used this name for too many calls".to_owned()).into())
     }
 
-    fn slot_or_new(&self, id: &IncidentId) -> Arc<Slot> {
+    /// What the others cannot see must not change hands (fault 68).
+    pub(super) fn hands(&self, id: &IncidentId) -> Hands {
+        match self.journal().shared() {
+            Some(shared) if shared.is_apart(id) => Hands::Bound,
+            Some(_) | None => Hands::Free,
+        }
+    }
+
+    /// Since when the journal is away, so that nothing is handed over.
+    #[must_use]
+    pub fn journal_away_since(&self) -> Option<Timestamp> {
+        let away_for = self.journal().shared()?.away_for()?;
+        Some(self.clock().now() - SignedDuration::try_from(away_for).unwrap_or(SignedDuration::ZERO))
+    }
+
+    /// How many incidents are journaled here only, because the shared journal is or was away.
+    #[must_use]
+    pub fn incidents_apart(&self) -> usize {
+        let away = self.journal().shared().and_then(Shared::away);
+        away.map_or(0, |away| away.groups().len())
+    }
+
+    /// True while an incident goes on in the local journal: what is heard of it is taken in when it is brought home.
+    fn is_apart(&self, id: &IncidentId) -> bool {
+        self.journal().shared().and_then(Shared::away).is_some_and(|away| away.goes_on_here(id))
+    }
+
+    pub(super) fn slot_or_new(&self, id: &IncidentId) -> Arc<Slot> {
         let mut live = lock(&self.inner().live);
         Arc::clone(live.slots.entry(id.clone()).or_insert_with(|| Slot::new(Incident::new(id.clone()))))
     }
 }
 
+/// Waits for something to bring home; for ever where there never is anything.
+async fn back(away: Option<&AwayJournal>) {
+    match away {
+        Some(away) => away.back().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What a call is known by among adapters: its sender's name, and the incident that bore the name before.
-fn name_sha256(key: &CallKey, before: Option<&IncidentId>) -> [u8; 32] {
+pub(super) fn name_sha256(key: &CallKey, before: Option<&IncidentId>) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in [key.agency.as_str(), key.incident.as_str(), before.map_or("", IncidentId::as_str)] {
         hasher.update((part.len() as u64).to_be_bytes());

@@ -14,7 +14,7 @@ const PAGE_ENTRIES: usize = 5_000;
 
 /// What leaves of an event: an allow-list, so that a field that a later event brings stays until somebody puts it here.
 /// Not among them: reasons typed by a person, who may name one, and the keyed hashes of places and numbers.
-const RELEASED: [&str; 46] = [
+const RELEASED: [&str; 51] = [
     "event",
     "identity",
     "format",
@@ -61,21 +61,38 @@ const RELEASED: [&str; 46] = [
     "from",
     "due",
     "outcome",
+    "after",
+    "first_hash",
+    "last_hash",
+    "entries",
+    "notes",
 ];
 
 /// One entry as it may leave the agency.
 pub(super) fn released(entry: &Entry) -> Result<Value, std::io::Error> {
     let mut entry = serde_json::to_value(entry).map_err(std::io::Error::from)?;
     if let Some(stored) = entry.get_mut("stored").and_then(Value::as_object_mut) {
-        // That a reason was given is no secret.
-        let reason =
-            stored.get("override_reason").map(|reason| if reason.is_null() { Value::Null } else { json!("given") });
-        let kept = |(key, _): &(String, Value)| RELEASED.contains(&key.as_str());
-        let mut kept: Map<String, Value> = std::mem::take(stored).into_iter().filter(kept).collect();
-        kept.extend(reason.map(|reason| ("override_reason".to_owned(), reason)));
-        *stored = kept;
+        leave_out_what_is_personal(stored);
     }
     Ok(entry)
+}
+
+/// Of an event, and of the events that one keeps, what may leave.
+fn leave_out_what_is_personal(stored: &mut Map<String, Value>) {
+    // That a reason was given is no secret.
+    let reason =
+        stored.get("override_reason").map(|reason| if reason.is_null() { Value::Null } else { json!("given") });
+    let kept = |(key, _): &(String, Value)| RELEASED.contains(&key.as_str());
+    let mut kept: Map<String, Value> = std::mem::take(stored).into_iter().filter(kept).collect();
+    kept.extend(reason.map(|reason| ("override_reason".to_owned(), reason)));
+    for (list, within) in [("entries", "happened"), ("notes", "noted")] {
+        for entry in kept.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(event) = entry.get_mut(within).and_then(Value::as_object_mut) {
+                leave_out_what_is_personal(event);
+            }
+        }
+    }
+    *stored = kept;
 }
 
 /// Every entry after a sequence, one JSON object a line.
@@ -180,7 +197,17 @@ mod tests {
         if let Stored::Incident(crate::incident::Event::Chosen { override_reason, .. }) = &mut entry.stored {
             *override_reason = Some("Canary-Name is known to be armed".to_owned());
         }
-        let told = released(&entry).unwrap().to_string();
-        assert!(told.contains(r#""override_reason":"given""#) && !told.contains("Canary"), "{told}");
+        let mut kept = entry.clone();
+        let Stored::Incident(happened) = entry.stored.clone() else { panic!("{entry:?}") };
+        kept.stored = Stored::Incident(crate::incident::Event::KeptApart {
+            incident: IncidentId::new("i1"),
+            after: 3,
+            first_hash: "ab".to_owned(),
+            entries: vec![crate::incident::ApartEntry { at: instant(0), happened }],
+        });
+        for entry in [entry, kept] {
+            let told = released(&entry).unwrap().to_string();
+            assert!(told.contains(r#""override_reason":"given""#) && !told.contains("Canary"), "{told}");
+        }
     }
 }

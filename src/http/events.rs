@@ -118,6 +118,8 @@ impl Feed {
         F: Future<Output = Result<Vec<Entry>, JournalError>>,
     {
         match self.last {
+            // Journaled apart while the database is away: it has its place in the order when it is brought home.
+            _ if entry.sequence == 0 => Ok(()),
             Some(last) if entry.sequence <= last => Ok(()),
             // Entries of several incidents may be announced out of order: the journal has them in order.
             Some(last) if entry.sequence > last + 1 => self.catch_up(read, last).await,
@@ -225,6 +227,7 @@ fn more_of(event: &Event) -> Value {
         Event::Closed { why } => json!({ "why": why }),
         Event::Undeliverable { why, .. } => json!({ "why": why }),
         Event::UnitSeen { status, .. } => json!({ "unit_status": status }),
+        Event::KeptApart { entries, .. } => json!({ "entries": entries.len() }),
         Event::RecordReceived(_)
         | Event::Chosen { .. }
         | Event::OrdinaryChosen { .. }

@@ -33,6 +33,7 @@ pub(super) async fn ready(state: Shared) -> Response {
     let policy = state.desk.policy();
     let readiness = Readiness::of(&Signs {
         journal: state.desk.journal().ready(),
+        journal_away_since: state.desk.journal_away_since(),
         policy: policy.as_ref().map(|policy| policy.identity()),
         refused: state.desk.refused_policy(),
         undelivered,
@@ -48,6 +49,7 @@ pub(super) async fn metrics(state: Shared) -> Response {
     telemetry::incidents_open(state.desk.open_incidents().len());
     telemetry::record_heard(state.desk.last_heard().as_second(), state.desk.silent_since().is_some());
     telemetry::outbox_depth(state.desk.undelivered().len());
+    telemetry::journal_away(state.desk.journal_away_since().is_some(), state.desk.incidents_apart());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, state.metrics.render()).into_response()
 }
@@ -129,6 +131,7 @@ pub(super) async fn set_roster(state: Shared, headers: HeaderMap, body: Body) ->
 /// What readiness is judged by.
 struct Signs<'a> {
     journal: bool,
+    journal_away_since: Option<Timestamp>,
     policy: Option<&'a PolicyIdentity>,
     refused: Option<Arc<RefusedPolicy>>,
     undelivered: usize,
@@ -148,6 +151,8 @@ struct Readiness<'a> {
 #[derive(Debug, Serialize)]
 struct Part {
     ready: bool,
+    /// Since when the shared journal's database is away: records are taken here meanwhile, and no call changes hands.
+    away_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -173,7 +178,7 @@ impl<'a> Readiness<'a> {
         let outbox = signs.undelivered <= signs.undelivered_max;
         Self {
             ready: signs.journal && policy && outbox && !signs.stopping,
-            journal: Part { ready: signs.journal },
+            journal: Part { ready: signs.journal, away_since: signs.journal_away_since },
             policy: Policy {
                 ready: policy,
                 revision: signs.policy.map_or("", |policy| &policy.revision),
@@ -193,6 +198,7 @@ mod tests {
     fn signs(policy: &PolicyIdentity) -> Signs<'_> {
         Signs {
             journal: true,
+            journal_away_since: None,
             policy: Some(policy),
             refused: None,
             undelivered: 3,
@@ -224,6 +230,16 @@ mod tests {
         let sent = serde_json::to_value(Readiness::of(&Signs { undelivered: 9, ..signs(&policy()) })).unwrap();
         assert_eq!(sent["journal"]["ready"], true);
         assert_eq!(sent["outbox"], object!({ "ready": false, "undelivered": 9, "undelivered_max": 3 }));
+        crate::http::shapes::tests::assert_fits(&sent, "Readiness");
+    }
+
+    #[test]
+    fn a_journal_that_is_away_is_shown_and_records_are_taken_all_the_same() {
+        let policy = policy();
+        let away = Signs { journal_away_since: Some(Timestamp::UNIX_EPOCH), ..signs(&policy) };
+        let sent = serde_json::to_value(Readiness::of(&away)).unwrap();
+        assert_eq!(sent["journal"], object!({ "ready": true, "away_since": "1970-01-01T00:00:00Z" }));
+        assert_eq!(sent["ready"], true);
         crate::http::shapes::tests::assert_fits(&sent, "Readiness");
     }
 

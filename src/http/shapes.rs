@@ -355,7 +355,11 @@ pub const SHAPES: &[Shape] = &[
         open: true,
         members: &[
             always("ready", Holds::Boolean, "It would"),
-            always("journal", Holds::Any, "`ready`"),
+            always(
+                "journal",
+                Holds::Any,
+                "`ready`, and `away_since`: since when its database is away, so that records are kept here and no call changes hands",
+            ),
             always(
                 "policy",
                 Holds::Any,

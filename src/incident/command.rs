@@ -1,10 +1,10 @@
 //! What is asked of an incident, and why it may be refused.
 
 use super::duty::DutyOutcome;
-use super::event::{Actor, BackupService, DeclineCause, Disposition, Party, RecordReceived};
+use super::event::{Actor, ApartEntry, BackupService, DeclineCause, Disposition, Party, RecordReceived};
 use crate::facts::Facts;
 use crate::policy::{Decision, ProgramKind, RouteStep};
-use crate::record::{DutyId, LegId, TimePoint, UnitStatus};
+use crate::record::{DutyId, IncidentId, LegId, TimePoint, UnitStatus};
 
 /// A request to the state machine. Facts and decisions are computed by the caller (they are pure) and handed in,
 /// so that one command is one atomic append.
@@ -189,9 +189,38 @@ pub enum Command {
         /// Who.
         by: Actor,
     },
+    /// A story of this incident that went its own way while the shared journal was away is kept in this one. The facts are
+    /// those of before, with every danger that was learnt there; assessed on them where they are news.
+    KeepApart {
+        /// The name the incident had there.
+        incident: IncidentId,
+        /// The version after which it went its own way.
+        after: u64,
+        /// Chain value of its first entry there, lower-case hex.
+        first_hash: String,
+        /// What was journaled there.
+        entries: Vec<ApartEntry>,
+        /// Merged facts.
+        facts: Facts,
+        /// The decision on them.
+        decision: Box<Decision>,
+    },
     /// Time has passed: whatever deadline is due fires.
     Tick,
 }
+
+/// Whether a call may change hands by what is handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hands {
+    /// It may.
+    Free,
+    /// It may only come back: what is journaled now, another adapter cannot see, so that an offer or an acceptance here
+    /// could meet another one there.
+    Bound,
+}
+
+/// Why nothing was offered, or nothing could be accepted, while the shared journal was away.
+pub(super) const JOURNAL_AWAY: &str = "journal-away";
 
 /// Why a command changed nothing, or was recorded but not granted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -293,7 +293,8 @@ impl Incident {
             | Event::Closed { .. }
             | Event::DutyOpened { .. }
             | Event::DutyOverdue { .. }
-            | Event::DutyClosed { .. } => Vec::new(),
+            | Event::DutyClosed { .. }
+            | Event::KeptApart { .. } => Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[must_use]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
-    /// Idempotency key: `<incident>.<version of the event>.<what>`.
+    /// Idempotency key: `<incident>.<version of the event>.<what>` ([`Effect::key_of`]).
     pub key: String,
     /// What to do.
     pub act: Act,
@@ -22,9 +22,15 @@ pub struct Effect {
 impl Effect {
     /// The key of an effect: the incident, the version of the event that made it, and what it does
     /// (`offer`, `withdraw`, `stand-back`, `proceed`, `cad`). One event makes at most one effect of a kind.
+    ///
+    /// `kept_apart` counts the stories that the incident keeps from while the shared journal was away, this event's own
+    /// among them: they have made effects under the versions that follow, which must not be taken for these.
     #[must_use]
-    pub fn key_of(incident: &IncidentId, version: u64, what: &str) -> String {
-        format!("{incident}.{version}.{what}")
+    pub fn key_of(incident: &IncidentId, version: u64, kept_apart: usize, what: &str) -> String {
+        match kept_apart {
+            0 => format!("{incident}.{version}.{what}"),
+            kept => format!("{incident}.{version}-{kept}.{what}"),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::duty::{Bounds, DutyKind, DutyOutcome};
 use crate::facts::{ContactTraces, Facts};
 use crate::policy::{Decision, LegPlan, Mode, RouteStep};
-use crate::record::{DutyId, Format, LegId, Lifecycle, ProgramId, RecordIdentity, TimePoint, TimePoints};
+use crate::record::{DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, TimePoint, TimePoints};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -226,6 +226,27 @@ pub enum Event {
         /// Whose word; [`Actor::Policy`] where it ended by itself.
         by: Actor,
     },
+    /// What an adapter journaled on its own while the shared journal was away, and what does not follow from this story
+    /// because it went on elsewhere meanwhile. It is kept here whole and changes no owner.
+    KeptApart {
+        /// The name the incident had there: another one where the adapter took a known call for a new one.
+        incident: IncidentId,
+        /// The version of this story after which that one went its own way.
+        after: u64,
+        /// Chain value of its first entry there, lower-case hex: no two stories share one.
+        first_hash: String,
+        /// What was journaled there, in order.
+        entries: Vec<ApartEntry>,
+    },
+}
+
+/// One entry of a story that went its own way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApartEntry {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub happened: Event,
 }
 
 /// The first event of an incident, and one more for every later record of it.

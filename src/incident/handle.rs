@@ -1,5 +1,6 @@
 //! What a command makes happen: events proposed on a draft of the incident, which the real one then applies.
 
+use super::command::{Hands, JOURNAL_AWAY};
 use super::event::{Actor, BackupService, DeclineCause, Disposition, Party};
 use super::legs::{bar_refusal, barring, point_name};
 use super::{Act, AssessmentCause, Command, Duty, DutyState, Event, Incident, Leg, LegState, Owner, Phase, Refusal};
@@ -18,7 +19,16 @@ impl Incident {
     /// Why it is refused. A refusal may still carry events to append first (a late answer is recorded): see
     /// [`Incident::refusal_events`].
     pub fn handle(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
-        let mut draft = Draft::of(self, now);
+        self.handle_with(command, now, Hands::Free)
+    }
+
+    /// As [`Incident::handle`]. With [`Hands::Bound`] nothing is offered and nothing accepted: what would be offered next
+    /// is back on the ordinary route, and all that leads there is taken as ever.
+    ///
+    /// # Errors
+    /// As [`Incident::handle`].
+    pub fn handle_with(&self, command: &Command, now: Timestamp, hands: Hands) -> Result<Vec<Event>, Refusal> {
+        let mut draft = Draft { hands, ..Draft::of(self, now) };
         draft.time_out();
         let overdue = draft.events.len();
         draft.run(command)?;
@@ -32,10 +42,22 @@ impl Incident {
     /// Events to append although the command is refused: a late answer is recorded, once, and the team is told.
     #[must_use]
     pub fn refusal_events(&self, command: &Command, refusal: &Refusal, now: Timestamp) -> Vec<Event> {
+        self.refusal_events_with(command, refusal, now, Hands::Free)
+    }
+
+    /// As [`Incident::refusal_events`], for what [`Incident::handle_with`] refused.
+    #[must_use]
+    pub fn refusal_events_with(
+        &self,
+        command: &Command,
+        refusal: &Refusal,
+        now: Timestamp,
+        hands: Hands,
+    ) -> Vec<Event> {
         let (Refusal::NoLongerYours { .. }, Some((leg, answer))) = (refusal, answer_of(command)) else {
             return Vec::new();
         };
-        let mut draft = Draft::of(self, now);
+        let mut draft = Draft { hands, ..Draft::of(self, now) };
         draft.time_out();
         if !draft.state.leg(leg).is_some_and(|leg| may_be_answered_late(leg.state))
             || draft.state.late.contains(&(leg.clone(), answer.to_owned()))
@@ -70,6 +92,7 @@ fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
         | Command::EffectDelivered { .. }
         | Command::EffectUndeliverable { .. }
         | Command::Redrive { .. }
+        | Command::KeepApart { .. }
         | Command::Tick => None,
     }
 }
@@ -98,11 +121,12 @@ pub(super) struct Draft {
     pub(super) state: Incident,
     pub(super) events: Vec<Event>,
     pub(super) now: Timestamp,
+    pub(super) hands: Hands,
 }
 
 impl Draft {
     fn of(incident: &Incident, now: Timestamp) -> Self {
-        Self { state: incident.clone(), events: Vec::new(), now }
+        Self { state: incident.clone(), events: Vec::new(), now, hands: Hands::Free }
     }
 
     pub(super) fn push(&mut self, event: Event) {
@@ -211,6 +235,16 @@ impl Draft {
                 }
             }
             Command::Redrive { key, by } => self.redrive(key, by)?,
+            Command::KeepApart { incident, after, first_hash, entries, facts, decision } => {
+                if self.state.kept_apart.contains(first_hash) {
+                    return Ok(());
+                }
+                let (incident, first_hash, entries) = (incident.clone(), first_hash.clone(), entries.clone());
+                self.push(Event::KeptApart { incident, after: *after, first_hash, entries });
+                if self.state.is_open() && (self.state.facts != *facts || self.state.is_news_of_danger(decision)) {
+                    self.assess(AssessmentCause::Hazard, facts, decision);
+                }
+            }
             Command::Tick => {}
         }
         Ok(())
@@ -230,6 +264,13 @@ impl Draft {
         }
     }
 
+    fn hands_must_be_free(&self) -> Result<(), Refusal> {
+        match self.hands {
+            Hands::Free => Ok(()),
+            Hands::Bound => Err(nothing_to_choose(JOURNAL_AWAY)),
+        }
+    }
+
     fn accept_recommendation(&mut self, by: &Actor) -> Result<(), Refusal> {
         self.must_be_free()?;
         if self.state.settled {
@@ -242,6 +283,7 @@ impl Draft {
         match &decision.status {
             Status::Eligible if self.state.test => Err(nothing_to_choose("test")),
             Status::Eligible => {
+                self.hands_must_be_free()?;
                 let steps = decision.steps.clone();
                 self.must_be_offerable(&steps)?;
                 self.choose(steps, by.clone(), None);
@@ -294,6 +336,7 @@ impl Draft {
 
     fn choose_programs(&mut self, by: &Actor, reason: &str, steps: &[RouteStep]) -> Result<(), Refusal> {
         self.must_be_free()?;
+        self.hands_must_be_free()?;
         let reason = reason.trim();
         let decision = self.state.decision.as_ref().ok_or_else(|| nothing_to_choose("not-assessed"))?;
         if self.state.mode == Mode::Shadow {
@@ -336,6 +379,9 @@ impl Draft {
             canary!(SecondAcceptanceWins) && self.state.recalled.get(id).is_some_and(|why| why == "taken-by-other");
         if leg.state != LegState::Offered && !late && !second {
             return Err(Refusal::NoLongerYours { why: self.state.ended_why(leg) });
+        }
+        if self.hands == Hands::Bound {
+            return Err(Refusal::NoLongerYours { why: JOURNAL_AWAY.to_owned() });
         }
         self.push(Event::Accepted { leg: id.clone(), by: by.clone() });
         // The first half of a tandem takes nothing from anybody.

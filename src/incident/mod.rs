@@ -13,11 +13,12 @@ mod redrive;
 mod reassess;
 mod words;
 
-pub use command::{Command, Refusal};
+pub use command::{Command, Hands, Refusal};
 pub use duty::{Bounds, Duty, DutyKind, DutyOutcome, DutyState};
 pub use effect::{Act, CadNotice, Effect, Outgoing};
 pub use event::{
-    Actor, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, Party, RecordReceived,
+    Actor, ApartEntry, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, Party,
+    RecordReceived,
 };
 pub use state::{GivenUp, Incident, Leg, LegState, Owner, Phase};
 

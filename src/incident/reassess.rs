@@ -8,6 +8,7 @@
 //!   scene sees more than the record.
 //! - **availability** (hours, area, units, shadow): never recalls what was chosen.
 
+use super::command::{Hands, JOURNAL_AWAY};
 use super::event::{Actor, AssessmentCause, BackupService, RecordReceived};
 use super::handle::Draft;
 use super::legs::{barring, bars};
@@ -141,7 +142,8 @@ impl Draft {
     pub(super) fn offer_automatically(&mut self) {
         let state = &self.state;
         let Some(decision) = &state.decision else { return };
-        let free = matches!(state.phase, Phase::Assessed | Phase::Ordinary)
+        let free = self.hands == Hands::Free
+            && matches!(state.phase, Phase::Assessed | Phase::Ordinary)
             && !state.settled
             && (!state.test || canary!(TestCallOffered));
         let allowed = (state.mode == Mode::Automatic || canary!(ShadowOffers))
@@ -160,6 +162,9 @@ impl Draft {
 
     /// Offers every permitted leg of the next step that has one; where none is left, the call comes back.
     pub(super) fn offer_next(&mut self) {
+        if self.hands == Hands::Bound {
+            return self.return_to_ordinary(JOURNAL_AWAY, None);
+        }
         let Some(plans) = self.first_offerable(&self.state.steps_left) else {
             return self.return_to_ordinary("no-team-accepted", None);
         };
@@ -195,7 +200,7 @@ impl Incident {
     }
 
     /// True where the decision has an exclusion on known facts that the last decision had not.
-    fn is_news_of_danger(&self, decision: &Decision) -> bool {
+    pub(super) fn is_news_of_danger(&self, decision: &Decision) -> bool {
         let known: BTreeSet<&str> = self
             .decision
             .iter()

@@ -150,6 +150,8 @@ pub struct Incident {
     pub follow_up: Vec<FollowUp>,
     /// What somebody owes or has owed, in the order opened.
     pub duties: Vec<Duty>,
+    /// Stories that went their own way while the shared journal was away and are kept in this one, by their first entry.
+    pub kept_apart: BTreeSet<String>,
 }
 
 impl Incident {
@@ -182,6 +184,7 @@ impl Incident {
             bounds: None,
             follow_up: Vec::new(),
             duties: Vec::new(),
+            kept_apart: BTreeSet::new(),
         }
     }
 

@@ -83,6 +83,19 @@ impl Incident {
                 self.set_duty(duty, DutyState::Closed(*outcome));
                 None
             }
+            Event::KeptApart { incident: _, after: _, first_hash, entries: _ } => {
+                self.kept_apart.insert(first_hash.clone());
+                self.whose_it_is()
+            }
+        }
+    }
+
+    /// What the CAD must hear again after another adapter told it something else.
+    fn whose_it_is(&self) -> Option<Act> {
+        match self.owning_leg() {
+            Some(leg) => Some(Act::TellCad(CadNotice::TeamAccepted { program: leg.plan.program.clone() })),
+            None if self.is_open() && self.mode != Mode::Shadow => Some(ordinary_route("kept-apart")),
+            None => None,
         }
     }
 
@@ -93,7 +106,8 @@ impl Incident {
     }
 
     fn issue(&mut self, act: Act) -> Effect {
-        let effect = Effect { key: Effect::key_of(&self.id, self.version, act.what()), act };
+        let key = Effect::key_of(&self.id, self.version, self.kept_apart.len(), act.what());
+        let effect = Effect { key, act };
         self.outstanding.insert(effect.key.clone(), effect.clone());
         effect
     }

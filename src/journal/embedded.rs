@@ -19,6 +19,7 @@ mod restart_tests;
 #[cfg(test)]
 mod tests;
 
+use super::defaults as bounds;
 use super::personal::MasterKey;
 use super::{Batch, Called, ChainFault, Entry, Journal, JournalError, Pending, PostgresSettings, Seal, Unsettled};
 use crate::record::IncidentId;
@@ -36,10 +37,11 @@ use writer::{End, Writer};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it. Left out where `postgres` is given.
+    /// Database file; `-wal`, `-shm` and `.lock` files stand beside it. Beside `postgres` it is the name of the local files
+    /// (`<path>.1`, `<path>.2`, …) in which is journaled what happens while the database is away; without it nothing is taken then.
     #[serde(default)]
     pub path: PathBuf,
-    /// The shared store in place of a file: several adapters on one database.
+    /// The shared store: several adapters on one database.
     #[serde(default)]
     pub postgres: Option<PostgresSettings>,
     /// File with the key (64 hexadecimal digits) under which each incident's own key is kept. Without it records stand in the
@@ -54,16 +56,16 @@ pub struct Settings {
     #[serde(default)]
     pub retention_days: Option<u32>,
     /// Batches that may wait for the writer; above it an append is refused at once.
-    #[serde(default = "defaults::queue_max")]
+    #[serde(default = "bounds::queue_max")]
     pub queue_max: usize,
     /// Bytes of payload and content that may wait for the writer.
-    #[serde(default = "defaults::queue_bytes_max")]
+    #[serde(default = "bounds::queue_bytes_max")]
     pub queue_bytes_max: usize,
     /// Batches that share one commit at most. The writer takes what waits and never waits to fill.
-    #[serde(default = "defaults::commit_batches_max")]
+    #[serde(default = "bounds::commit_batches_max")]
     pub commit_batches_max: usize,
     /// Readings that run at once at most, each on its own connection.
-    #[serde(default = "defaults::readers_max")]
+    #[serde(default = "bounds::readers_max")]
     pub readers_max: usize,
     /// How long a lock held by another process is waited for, milliseconds.
     #[serde(default = "defaults::busy_timeout_ms")]
@@ -83,19 +85,7 @@ pub struct Settings {
 }
 
 mod defaults {
-    //! Defaults of the settings, measured in `reliability.md` 6.
-    pub(super) fn queue_max() -> usize {
-        4_096
-    }
-    pub(super) fn queue_bytes_max() -> usize {
-        64 * 1024 * 1024
-    }
-    pub(super) fn commit_batches_max() -> usize {
-        64
-    }
-    pub(super) fn readers_max() -> usize {
-        4
-    }
+    //! Defaults of what only this store has, measured in `reliability.md` 6.
     pub(super) fn busy_timeout_ms() -> u32 {
         2_000
     }
@@ -120,10 +110,10 @@ impl Settings {
             key_file: None,
             checkpoint_file: None,
             retention_days: None,
-            queue_max: defaults::queue_max(),
-            queue_bytes_max: defaults::queue_bytes_max(),
-            commit_batches_max: defaults::commit_batches_max(),
-            readers_max: defaults::readers_max(),
+            queue_max: bounds::queue_max(),
+            queue_bytes_max: bounds::queue_bytes_max(),
+            commit_batches_max: bounds::commit_batches_max(),
+            readers_max: bounds::readers_max(),
             busy_timeout_ms: defaults::busy_timeout_ms(),
             idle_checkpoint_s: defaults::idle_checkpoint_s(),
             verify_at_open_entries: defaults::verify_at_open_entries(),
@@ -330,6 +320,16 @@ impl Journal for EmbeddedJournal {
 
     fn seals(&self) -> Pending<'_, Result<Vec<Seal>, JournalError>> {
         Box::pin(self.read(|connection| Ok(seals::all(connection)?.into_iter().map(|(seal, _)| seal).collect())))
+    }
+
+    fn wind_down(&self) -> Pending<'_, Result<(), JournalError>> {
+        Box::pin(async move {
+            let fold = |thread: &mut writer::WriterThread| {
+                thread.fold_log("TRUNCATE");
+                Ok(())
+            };
+            self.writer()?.alone(fold).await
+        })
     }
 
     fn ready(&self) -> bool {

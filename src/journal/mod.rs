@@ -1,6 +1,8 @@
 //! The journal: append-only, one global order, a version per incident, a hash chain over all. A returned append is durable.
 
+mod away;
 mod chain;
+mod defaults;
 mod embedded;
 mod personal;
 mod postgres;
@@ -12,6 +14,7 @@ mod unavailable;
 #[cfg(test)]
 pub mod conformance;
 
+pub use away::{AwayJournal, Group};
 pub use chain::{Chain, ChainFault, GENESIS, Link};
 pub use embedded::{EmbeddedJournal, Settings, Verification};
 pub use personal::{IncidentKey, MasterKey};
@@ -53,6 +56,22 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// As [`Journal::read_after`].
     fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>>;
+
+    /// The entries of one incident after a version, in order.
+    ///
+    /// # Errors
+    /// As [`Journal::read_after`].
+    fn read_incident_after(
+        &self,
+        incident: &IncidentId,
+        version: u64,
+    ) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
+        let incident = incident.clone();
+        Box::pin(async move {
+            let entries = self.read_incident(&incident).await?;
+            Ok(entries.into_iter().filter(|entry| entry.version > version).collect())
+        })
+    }
 
     /// Entries of one kind (`assessed`, `roster-set`, …) with `sequence < before`, newest first, at most `limit`.
     ///
@@ -144,6 +163,14 @@ pub trait Journal: Send + Sync {
     /// As [`Journal::read_after`].
     fn seals(&self) -> Pending<'_, Result<Vec<Seal>, JournalError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Leaves the store as it should be found by whoever opens or copies it next: asked when nothing is appended any more.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    fn wind_down(&self) -> Pending<'_, Result<(), JournalError>> {
+        Box::pin(async { Ok(()) })
     }
 
     /// True where the journal can take appends now (readiness).
@@ -265,6 +292,25 @@ pub enum AdapterEvent {
         /// Sequence of the last of them.
         through: u64,
     },
+    /// What this adapter journaled on its own while the shared journal was away is in it now.
+    BroughtHome {
+        /// Entries of the local journal, which is kept.
+        entries: u64,
+        /// Chain value of the last of them, lower-case hex: the local journal is vouched for by this one from here on.
+        last_hash: String,
+        /// What the adapter noted of itself there, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<AdapterApart>,
+    },
+}
+
+/// What an adapter noted of itself while the shared journal was away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterApart {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub noted: AdapterEvent,
 }
 
 /// The end of a period: a checkpoint that may be published, and from which the rest verifies once the period is dropped.

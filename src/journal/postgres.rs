@@ -30,6 +30,7 @@ use reading::Reading;
 use session::Trouble;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use writer::Writer;
@@ -51,6 +52,7 @@ const HEARD_MAX: usize = 64;
 pub struct PostgresJournal {
     writer: Writer,
     reading: Arc<Reading>,
+    common: Arc<Common>,
     heard: Mutex<Option<mpsc::Receiver<Heard>>>,
     #[cfg(test)]
     keeper: tokio::task::AbortHandle,
@@ -82,17 +84,32 @@ impl PostgresJournal {
         common.followed.store(reading.head().await?, std::sync::atomic::Ordering::Release);
         let mut tasks = JoinSet::new();
         tasks.spawn(keeper::follow(Arc::clone(&common), Arc::clone(&reading)));
-        let keeper = tasks.spawn(keeper::keep(common));
+        let keeper = tasks.spawn(keeper::keep(Arc::clone(&common)));
         #[cfg(not(test))]
         drop(keeper);
         Ok(Self {
             writer,
             reading,
+            common,
             heard: Mutex::new(Some(heard)),
             #[cfg(test)]
             keeper,
             _tasks: tasks,
         })
+    }
+}
+
+impl PostgresJournal {
+    /// For how long the database has not been heard of taking appends.
+    #[must_use]
+    pub fn unheard_for(&self) -> Duration {
+        self.common.unheard_for()
+    }
+
+    /// True where this adapter appends nothing any more, whatever the database does.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.common.state.load(std::sync::atomic::Ordering::Acquire) == common::ENDED
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a journal that several adapters share tells each of them. A journal with one adapter has none of it.
 
-use super::{Entry, JournalError, Pending};
+use super::{AwayJournal, Entry, JournalError, Pending};
 use crate::record::IncidentId;
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A journal under several adapters. Each open incident is held by one of them: the one that appended to it last, or
@@ -22,6 +23,22 @@ pub trait Shared: Send + Sync {
     /// # Errors
     /// As [`super::Journal::read_after`].
     fn claim(&self, name_sha256: [u8; 32], incident: &IncidentId) -> Pending<'_, Result<IncidentId, JournalError>>;
+
+    /// True where what is appended to an incident now, the others cannot see: it may not change hands.
+    fn is_apart(&self, incident: &IncidentId) -> bool {
+        let _ = incident;
+        false
+    }
+
+    /// How long the store has not answered, where that is longer than is waited for.
+    fn away_for(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What is journaled here while the store is away, where anything is.
+    fn away(&self) -> Option<&AwayJournal> {
+        None
+    }
 }
 
 /// What an adapter hears of.
@@ -33,6 +50,8 @@ pub enum Heard {
     Recovered(Vec<Entry>),
     /// This adapter was taken for dead, or its database was away: these are the open incidents it holds now, and no others.
     Holding(BTreeSet<IncidentId>),
+    /// The store is reached for the first time since this adapter started: what is in it is not known yet.
+    Reached,
     /// This adapter has taken these over from a dead one.
     TakenOver(Vec<IncidentId>),
 }

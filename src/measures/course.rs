@@ -30,6 +30,8 @@ pub(super) struct Course {
     mode: Option<Mode>,
     test: bool,
     ordinary_chosen: bool,
+    /// Stories that this one keeps from while the shared journal was away.
+    kept_apart: usize,
     pub(super) closed: bool,
     legs: BTreeMap<LegId, LegCourse>,
     /// What the figures hold of this call now.
@@ -92,7 +94,7 @@ impl Course {
             Event::Offered { leg, plan, .. } => {
                 let course = LegCourse {
                     program: plan.program.clone(),
-                    offer_key: Effect::key_of(incident, version, "offer"),
+                    offer_key: Effect::key_of(incident, version, self.kept_apart, "offer"),
                     offered: at,
                     together: plan.together.clone(),
                     accepted: None,
@@ -106,6 +108,7 @@ impl Course {
             Event::TeamMoved { leg, status, .. } => self.at_leg(leg, |leg| leg.moved(*status, at)),
             Event::Cleared { leg, .. } => self.at_leg(leg, |leg| leg.cleared = Some(at)),
             Event::Closed { .. } => self.closed = true,
+            Event::KeptApart { .. } => self.kept_apart += 1,
             Event::AnswerGiven { .. }
             | Event::Chosen { .. }
             | Event::Delivered { .. }

@@ -205,6 +205,7 @@ impl Figures {
             AdapterEvent::Started { waived, .. } | AdapterEvent::PolicyLoaded { waived, .. } => {
                 self.waived.extend(waived.iter().cloned());
             }
+            AdapterEvent::BroughtHome { notes, .. } => notes.iter().for_each(|note| self.adapter(&note.noted)),
             AdapterEvent::Stopped
             | AdapterEvent::RosterSet { .. }
             | AdapterEvent::PersonForgotten { .. }
@@ -318,6 +319,8 @@ impl Figures {
                 count(&mut self.duties.entry(*kind).or_default().closed, *outcome);
             }
             Event::Delivered { .. } | Event::Redriven { .. } | Event::TeamMoved { .. } | Event::UnitSeen { .. } => {}
+            // What it holds moved nothing: it is counted where it happened, if anywhere.
+            Event::KeptApart { .. } => {}
         }
     }
 
@@ -381,7 +384,8 @@ impl Figures {
             | Event::Closed { .. }
             | Event::DutyOpened { .. }
             | Event::DutyOverdue { .. }
-            | Event::DutyClosed { .. } => return,
+            | Event::DutyClosed { .. }
+            | Event::KeptApart { .. } => return,
         };
         if let Some(program) = course.and_then(|course| course.program(leg)) {
             *field(self.programs.entry(program.clone()).or_default()) += 1;

@@ -298,7 +298,7 @@ fn offers_and_their_ends_are_counted_by_cause_and_program() {
     book.write("a", 150, Event::TimedOut { leg: second.clone() });
     book.write("a", 150, Event::AnsweredLate { leg: second, answer: "accepted".to_owned() });
     book.offer("a", 3, 150);
-    let offer = Effect::key_of(&IncidentId::new("a"), book.versions["a"], "offer");
+    let offer = Effect::key_of(&IncidentId::new("a"), book.versions["a"], 0, "offer");
     book.write("a", 160, Event::Undeliverable { key: offer, why: "attempts-exhausted".to_owned() });
     book.write("a", 160, Event::ReturnedToOrdinary { why: "no-team-accepted".to_owned(), leg: None });
     book.write("a", 170, Event::Undeliverable { key: "a.9.cad".to_owned(), why: "refused-500".to_owned() });

@@ -114,6 +114,8 @@ async fn run(state: &PageState, reader: &Reader, last: Option<u64>, to: &mpsc::S
                     tell(state, reader, &entry, to).await?;
                     sent = entry.sequence;
                 }
+                // Journaled apart while the database is away: the fragments show it, the order has no place for it yet.
+                Ok(entry) if entry.sequence == 0 => send(to, again()).await?,
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => send(to, again()).await?,
                 Err(RecvError::Closed) => return Ok(()),
@@ -185,5 +187,6 @@ pub fn event_name(event: &Event) -> &'static str {
         Event::DutyOpened { .. } => "duty-opened",
         Event::DutyOverdue { .. } => "duty-overdue",
         Event::DutyClosed { .. } => "duty-closed",
+        Event::KeptApart { .. } => "kept-apart",
     }
 }

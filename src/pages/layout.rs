@@ -69,6 +69,9 @@ pub fn page(page: &Page<'_>) -> Markup {
                 @if let Some(since) = page.visitor.silent_since {
                     p.notice.notice-bad role="alert" { (icon(Icon::Warning)) (words.with("silent", &[("since", &words.day_and_time(since, page.now))])) }
                 }
+                @if let Some(since) = page.visitor.journal_away_since {
+                    p.notice.notice-bad role="alert" { (icon(Icon::Warning)) (words.with("journal-away", &[("since", &words.day_and_time(since, page.now))])) }
+                }
                 @for waiver in &page.visitor.waived {
                     p.notice.notice-plain {
                         (words.with("waived", &[("safeguard", &waiver.safeguard), ("by", &waiver.signed_by), ("because", &waiver.because)]))

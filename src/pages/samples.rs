@@ -50,6 +50,7 @@ pub fn visitor(language: Language, roles: &[Role]) -> Visitor {
         session: Some([7; 32]),
         waived: Vec::new(),
         silent_since: None,
+        journal_away_since: None,
     }
 }
 

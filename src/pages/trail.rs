@@ -157,6 +157,7 @@ fn line(
             let status = words.code("moved", &kebab(status)).into_owned();
             (says("trail.unit", &[("unit", unit), ("status", &status)]), None)
         }
+        Event::KeptApart { entries, .. } => (says("trail.kept-apart", &[("n", &entries.len().to_string())]), None),
         Event::Closed { why } => (says("trail.closed", &[("why", &words.why(why))]), None),
     })
 }

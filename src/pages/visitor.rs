@@ -54,6 +54,8 @@ pub struct Visitor {
     pub waived: Vec<WaiverSummary>,
     /// Since when no record has come from the CAD, where that is too long.
     pub silent_since: Option<Timestamp>,
+    /// Since when the journal's database is away, so that no call changes hands.
+    pub journal_away_since: Option<Timestamp>,
 }
 
 impl Visitor {
@@ -179,6 +181,7 @@ impl Doors {
                 session,
                 waived: self.waived(),
                 silent_since: self.silent_since(),
+                journal_away_since: self.journal_away_since(),
             });
         }
         let identity = if is_loopback(parts) { self.access.loopback_identity() } else { None }?;
@@ -190,7 +193,12 @@ impl Doors {
             session: None,
             waived: self.waived(),
             silent_since: self.silent_since(),
+            journal_away_since: self.journal_away_since(),
         })
+    }
+
+    fn journal_away_since(&self) -> Option<Timestamp> {
+        self.desk.as_ref()?.journal_away_since()
     }
 
     fn silent_since(&self) -> Option<Timestamp> {

@@ -2,15 +2,21 @@
 //! ended with the process that started them, however it ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest wait for a server to do what it was told; a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The name of a server's socket in its folder.
+const SOCKET: &str = ".s.PGSQL.5432";
 
 /// Ends the server and removes its folder when its standard input ends: that is, when the test's process does.
 const GUARD: &str = r#"
@@ -214,6 +220,15 @@ impl Cluster {
         }
     }
 
+    /// Waits until an adapter has been giving signs of life for longer than a lease (3 s): only then does it take another for dead.
+    pub fn until_patient(&self, adapter: &str) {
+        let keeps = format!(
+            "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'fourth {adapter}' \
+             AND query ~ 'sign_of_life|NOTIFY|LISTEN' AND backend_start < clock_timestamp() - interval '3500 milliseconds'"
+        );
+        self.until("it has been there for a lease's time", &keeps);
+    }
+
     /// Changes a setting and waits until every session has it.
     pub fn set(&self, name: &str, value: &str) {
         self.sql(&format!("ALTER SYSTEM SET {name} = '{value}'"));
@@ -261,20 +276,100 @@ impl Cluster {
         self.sql("SELECT pg_promote()");
     }
 
+    /// Stops the server where it stands; [`Cluster::start_again`] recovers it.
+    pub fn stop(&self) {
+        let data = self.folder.join("data");
+        done(command(programs().join("pg_ctl")).args(["stop", "-m", "immediate", "-w", "-s", "-D"]).arg(data));
+    }
+
+    /// Starts a server that was stopped or killed, in its old place.
+    pub fn start_again(&self) {
+        self.control("start");
+    }
+
     /// Restarts the server in place: sessions are cut off, what was committed is recovered.
     pub fn restart(&self) {
+        self.control("restart");
+    }
+
+    fn control(&self, what: &str) {
         let data = self.folder.join("data");
         let options = format!("-k {} -c listen_addresses=", self.folder.display());
         let log = self.folder.join("log");
+        let immediate: &[&str] = if what == "restart" { &["-m", "immediate"] } else { &[] };
         done(
-            command(programs().join("pg_ctl")).args(["restart", "-m", "immediate", "-w", "-s", "-D"]).arg(data).args([
-                "-o",
-                &options,
-                "-l",
-                log.to_str().unwrap(),
-            ]),
+            command(programs().join("pg_ctl"))
+                .arg(what)
+                .args(immediate)
+                .args(["-w", "-s", "-D"])
+                .arg(data)
+                .args(["-o", &options, "-l", log.to_str().unwrap()])
+                // It would be held open by the server, and nobody's reading of it would end.
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
         );
     }
+}
+
+/// The line between one adapter and a server: it can be cut, and mended.
+pub struct Line {
+    folder: tempfile::TempDir,
+    cut: Arc<AtomicBool>,
+}
+
+impl Line {
+    /// A whole line to a server.
+    pub fn to(cluster: &Cluster) -> Self {
+        let folder = tempfile::Builder::new().prefix("fourth-line-").tempdir().unwrap();
+        let (near, far) = (folder.path().join(SOCKET), cluster.folder.join(SOCKET));
+        let listener = UnixListener::bind(near).unwrap();
+        let cut = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&cut);
+        // Ends with the process: it holds nothing but the two ends of each connection.
+        std::thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let far = if seen.load(Ordering::SeqCst) { None } else { UnixStream::connect(&far).ok() };
+                let Some(far) = far else { continue };
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (from, to, cut) = (from.try_clone().unwrap(), to.try_clone().unwrap(), Arc::clone(&seen));
+                    std::thread::spawn(move || carry(from, to, &cut));
+                }
+            }
+        });
+        Self { folder, cut }
+    }
+
+    /// Where the adapter finds it.
+    pub fn url(&self) -> String {
+        format!("host={} user=postgres dbname=postgres", self.folder.path().display())
+    }
+
+    /// From now on nothing gets through, and what was connected is parted.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// New connections get through again.
+    pub fn mend(&self) {
+        self.cut.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Carries bytes until the line is cut or an end closes.
+fn carry(mut from: UnixStream, mut to: UnixStream, cut: &AtomicBool) {
+    from.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut bytes = [0; 16 * 1024];
+    loop {
+        match from.read(&mut bytes) {
+            _ if cut.load(Ordering::SeqCst) => break,
+            Ok(0) => break,
+            Ok(count) if to.write_all(&bytes[..count]).is_err() => break,
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(_) => break,
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
 
 impl Drop for Cluster {

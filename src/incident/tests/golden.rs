@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Every kind of event by its wire name. [`kind`] fails to compile when a variant is added.
-pub(super) const KINDS: [&str; 26] = [
+pub(super) const KINDS: [&str; 27] = [
     "record-received",
     "assessed",
     "answer-given",
@@ -32,6 +32,7 @@ pub(super) const KINDS: [&str; 26] = [
     "duty-opened",
     "duty-overdue",
     "duty-closed",
+    "kept-apart",
 ];
 
 fn kind(event: &Event) -> &'static str {
@@ -62,6 +63,7 @@ fn kind(event: &Event) -> &'static str {
         Event::DutyOpened { .. } => 23,
         Event::DutyOverdue { .. } => 24,
         Event::DutyClosed { .. } => 25,
+        Event::KeptApart { .. } => 26,
     };
     KINDS[place]
 }

@@ -1,5 +1,6 @@
 //! Tests of the state machine, and the world they run in: an incident, its log and a hand on the clock.
 
+mod apart;
 mod choices;
 mod golden;
 mod forms;

@@ -29,6 +29,7 @@ enum Happens {
     Delivered(usize),
     Undeliverable(usize),
     Redrive(usize),
+    KeptApart(u8, u8),
     Tick,
     AtDeadline(Box<Happens>),
 }
@@ -119,6 +120,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         3 => (0_usize..8).prop_map(Happens::Delivered),
         2 => (0_usize..8).prop_map(Happens::Undeliverable),
         2 => (0_usize..4).prop_map(Happens::Redrive),
+        1 => (0_u8..8, 0_u8..24).prop_map(|(which, says)| Happens::KeptApart(which, says)),
         3 => Just(Happens::Tick),
     ];
     prop_oneof![
@@ -213,6 +215,7 @@ fn command(world: &World, happens: &Happens) -> Command {
             let key = key.cloned().unwrap_or_else(|| effect_key(world, *which));
             Command::Redrive { key, by: Actor::Operator("duty".to_owned()) }
         }
+        Happens::KeptApart(which, choice) => apart::keep_apart(&format!("{which:02x}"), says(*choice)),
         Happens::Tick => Command::Tick,
         Happens::AtDeadline(inner) => command(world, inner),
     }
@@ -325,6 +328,7 @@ impl BookKeeper {
                 | Event::DutyOverdue { .. }
                 | Event::DutyClosed { .. }
                 | Event::Undeliverable { .. }
+                | Event::KeptApart { .. }
                 | Event::Redriven { .. } => true,
                 Event::RecordReceived(received) => !received.applied,
                 _ => false,
@@ -445,17 +449,23 @@ fn told_by(command: &Command) -> Option<&Decision> {
 }
 
 /// Sends one command as the desk does, and lets the book-keeper watch.
-fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Command) {
+fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Command, hands: Hands) {
     let owned = keeper.owner.is_some();
     let known_effects = world.effects.len();
-    let (events, granted) = match world.incident.handle(command, now) {
+    let (events, granted) = match world.incident.handle_with(command, now, hands) {
         Ok(events) => {
-            assert_eq!(world.incident.handle(command, now).as_ref(), Ok(&events), "the same question, another answer");
+            assert_eq!(
+                world.incident.handle_with(command, now, hands).as_ref(),
+                Ok(&events),
+                "the same question, another answer"
+            );
             let granted = !events.is_empty();
             (events, granted)
         }
-        Err(refusal) => (world.incident.refusal_events(command, &refusal, now), false),
+        Err(refusal) => (world.incident.refusal_events_with(command, &refusal, now, hands), false),
     };
+    let changes_hands = |event: &Event| matches!(event, Event::Offered { .. } | Event::Accepted { .. });
+    assert!(hands == Hands::Free || !events.iter().any(changes_hands), "with bound hands: {events:?}");
     for event in &events {
         if let Event::Undeliverable { key, .. } = event {
             keeper.gives_up(&world.effects, key);
@@ -496,24 +506,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_life_keeps_the_rules(life in prop::collection::vec((0_i64..40, happens()), 40)) {
+    fn every_life_keeps_the_rules(life in prop::collection::vec((0_i64..40, happens(), prop::bool::weighted(0.1)), 40)) {
         let mut world = World::new();
         let mut keeper = BookKeeper::default();
         let mut now = at(0);
-        step(&mut world, &mut keeper, now, &record("first", 0).with(eligible(&[&["a", "b"], &["c"]])));
-        for (seconds, happens) in &life {
+        step(&mut world, &mut keeper, now, &record("first", 0).with(eligible(&[&["a", "b"], &["c"]])), Hands::Free);
+        for (seconds, happens, bound) in &life {
             now += SignedDuration::from_secs(*seconds);
             if let (Happens::AtDeadline(_), Some(deadline)) = (happens, world.incident.next_deadline()) {
                 now = now.max(deadline);
             }
             let command = command(&world, happens);
-            step(&mut world, &mut keeper, now, &command);
+            step(&mut world, &mut keeper, now, &command, if *bound { Hands::Bound } else { Hands::Free });
         }
         // Silence from here on: every offer still ends by itself.
         for _ in 0..60 {
             let Some(deadline) = world.incident.next_deadline() else { break };
             now = now.max(deadline);
-            step(&mut world, &mut keeper, now, &Command::Tick);
+            step(&mut world, &mut keeper, now, &Command::Tick, Hands::Free);
         }
         prop_assert!(keeper.open.is_empty());
         prop_assert_eq!(keeper.ledger.next(), None, "what is owed is done, or has been an alarm");

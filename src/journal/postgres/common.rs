@@ -5,6 +5,7 @@ use super::session::{Connector, Session, Trouble};
 use crate::journal::{Chain, Entry, Heard, JournalError};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Statement;
@@ -40,6 +41,7 @@ pub(super) struct Common {
     pub(super) follow: Notify,
     pub(super) heard: mpsc::Sender<Heard>,
     durable: Mutex<Chain>,
+    heard_at: Mutex<Instant>,
     settler: AsyncMutex<Option<(Session, Statement)>>,
 }
 
@@ -64,6 +66,7 @@ impl Common {
             follow: Notify::new(),
             heard,
             durable: Mutex::default(),
+            heard_at: Mutex::new(Instant::now()),
             settler: AsyncMutex::default(),
         })
     }
@@ -77,6 +80,17 @@ impl Common {
         } else if before == READY && state != READY {
             tracing::error!("the journal's database takes no appends");
         }
+    }
+
+    /// The database took an append, or gave a sign of life while appends are taken.
+    pub(super) fn heard_of(&self) {
+        if self.state.load(Ordering::Acquire) == READY {
+            *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+    }
+
+    pub(super) fn unheard_for(&self) -> Duration {
+        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     pub(super) fn leave(&self, bytes: usize) {

@@ -103,6 +103,7 @@ impl Keeping {
         let Some(row) = told.first() else { return Ok(()) };
         let read = || Ok::<_, JournalError>((field::<i64>(row, 0)?, field::<i64>(row, 1)?, field::<bool>(row, 2)?));
         let (head, others, orphans) = read().map_err(|_| Trouble::Unknown("an answer that is not ours"))?;
+        common.heard_of();
         common.others.store(usize::try_from(others).unwrap_or_default(), Ordering::Release);
         if u64::try_from(head).unwrap_or_default() > common.followed.load(Ordering::Acquire) {
             common.follow.notify_one();

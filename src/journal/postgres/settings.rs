@@ -1,5 +1,6 @@
 //! Settings of the shared journal. The password is in the URL or in a file of its own, and never prints.
 
+use crate::journal::defaults as bounds;
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -37,22 +38,26 @@ pub struct Settings {
     /// Time without a word after which another adapter takes over what this one holds, milliseconds.
     #[serde(default = "defaults::lease_ms")]
     pub lease_ms: u32,
+    /// Time without a word from the database after which what happens is journaled in the file of `journal.path` until it
+    /// is back, where there is one, milliseconds. Until then, and without that file, records are answered 503.
+    #[serde(default = "defaults::away_after_ms")]
+    pub away_after_ms: u32,
     /// Batches that may wait for the writer; above it an append is refused at once.
-    #[serde(default = "defaults::queue_max")]
+    #[serde(default = "bounds::queue_max")]
     pub queue_max: usize,
     /// Bytes of payload and content that may wait for the writer.
-    #[serde(default = "defaults::queue_bytes_max")]
+    #[serde(default = "bounds::queue_bytes_max")]
     pub queue_bytes_max: usize,
     /// Batches that share one commit at most. The writer takes what waits and never waits to fill.
-    #[serde(default = "defaults::commit_batches_max")]
+    #[serde(default = "bounds::commit_batches_max")]
     pub commit_batches_max: usize,
     /// Readings that run at once at most, each on its own connection.
-    #[serde(default = "defaults::readers_max")]
+    #[serde(default = "bounds::readers_max")]
     pub readers_max: usize,
 }
 
 mod defaults {
-    //! Defaults of the settings.
+    //! Defaults of what only this store has.
     pub(super) fn append_deadline_ms() -> u32 {
         3_000
     }
@@ -65,17 +70,8 @@ mod defaults {
     pub(super) fn lease_ms() -> u32 {
         3_000
     }
-    pub(super) fn queue_max() -> usize {
-        4_096
-    }
-    pub(super) fn queue_bytes_max() -> usize {
-        64 * 1024 * 1024
-    }
-    pub(super) fn commit_batches_max() -> usize {
-        64
-    }
-    pub(super) fn readers_max() -> usize {
-        4
+    pub(super) fn away_after_ms() -> u32 {
+        5_000
     }
 }
 
@@ -93,10 +89,11 @@ impl Settings {
             read_deadline_ms: defaults::read_deadline_ms(),
             connect_deadline_ms: defaults::connect_deadline_ms(),
             lease_ms: defaults::lease_ms(),
-            queue_max: defaults::queue_max(),
-            queue_bytes_max: defaults::queue_bytes_max(),
-            commit_batches_max: defaults::commit_batches_max(),
-            readers_max: defaults::readers_max(),
+            away_after_ms: defaults::away_after_ms(),
+            queue_max: bounds::queue_max(),
+            queue_bytes_max: bounds::queue_bytes_max(),
+            commit_batches_max: bounds::commit_batches_max(),
+            readers_max: bounds::readers_max(),
         }
     }
 
@@ -111,6 +108,9 @@ impl Settings {
         }
         if self.lease_ms < 300 {
             return Err("`lease_ms` is below 300: a busy machine would lose its incidents to others".to_owned());
+        }
+        if self.away_after_ms < 1_000 {
+            return Err("`away_after_ms` is below 1000: a busy machine would take its database for away".to_owned());
         }
         if self.append_deadline_ms == 0 || self.read_deadline_ms == 0 || self.connect_deadline_ms == 0 {
             return Err("a deadline of 0 ms leaves no time at all".to_owned());

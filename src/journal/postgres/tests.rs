@@ -263,8 +263,7 @@ async fn the_incidents_of_a_dead_adapter_are_taken_over_within_five_seconds() {
     let both = [IncidentId::new("i"), IncidentId::new("j")];
     assert_eq!(east.shared().unwrap().held().await.unwrap(), both.iter().cloned().collect());
     // West has been here for a lease's time, and everything of east's stops at one instant.
-    cluster.until("west is known to be alive", "SELECT count(*) = 2 FROM fourth.lease WHERE until > clock_timestamp()");
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    cluster.until_patient("west");
     east.stop_signs_of_life();
     let started = monotonic_now();
     let taken = eventually("they are taken over", async || match hearing.recv().await {

@@ -180,6 +180,7 @@ impl Task {
             let trouble = match appended {
                 Ok(Ok(rows)) => {
                     let outcomes = rows::outcomes(batches, &rows)?;
+                    self.common.heard_of();
                     self.note(outcomes.iter().flatten().flatten());
                     return Ok(outcomes);
                 }
@@ -260,6 +261,7 @@ impl Task {
         }
         self.first = false;
         self.common.becomes(READY);
+        self.common.heard_of();
         Ok(settled)
     }
 

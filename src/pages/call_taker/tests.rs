@@ -113,6 +113,23 @@ fn silence_from_the_cad_is_an_alert_on_the_page_in_both_languages() {
 }
 
 #[test]
+fn a_journal_that_is_away_is_an_alert_on_the_page_in_both_languages() {
+    for (language, words) in [(Language::English, "has been away since"), (Language::French, "est absente depuis")] {
+        let mut visitor = samples::visitor(language, &[Role::CallTaker]);
+        let shown = |visitor: &Visitor| {
+            let shown =
+                Shown { visitor, calls: &[], selected: None, entries: &[], owed: &[], mode: None, now: samples::now() };
+            shown.page(None, 1.0).into_string()
+        };
+        assert!(!shown(&visitor).contains(words));
+        visitor.journal_away_since = Some(samples::ago(4_000));
+        let html = shown(&visitor);
+        let alert = html.split("role=\"alert\"").nth(1).unwrap();
+        assert!(alert.contains(words) && alert.contains("20:06"), "since when, in the zone of the pages: {alert:.200}");
+    }
+}
+
+#[test]
 fn a_status_is_never_told_by_colour_alone() {
     let html = page(Language::English, &samples::queue(), 0);
     for (chip, word) in [("chip-ask", "Question"), ("chip-team", "CSO Outreach"), ("chip-ordinary", "Ordinary")] {
