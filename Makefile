@@ -9,7 +9,7 @@ MAIL_SERVER := /usr/bin/aiosmtpd
 FAULTS := /usr/bin/strace /usr/bin/faketime
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: test install format lint tests worlds soak documentation dependencies bench bench-peers fuzz
+.PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers fuzz
 
 test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
@@ -58,6 +58,10 @@ tests:
 	cargo test --profile quick --workspace --locked
 	cargo test --profile quick --quiet --locked --test main -- --nocapture the_fault_table
 	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --profile quick --locked --test main -- --ignored --nocapture an_idle_adapter
+
+# 3,000 worlds of the whole adapter on a simulated network (tests/turmoil/README.md); `make turmoil ASK="seed 17"` runs one.
+turmoil:
+	cargo test --profile quick --locked --features canaries --test turmoil -- $(ASK)
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). Not part of
 # `make test` yet: it has not run whole on a quiet machine.

@@ -3,7 +3,7 @@
 mod reload;
 mod watchdog;
 
-pub use reload::{FAULTS_SHOWN, loadable, told};
+pub use reload::{FAULTS_SHOWN, Reading, loadable, told};
 
 use crate::access::Access;
 use crate::call_processing::{CallProblem, Desk};
@@ -18,6 +18,7 @@ use crate::journal::{
     AdapterEvent, AwayJournal, EmbeddedJournal, Journal, JournalError, Pending, PostgresJournal, Settings,
     UnavailableJournal,
 };
+use crate::network::{Listener, Machine, Network};
 use crate::policy::PolicyFiles;
 use crate::record::{IncidentId, LegId};
 use crate::{pages, telemetry};
@@ -27,7 +28,6 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
@@ -85,13 +85,28 @@ impl Application {
             )
             .help("build it without that feature"));
         }
+        let journal = journal_of(&configuration.journal).await;
+        Self::start_on(&Machine, configuration, Reading::of(policy), journal, clock).await
+    }
+
+    /// As [`Application::start_with`], on a network, a journal and a policy that the caller has: how the whole adapter is
+    /// simulated. EIDO conveyance alone keeps to the machine's sockets.
+    ///
+    /// # Errors
+    /// As [`Application::start`].
+    pub async fn start_on<N: Network>(
+        network: &N,
+        configuration: &Configuration,
+        reading: Reading,
+        journal: Result<Arc<dyn Journal>, JournalError>,
+        clock: Clock,
+    ) -> Result<Self, BadInput> {
         let metrics = telemetry::install().map_err(|fault| bad("metrics", &fault))?;
         let access = Arc::new(Access::new(&configuration.access).map_err(|fault| bad("access", &fault))?);
         let (stop, stopping) = watch::channel(false);
         let mut background = JoinSet::new();
 
-        let journal = opened(journal_of(&configuration.journal).await);
-        let reading = reload::Reading::of(policy);
+        let journal = opened(journal);
         let senders = configuration.sender_profiles()?;
         let desk = match Desk::open(clock.clone(), journal, reading.loaded(), senders.clone()).await {
             Ok(desk) => Ok(desk),
@@ -115,7 +130,7 @@ impl Application {
         let listening = Arc::clone(&desk);
         background.spawn(async move { listening.watch_silence().await });
 
-        let carriers = Carriers::new(&configuration.handoff).map_err(|fault| bad("handoff", &fault))?;
+        let carriers = Carriers::new(&configuration.handoff, network.dial()).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk { desk: Arc::clone(&desk), handoff: configuration.handoff.clone() });
         let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), carriers, reporter);
         let asked = outbox.clone();
@@ -134,10 +149,10 @@ impl Application {
         let mut state = http::State::new(Arc::clone(&desk), Arc::clone(&access), metrics, stopping.clone())
             .with_destinations(destinations);
         if let Some(settings) = &configuration.http.pass_through {
-            let proxy = http::Proxy::new(settings.clone());
+            let proxy = http::Proxy::new(settings.clone(), network.dial());
             let (proxy, copies) = proxy.map_err(|fault| bad("http.pass_through", &fault))?;
             let assessor = Arc::clone(&desk);
-            background.spawn(http::assess_copies(copies, COPIES_AT_ONCE_MAX, move |bytes, sender| {
+            background.spawn(http::assess_copies(copies, COPIES_AT_ONCE_MAX, clock.clone(), move |bytes, sender| {
                 let desk = Arc::clone(&assessor);
                 async move { desk.receive(bytes, None, &sender).await.map(drop) }
             }));
@@ -166,7 +181,7 @@ impl Application {
         let mut doors = JoinSet::new();
         let mut addresses = BTreeMap::new();
         for (name, address, router) in routers {
-            let door = door(configuration, name, address).await?;
+            let door = door(network, configuration, name, address).await?;
             let bound = door.listener.local_addr().map_err(|fault| bad(name.name(), &fault))?;
             addresses.insert(name.name(), bound);
             let stopping = stopping.clone();
@@ -391,12 +406,17 @@ async fn open_conveyance(
     Ok(address)
 }
 
-async fn door(configuration: &Configuration, name: DoorName, address: SocketAddr) -> Result<Door, BadInput> {
+async fn door<N: Network>(
+    network: &N,
+    configuration: &Configuration,
+    name: DoorName,
+    address: SocketAddr,
+) -> Result<Door<N::Listener>, BadInput> {
     let limits = configuration.http.limits_of(name);
     limits.check().map_err(|fault| bad(&format!("http.limits.{}", name.name()), &fault))?;
     let tls =
         configuration.http.tls_of(name).map(http::acceptor).transpose().map_err(|fault| bad(name.name(), &fault))?;
-    let listener = TcpListener::bind(address).await.map_err(|fault| {
+    let listener = network.bind(address).await.map_err(|fault| {
         BadInput::new(format!("`listen.{}`: {address} cannot be had: {fault}", name.name()))
             .help("another process may have it; choose another port, or 0 for any free one")
     })?;

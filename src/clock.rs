@@ -56,6 +56,12 @@ impl Clock {
         random_bytes()
     }
 
+    /// A uniform number in 0 … 1, for jitter; 0.5 where the operating system gives no randomness.
+    #[must_use]
+    pub fn jitter(&self) -> f64 {
+        self.random_bytes::<4>().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+    }
+
     /// The civil instant now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -131,9 +137,3 @@ fn drawn<const N: usize>(chance: &std::sync::atomic::AtomicU64) -> [u8; N] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system gives no randomness")]
 pub struct NoRandomness;
-
-/// A uniform number in 0 … 1, for jitter; 0.5 where the operating system gives no randomness.
-#[must_use]
-pub fn jitter() -> f64 {
-    random_bytes::<4>().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
-}

@@ -156,6 +156,16 @@ impl Configuration {
         for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
             from_base(layout);
         }
+        let Self { http, handoff, .. } = &mut configuration;
+        http.tls.values_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]).for_each(from_base);
+        http.pass_through.iter_mut().filter_map(|cad| cad.cad_authority.as_mut()).for_each(from_base);
+        if let Some(door) = &mut http.conveyance {
+            [&mut door.certificate, &mut door.key, &mut door.client_authorities].into_iter().for_each(from_base);
+        }
+        handoff.ca_file.as_mut().into_iter().for_each(from_base);
+        if let Some(us) = &mut handoff.conveyance {
+            [&mut us.certificate_file, &mut us.key_file].into_iter().for_each(from_base);
+        }
         configuration.check()?;
         Ok(configuration)
     }
@@ -319,6 +329,22 @@ mod tests {
         assert_eq!(configuration.journal.path, Path::new("/etc/fourth/fourth.db"), "paths are from the file's folder");
         assert!(access::Access::new(&configuration.access).is_ok());
         assert!(configuration.sender_profiles().unwrap().contains_key("default"));
+    }
+
+    #[test]
+    fn every_file_that_a_configuration_names_is_looked_for_beside_it() {
+        let text = SAMPLE.replace("# ca_file = ", "ca_file = ")
+            + "[http.tls.intake]\ncertificate = \"door.pem\"\nkey = \"door.key\"\n\
+               [http.pass_through]\ncad_base_url = \"https://cad.example\"\ncad_authority = \"cad.pem\"\n";
+        let Configuration { http, handoff, .. } =
+            Configuration::parse(&text, Path::new("/etc/fourth/fourth.toml")).unwrap();
+        let (tls, door) = (&http.tls[&http::DoorName::Intake], http.conveyance.unwrap());
+        let (us, cad) = (handoff.conveyance.unwrap(), http.pass_through.unwrap().cad_authority.unwrap());
+        let files = [&tls.certificate, &tls.key, &door.certificate, &door.key, &door.client_authorities, &cad];
+        let more = [&us.certificate_file, &us.key_file, handoff.ca_file.as_ref().unwrap()];
+        for file in files.into_iter().chain(more) {
+            assert_eq!(file.parent(), Some(Path::new("/etc/fourth")), "{}", file.display());
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub mod access;
 pub mod http;
 pub mod pages;
 pub mod clock;
+pub mod network;
 pub mod telemetry;
 pub mod input;
 pub mod configuration;

@@ -59,9 +59,11 @@ fn the_fault_table_has_a_test_or_a_reason_in_every_row() {
     for folder in ["src", "tests", "simulators/src"] {
         tests_of(&root().join(folder), &mut tests);
     }
-    // Simulated worlds are one program; `tests/worlds/README.md` lists the faults that they make happen.
+    // Simulated worlds, of the line and of the whole adapter, are one program each; their READMEs say what they judge.
     assert!(root().join("tests/worlds/README.md").is_file());
     tests.insert("worlds".to_owned(), "tests/worlds/".to_owned());
+    assert!(root().join("tests/turmoil/README.md").is_file());
+    tests.insert("turmoil".to_owned(), "tests/turmoil/".to_owned());
     let faults = table();
     let mut shown = Table::new();
     shown.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(160);

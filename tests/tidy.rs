@@ -14,7 +14,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("journal", &["record", "facts", "policy", "incident", "clock", "telemetry"]),
     ("call_processing", &["record", "wire", "facts", "policy", "incident", "journal", "clock", "telemetry"]),
     ("access", &["record", "facts"]),
-    ("handoff", &["record", "wire", "facts", "policy", "incident", "journal", "access", "clock", "telemetry"]),
+    (
+        "handoff",
+        &["record", "wire", "facts", "policy", "incident", "journal", "access", "clock", "network", "telemetry"],
+    ),
     ("measures", &["record", "policy", "incident", "journal"]),
     ("history", &["record", "facts", "policy", "measures"]),
     (
@@ -29,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "journal",
             "access",
             "clock",
+            "network",
             "telemetry",
         ],
     ),
@@ -49,6 +53,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("canaries", &[]),
     ("clock", &[]),
+    ("network", &[]),
     ("telemetry", &[]),
     ("input", &[]),
     (
@@ -76,10 +81,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Outside crates that only these rooms may name.
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("hyper", &["http", "handoff"]),
-    ("hyper_util", &["http", "handoff"]),
+    ("hyper", &["http", "handoff", "network"]),
+    ("hyper_util", &["http", "handoff", "network"]),
     ("hyper_rustls", &["http", "handoff"]),
-    ("tower", &["http", "handoff", "pages"]),
+    ("tower", &["http", "handoff", "network", "pages"]),
     ("tower_http", &["http", "pages"]),
     ("rustls", &["http", "handoff", "journal"]),
     ("tokio_postgres", &["journal"]),

@@ -59,17 +59,25 @@ pub fn told(fault: &PolicyFault) -> String {
 }
 
 /// What reading and proving a folder came to.
-pub(super) enum Reading {
+#[derive(Debug, Clone)]
+pub enum Reading {
     /// It may be loaded.
     Loadable(Arc<Policy>),
     /// It may not.
-    Faulty { digest: String, faults: PolicyFaults },
+    Faulty {
+        /// Digest over the folder.
+        digest: String,
+        /// Why.
+        faults: PolicyFaults,
+    },
     /// It cannot be read.
     Unreadable(BadInput),
 }
 
 impl Reading {
-    pub(super) fn of(files: Result<PolicyFiles, BadInput>) -> Self {
+    /// Reads and proves the files of a folder.
+    #[must_use]
+    pub fn of(files: Result<PolicyFiles, BadInput>) -> Self {
         match files {
             Err(input) => Self::Unreadable(input),
             Ok(files) => match loadable(&files) {

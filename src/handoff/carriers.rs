@@ -7,6 +7,7 @@ use super::names::Names;
 use super::notice;
 use super::retry::Answer;
 use super::settings::Settings;
+use crate::network::Dial;
 
 /// The carriers of one outbox.
 #[derive(Debug, Clone)]
@@ -17,11 +18,11 @@ pub struct Carriers {
 }
 
 impl Carriers {
-    /// The carriers that the settings ask for; the settings are checked.
+    /// The carriers that the settings ask for; the settings are checked. HTTP goes by `dial` on a simulated network.
     ///
     /// # Errors
     /// What in the settings is missing, contradicts, or cannot be read.
-    pub fn new(settings: &Settings) -> Result<Self, ClientFault> {
+    pub fn new(settings: &Settings, dial: Option<Dial>) -> Result<Self, ClientFault> {
         settings.check().map_err(ClientFault)?;
         let ca_file = settings.ca_file.as_deref();
         let mailer = settings.mail.as_ref().map(|mail| Mailer::new(mail, ca_file)).transpose()?;
@@ -34,7 +35,7 @@ impl Carriers {
             Conveyance::new(conveyance, authorities, names.clone())
         };
         let conveyance = settings.conveyance.as_ref().map(conveyance).transpose()?;
-        Ok(Self { http: HttpClient::new(ca_file, names)?, mailer, conveyance })
+        Ok(Self { http: HttpClient::new(ca_file, names, dial)?, mailer, conveyance })
     }
 
     /// Sends a notice by mail once.

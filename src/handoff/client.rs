@@ -3,6 +3,7 @@
 use super::names::Names;
 use super::retry::Answer;
 use super::settings::Address;
+use crate::network::{Connector, Dial};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER};
@@ -29,16 +30,16 @@ pub struct ClientFault(pub(super) String);
 /// A client for http and https. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector<Names>>, Full<Bytes>>,
+    client: Client<HttpsConnector<Connector<HttpConnector<Names>>>, Full<Bytes>>,
 }
 
 impl HttpClient {
     /// A client that trusts the authorities of a PEM file, or Mozilla's list without one. `names` finds
-    /// the hosts.
+    /// the hosts, unless `dial` reaches them.
     ///
     /// # Errors
     /// Where the file cannot be read or holds no certificate.
-    pub(super) fn new(ca_file: Option<&Path>, names: Names) -> Result<Self, ClientFault> {
+    pub(super) fn new(ca_file: Option<&Path>, names: Names, dial: Option<Dial>) -> Result<Self, ClientFault> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -51,8 +52,8 @@ impl HttpClient {
         http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_TIMEOUT));
         http.set_nodelay(true);
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().wrap_connector(http);
+        let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
+        let https = https.wrap_connector(Connector::new(http, dial));
         // A fresh connection for every try: messages are few, and a kept connection that has died meanwhile
         // would cost a try, of which an offer has only a handful.
         let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(https);

@@ -9,7 +9,7 @@ use super::client::ClientFault;
 use super::names::Names;
 use super::retry::Answer;
 use super::settings::{Address, ConveyanceSettings};
-use crate::clock::{Clock, jitter, monotonic_now};
+use crate::clock::{Clock, monotonic_now};
 use crate::incident::DeclineCause;
 use crate::telemetry;
 use crate::wire::{ConveyanceMessage, SUBPROTOCOL};
@@ -248,7 +248,7 @@ impl Link {
             failures = failures.saturating_add(1);
             let span = RECONNECT_FIRST.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(RECONNECT_MAX);
             tokio::select! {
-                () = self.clock.sleep(span.mul_f64(jitter())) => {}
+                () = self.clock.sleep(span.mul_f64(self.clock.jitter())) => {}
                 ask = self.asks.recv() => match ask {
                     Some(ask) => next = Some(ask),
                     None => return,

@@ -11,7 +11,7 @@ use super::health::{BreakerState, Change, Health, Thresholds, Urgency};
 use super::messages::{Carrier, Job, Kind, Post};
 use super::retry::{Answer, Next};
 use super::settings::{Address, Settings};
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::incident::Outgoing;
 use crate::record::{IncidentId, LegId};
 use crate::telemetry;
@@ -297,7 +297,7 @@ impl Inner {
                 self.carry(queue, job, limit).await
             };
             self.note(queue, answer.alive());
-            match job.effort.next(attempt, &answer, self.clock.now(), clock::jitter()) {
+            match job.effort.next(attempt, &answer, self.clock.now(), self.clock.jitter()) {
                 Next::Delivered => return None,
                 Next::Undeliverable(why) => return Some(why),
                 Next::Again(pause) => {
@@ -306,9 +306,10 @@ impl Inner {
                     let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
                     tracing::warn!(destination, key, attempt, why, pause_ms, "a message will be tried again");
                     tokio::select! {
-                        () = self.clock.sleep(pause) => {}
-                        () = queue.back.notified() => {}
+                        biased;
                         () = job.hurry.notified() => {}
+                        () = queue.back.notified() => {}
+                        () = self.clock.sleep(pause) => {}
                     }
                 }
             }
@@ -368,6 +369,7 @@ impl Inner {
         let other = self.post(job, post, second, limit);
         tokio::pin!(other);
         tokio::select! {
+            biased;
             answer = &mut first => if answer == Answer::Taken { answer } else { answer.or(other.await) },
             answer = &mut other => if answer == Answer::Taken { answer } else { answer.or(first.await) },
         }
@@ -375,7 +377,7 @@ impl Inner {
 
     /// Notes how the destination showed itself, and wakes what waits for it when it comes back.
     fn note(&self, queue: &Queue, answered: bool) {
-        let change = held(&queue.health).note(answered, self.clock.now(), clock::jitter());
+        let change = held(&queue.health).note(answered, self.clock.now(), self.clock.jitter());
         let destination = queue.name.as_str();
         match change {
             Change::None => {}

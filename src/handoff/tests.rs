@@ -134,7 +134,7 @@ impl Outcomes for Told {
 
 fn outbox(settings: Settings) -> (OutboxHandle, mpsc::UnboundedReceiver<End>) {
     let (told, ends) = mpsc::unbounded_channel();
-    let carriers = Carriers::new(&settings).unwrap();
+    let carriers = Carriers::new(&settings, None).unwrap();
     (Outbox::start(settings, Clock::system(), carriers, Arc::new(Told(told))), ends)
 }
 
@@ -487,5 +487,5 @@ async fn tls_trusts_the_configured_authority_and_no_other() {
     let empty = folder.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     let empty = Settings { ca_file: Some(empty), ..Settings::default() };
-    assert!(Carriers::new(&empty).unwrap_err().to_string().ends_with("holds no certificate"));
+    assert!(Carriers::new(&empty, None).unwrap_err().to_string().ends_with("holds no certificate"));
 }

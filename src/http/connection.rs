@@ -5,6 +5,7 @@ use super::framing::{Ambiguity, Watch};
 use super::limits::{Limits, ms, size};
 use super::listener::stopped;
 use super::problem::{self, Problem};
+use crate::network::Accepted;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -23,7 +24,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -34,7 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Serves one accepted connection; returns why it ended.
 pub(super) async fn serve(
-    stream: TcpStream,
+    mut stream: impl Accepted,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     limits: Arc<Limits>,
@@ -121,6 +121,7 @@ where
     let mut begun_before = 0;
     loop {
         tokio::select! {
+            biased;
             ended = connection.as_mut() => {
                 return match ended {
                     Ok(()) if stopping => "drained",

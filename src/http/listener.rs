@@ -5,16 +5,15 @@
 
 use super::connection;
 use super::limits::{Limits, ms, size};
+use crate::network::{Accepted, Listener};
 use crate::telemetry;
 use axum::Router;
 use serde::{Deserialize, Serialize};
-use socket2::{SockRef, TcpKeepalive};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -22,11 +21,6 @@ use tokio_rustls::TlsAcceptor;
 
 /// How long the loop rests after an error that the next accept would meet too (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// A peer that no longer answers is found within 10 + 3 × 5 s (fault 2: within 30 s).
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Which door: the label in metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,11 +50,11 @@ impl DoorName {
 }
 
 /// A bound port with its limits.
-pub struct Door {
+pub struct Door<L> {
     /// Which one.
     pub name: DoorName,
     /// Where it listens.
-    pub listener: TcpListener,
+    pub listener: L,
     /// TLS, where it has it.
     pub tls: Option<TlsAcceptor>,
     /// Its limits.
@@ -77,7 +71,7 @@ pub struct Drained {
 /// Serves a door until the stop signal, then lets requests in hand finish within the drain's bound.
 ///
 /// The loop ends for no other reason; a dropped sender of the signal counts as a stop.
-pub async fn serve(door: Door, router: Router, shutdown: watch::Receiver<bool>) -> Drained {
+pub async fn serve<L: Listener>(door: Door<L>, router: Router, shutdown: watch::Receiver<bool>) -> Drained {
     let Door { name, listener, tls, limits } = door;
     let limits = Arc::new(limits);
     let (for_each, stopping) = (Arc::clone(&limits), shutdown.clone());
@@ -88,16 +82,17 @@ pub async fn serve(door: Door, router: Router, shutdown: watch::Receiver<bool>) 
 }
 
 /// The accept loop of every door: each connection that is let in is served by a future that says why it ended.
-pub(super) async fn accept_each<F, S>(
-    listener: TcpListener,
+pub(super) async fn accept_each<L, F, S>(
+    listener: L,
     limits: &Limits,
     name: &'static str,
     mut shutdown: watch::Receiver<bool>,
     serve: S,
 ) -> Drained
 where
+    L: Listener,
     F: Future<Output = &'static str> + Send + 'static,
-    S: Fn(TcpStream, SocketAddr) -> F,
+    S: Fn(L::Accepted, SocketAddr) -> F,
 {
     let places = Places::new(limits);
     let mut connections = JoinSet::new();
@@ -158,10 +153,10 @@ impl Drop for Opened {
 }
 
 /// Lets a connection in, or refuses it at once and counts why: a queue at the door would only hide the overload.
-fn admit(stream: &TcpStream, peer: SocketAddr, places: &Arc<Places>, door: &'static str) -> Option<Place> {
+fn admit(stream: &impl Accepted, peer: SocketAddr, places: &Arc<Places>, door: &'static str) -> Option<Place> {
     match places.take(peer.ip()) {
         Ok(place) => {
-            tune(stream);
+            stream.tune();
             telemetry::connection_opened(door);
             Some(place)
         }
@@ -174,17 +169,6 @@ fn admit(stream: &TcpStream, peer: SocketAddr, places: &Arc<Places>, door: &'sta
             None
         }
     }
-}
-
-/// A socket option that cannot be set leaves the connection usable, only later to notice that its peer is gone.
-fn tune(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
-    let keepalive =
-        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_RETRIES);
-    let _kept = socket.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let _bounded = socket.set_tcp_user_timeout(Some(KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_RETRIES));
-    let _undelayed = stream.set_nodelay(true);
 }
 
 /// How long to rest after an accept error: not at all where only that one connection is gone.

@@ -12,6 +12,7 @@ use super::bodies::{HeldBody, Pace, PacedBody};
 use super::calls::{SENDER, sender_of};
 use super::limits::{ms, size};
 use super::problem::{self, Problem};
+use crate::network::{Connector, Dial};
 use crate::telemetry;
 use axum::body::Body;
 use axum::extract::{self, Request};
@@ -135,18 +136,22 @@ pub enum ProxyFault {
 /// The pass-through to one CAD.
 pub struct Proxy {
     base: String,
-    client: Client<HttpsConnector<HttpConnector>, ToCad>,
+    client: Client<HttpsConnector<Connector<HttpConnector>>, ToCad>,
     exchanges: Arc<Semaphore>,
     settings: ProxySettings,
     copies: Copies,
 }
 
 impl Proxy {
-    /// Sets up the pass-through; the receiver yields the copies, for [`assess_copies`]. Nothing is connected yet.
+    /// Sets up the pass-through; the receiver yields the copies, for [`assess_copies`]. Nothing is connected yet. The CAD is
+    /// reached by `dial` on a simulated network.
     ///
     /// # Errors
     /// [`ProxyFault`].
-    pub fn new(settings: ProxySettings) -> Result<(Arc<Self>, mpsc::Receiver<CadCopy>), ProxyFault> {
+    pub fn new(
+        settings: ProxySettings,
+        dial: Option<Dial>,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<CadCopy>), ProxyFault> {
         let base = settings.cad_base_url.trim_end_matches('/').to_owned();
         let address: Uri = base.parse().map_err(|_| ProxyFault::Address)?;
         if !matches!(address.scheme_str(), Some("http" | "https")) || address.host().is_none_or(str::is_empty) {
@@ -172,7 +177,7 @@ impl Proxy {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(4))
             .pool_max_idle_per_host(size(settings.exchanges_max))
-            .build(connector(&settings)?);
+            .build(connector(&settings, dial)?);
         let exchanges = Arc::new(Semaphore::new(size(settings.exchanges_max)));
         Ok((Arc::new(Self { base, client, exchanges, settings, copies }), receiver))
     }
@@ -276,7 +281,10 @@ async fn forward(proxy: Arc<Proxy>, request: Request) -> Response {
     }
 }
 
-fn connector(settings: &ProxySettings) -> Result<HttpsConnector<HttpConnector>, ProxyFault> {
+fn connector(
+    settings: &ProxySettings,
+    dial: Option<Dial>,
+) -> Result<HttpsConnector<Connector<HttpConnector>>, ProxyFault> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -305,7 +313,7 @@ fn connector(settings: &ProxySettings) -> Result<HttpsConnector<HttpConnector>, 
             builder.with_tls_config(config)
         }
     };
-    Ok(builder.https_or_http().enable_http1().wrap_connector(http))
+    Ok(builder.https_or_http().enable_http1().wrap_connector(Connector::new(http, dial)))
 }
 
 /// Headers of one hop only (RFC 9110, 7.6.1), besides those that `Connection` names.

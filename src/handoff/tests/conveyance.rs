@@ -298,7 +298,7 @@ fn a_channel_without_a_certificate_is_refused_before_the_first_call() {
         (channel.replace("\"eido\"", "\"webhook\""), "its own begins with `http://` or `https://`"),
     ] {
         let settings: Settings = toml::from_str(&text).unwrap();
-        let fault = Carriers::new(&settings).unwrap_err().to_string();
+        let fault = Carriers::new(&settings, None).unwrap_err().to_string();
         assert!(fault.contains(why), "{fault}");
     }
     assert!(Path::new("/nowhere").metadata().is_err());

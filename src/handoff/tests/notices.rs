@@ -199,7 +199,7 @@ fn settings_that_contradict_are_refused_before_the_first_call() {
         (format!("{page}{half}{channel}"), "`user` and `password` stand together"),
     ] {
         let settings: Settings = toml::from_str(&settings).unwrap();
-        let fault = Carriers::new(&settings).unwrap_err().to_string();
+        let fault = Carriers::new(&settings, None).unwrap_err().to_string();
         assert!(fault.contains(why), "{fault}");
         assert!(!format!("{settings:?}").contains("team.example"), "{settings:?}");
     }

@@ -1,6 +1,7 @@
 //! Copies of what passes through: bounded in size, number and sum, and assessed beside the forwarding.
 
 use crate::call_processing::CallProblem;
+use crate::clock::Clock;
 use crate::http::problem::Problem;
 use crate::telemetry;
 use bytes::{Bytes, BytesMut};
@@ -96,7 +97,7 @@ impl Copying {
 
 /// Assesses copies until the pass-through is gone, so many at once, each in a task of its own: one that panics or
 /// takes long keeps nobody else waiting (invariant I12). What the desk cannot take now is tried again a few times.
-pub async fn assess_copies<A, F>(mut copies: mpsc::Receiver<CadCopy>, at_once_max: usize, assess: A)
+pub async fn assess_copies<A, F>(mut copies: mpsc::Receiver<CadCopy>, at_once_max: usize, clock: Clock, assess: A)
 where
     A: Fn(Bytes, String) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<(), CallProblem>> + Send,
@@ -104,10 +105,10 @@ where
     let places = Arc::new(Semaphore::new(at_once_max.max(1)));
     while let Some(copy) = copies.recv().await {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let assess = assess.clone();
+        let (assess, clock) = (assess.clone(), clock.clone());
         tokio::spawn(async move {
             let _place = place;
-            let work = tokio::spawn(async move { assess_one(copy, assess).await });
+            let work = tokio::spawn(async move { assess_one(copy, clock, assess).await });
             let outcome = work.await.unwrap_or_else(|_| {
                 telemetry::panic_caught();
                 "panicked"
@@ -123,7 +124,7 @@ where
     let _all_done = places.acquire_many(all).await;
 }
 
-async fn assess_one<A, F>(copy: CadCopy, assess: A) -> &'static str
+async fn assess_one<A, F>(copy: CadCopy, clock: Clock, assess: A) -> &'static str
 where
     A: Fn(Bytes, String) -> F,
     F: Future<Output = Result<(), CallProblem>>,
@@ -135,7 +136,7 @@ where
             return "not-a-record";
         }
         if attempt < ATTEMPTS_MAX {
-            tokio::time::sleep(pause.mul_f64(0.5 + crate::clock::jitter())).await;
+            tokio::time::sleep(pause.mul_f64(0.5 + clock.jitter())).await;
             pause *= 2;
         }
     }

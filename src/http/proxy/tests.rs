@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::call_processing::CallProblem;
-use crate::clock::monotonic_now;
+use crate::clock::{Clock, monotonic_now};
 use crate::journal::JournalError;
 use axum::Router;
 use axum::routing::any;
@@ -100,7 +100,7 @@ fn chunked(bytes: &Bytes, chunk: usize) -> Body {
 #[tokio::test]
 async fn bytes_go_through_exactly_in_both_directions_and_the_copy_is_the_same() {
     let cad = cad().await;
-    let (proxy, mut copies) = Proxy::new(ProxySettings::to(format!("{}/base/", cad.url))).unwrap();
+    let (proxy, mut copies) = Proxy::new(ProxySettings::to(format!("{}/base/", cad.url)), None).unwrap();
     for length in [1, 7, 1_000, 65_536, 300_001, 1_048_576] {
         let bytes = content(length);
         for body in [Body::from(bytes.clone()), chunked(&bytes, 777.max(length / 50))] {
@@ -120,7 +120,7 @@ async fn bytes_go_through_exactly_in_both_directions_and_the_copy_is_the_same() 
 #[tokio::test]
 async fn only_posts_and_puts_with_a_body_are_copied_and_any_method_passes() {
     let cad = cad().await;
-    let (proxy, mut copies) = Proxy::new(ProxySettings::to(&cad.url)).unwrap();
+    let (proxy, mut copies) = Proxy::new(ProxySettings::to(&cad.url), None).unwrap();
     for (method, body) in [
         (Method::GET, Body::empty()),
         (Method::DELETE, Body::empty()),
@@ -142,7 +142,7 @@ async fn only_posts_and_puts_with_a_body_are_copied_and_any_method_passes() {
 #[tokio::test]
 async fn a_record_too_large_to_copy_still_passes_whole() {
     let cad = cad().await;
-    let (proxy, mut copies) = Proxy::new(ProxySettings::to(&cad.url)).unwrap();
+    let (proxy, mut copies) = Proxy::new(ProxySettings::to(&cad.url), None).unwrap();
     let bytes = content(3 * 1024 * 1024);
     let response = forward(Arc::clone(&proxy), request(Method::POST, "/cad/x", chunked(&bytes, 60_000))).await;
     assert_eq!(digest(&read(response).await), digest(&bytes));
@@ -153,7 +153,7 @@ async fn a_record_too_large_to_copy_still_passes_whole() {
 async fn a_stalled_desk_neither_slows_nor_stops_the_forwarding() {
     let cad = cad().await;
     let settings = ProxySettings { copies_waiting_max: 2, copies_bytes_max: 4_000, ..ProxySettings::to(&cad.url) };
-    let (proxy, copies) = Proxy::new(settings).unwrap();
+    let (proxy, copies) = Proxy::new(settings, None).unwrap();
     let began = monotonic_now();
     // Nobody takes the copies: after two the queue is full.
     for _ in 0..50 {
@@ -172,7 +172,7 @@ async fn a_stalled_desk_neither_slows_nor_stops_the_forwarding() {
 #[tokio::test]
 async fn a_slow_cad_keeps_others_waiting_for_nothing() {
     let cad = cad().await;
-    let (proxy, _copies) = Proxy::new(ProxySettings::to(&cad.url)).unwrap();
+    let (proxy, _copies) = Proxy::new(ProxySettings::to(&cad.url), None).unwrap();
     let slow: Vec<_> = (0..20)
         .map(|_| tokio::spawn(forward(Arc::clone(&proxy), request(Method::POST, "/cad/slow/x", Body::from("s")))))
         .collect();
@@ -190,7 +190,7 @@ async fn a_slow_cad_keeps_others_waiting_for_nothing() {
 async fn a_cad_that_is_down_is_502_and_the_copy_is_still_assessed() {
     // Nothing listens on the port of tcpmux, and no other test can be given it.
     let nobody = "http://127.0.0.1:1".to_owned();
-    let (proxy, mut copies) = Proxy::new(ProxySettings::to(nobody)).unwrap();
+    let (proxy, mut copies) = Proxy::new(ProxySettings::to(nobody), None).unwrap();
     let bytes = content(200_000);
     let response = forward(Arc::clone(&proxy), request(Method::POST, "/cad/x", chunked(&bytes, 1_000))).await;
     assert_eq!(response.status(), 502);
@@ -202,7 +202,7 @@ async fn a_cad_that_is_down_is_502_and_the_copy_is_still_assessed() {
 async fn a_cad_that_does_not_answer_is_504_and_one_with_no_place_is_503() {
     let cad = cad().await;
     let settings = ProxySettings { answer_ms: 100, connect_ms: 50, exchanges_max: 1, ..ProxySettings::to(&cad.url) };
-    let (proxy, mut copies) = Proxy::new(settings).unwrap();
+    let (proxy, mut copies) = Proxy::new(settings, None).unwrap();
     let slow = tokio::spawn(forward(Arc::clone(&proxy), request(Method::POST, "/cad/slow/x", Body::from("s"))));
     tokio::time::sleep(Duration::from_millis(20)).await;
     let busy = forward(Arc::clone(&proxy), request(Method::POST, "/cad/x", Body::from("b"))).await;
@@ -216,7 +216,7 @@ async fn a_cad_that_does_not_answer_is_504_and_one_with_no_place_is_503() {
 #[tokio::test]
 async fn a_peer_that_breaks_off_reaches_neither_the_cad_as_whole_nor_the_desk() {
     let cad = cad().await;
-    let (proxy, mut copies) = Proxy::new(ProxySettings::to(&cad.url)).unwrap();
+    let (proxy, mut copies) = Proxy::new(ProxySettings::to(&cad.url), None).unwrap();
     let parts = tokio_stream::iter(vec![Ok(Bytes::from("half")), Err(io::Error::other("gone"))]);
     let response = forward(proxy, request(Method::POST, "/cad/x", Body::from_stream(parts))).await;
     assert_eq!(response.status(), 502);
@@ -228,7 +228,7 @@ async fn a_peer_that_breaks_off_reaches_neither_the_cad_as_whole_nor_the_desk() 
 #[tokio::test]
 async fn a_peer_that_hangs_up_after_sending_still_reaches_the_cad() {
     let cad = cad().await;
-    let (proxy, _copies) = Proxy::new(ProxySettings::to(&cad.url)).unwrap();
+    let (proxy, _copies) = Proxy::new(ProxySettings::to(&cad.url), None).unwrap();
     let asked = forward(proxy, request(Method::POST, "/cad/slow/x", Body::from("urgent")));
     assert!(timeout(Duration::from_millis(50), asked).await.is_err(), "the peer hung up");
     tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -249,7 +249,7 @@ async fn the_first_bytes_reach_the_cad_before_the_last_are_sent() {
         }
     };
     let url = serve_plainly(Router::new().fallback(any(answer))).await;
-    let (proxy, _copies) = Proxy::new(ProxySettings::to(url)).unwrap();
+    let (proxy, _copies) = Proxy::new(ProxySettings::to(url), None).unwrap();
     let (feed, frames) = mpsc::channel::<Result<Bytes, Infallible>>(1);
     let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(frames));
     let exchange = tokio::spawn(forward(proxy, request(Method::POST, "/cad/x", body)));
@@ -290,7 +290,7 @@ fn headers_of_one_hop_and_our_own_do_not_reach_the_cad() {
 #[test]
 fn addresses_that_are_no_cad_are_refused() {
     for bad in ["", "cad.example", "ftp://cad", "http://", "http://cad/x?y=1", "/cad"] {
-        assert_eq!(Proxy::new(ProxySettings::to(bad)).err(), Some(ProxyFault::Address), "{bad}");
+        assert_eq!(Proxy::new(ProxySettings::to(bad), None).err(), Some(ProxyFault::Address), "{bad}");
     }
 }
 
@@ -324,7 +324,7 @@ async fn copies_are_tried_again_where_nothing_could_be_made_durable_and_a_panic_
             }
         }
     };
-    assess_copies(receiver, 2, assess).await;
+    assess_copies(receiver, 2, Clock::system(), assess).await;
     let mut done = done.lock().unwrap().clone();
     done.sort();
     assert_eq!(done, ["fine", "later"]);
