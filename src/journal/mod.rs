@@ -20,6 +20,14 @@ mod unavailable;
 
 #[cfg(test)]
 pub mod conformance;
+#[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+#[allow(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "the support of every test on a real server: these use a part of it, and process tests have no clock of ours"
+)]
+pub(crate) mod server;
 
 #[cfg(feature = "adapter")]
 pub use away::{AwayJournal, Group};
@@ -31,7 +39,7 @@ pub use embedded::{EmbeddedJournal, Settings, Verification};
 #[cfg(feature = "adapter")]
 pub use personal::{IncidentKey, MasterKey};
 #[cfg(feature = "adapter")]
-pub use postgres::{PostgresJournal, PostgresSettings, Url};
+pub use postgres::{PostgresJournal, PostgresReader, PostgresSettings, Url};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, Unsettled, fold};
 pub use shared::{Heard, Shared};
 pub use unavailable::UnavailableJournal;
