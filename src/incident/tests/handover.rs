@@ -93,6 +93,18 @@ fn a_status_said_again_is_a_repeat_after_clearance_and_refused_after_a_return() 
 }
 
 #[test]
+fn that_one_team_has_the_call_is_not_told_again_while_another_has_it() {
+    let mut world = World::with_team();
+    let key = world.key_of("cad");
+    world.good(21, Command::EffectUndeliverable { key: key.clone(), why: "destination-down".to_owned() });
+    world.good(25, decline(1));
+    world.good(30, to_programs(&[&["b"]]));
+    world.good(40, accept(2));
+    assert_eq!(world.stands(), (Phase::WithTeam, Owner::Team(leg(2))));
+    assert_eq!(world.bad(50, redrive(&key)), Refusal::NotRedriven { why: "overtaken" });
+}
+
+#[test]
 fn the_next_step_is_not_offered_before_an_overtaking_record_is_weighed() {
     let mut world = World::offered(&[&["a"], &["b"]]);
     let events = world.good(200, record("d1", 150).with(dangerous()));

@@ -460,6 +460,27 @@ fn a_party_goes_with_its_disposition_and_a_clearance_is_never_lost_for_one() {
     }
 }
 
+/// What the CAD is told again is true when it is told: this alarm, not another of the same team.
+#[test]
+fn an_alarm_that_was_given_up_is_told_again_only_while_that_very_duty_is_overdue() {
+    let redrive = |key: &str| Command::Redrive { key: key.to_owned(), by: Actor::Operator("operator-1".to_owned()) };
+    let mut world = one_team();
+    assert_eq!(world.acts(320, Command::Tick), [overdue_act(DutyKind::EnRoute, Some("a"))]);
+    let key = world.key_of("cad");
+    let given_up = |world: &mut World, seconds| {
+        world.good(seconds, Command::EffectUndeliverable { key: key.clone(), why: "destination-down".to_owned() });
+    };
+    given_up(&mut world, 330);
+    assert_eq!(names(&world.good(340, redrive(&key))), ["redriven"]);
+    given_up(&mut world, 350);
+    world.good(360, moved(1, TimePoint::EnRoute));
+    world.good(370, hazard(1, dangerous()));
+    world.good(430, Command::Tick);
+    let overdue = world.incident.duties_owed().filter(|duty| duty.state == DutyState::Overdue);
+    assert!(overdue.map(|duty| duty.kind).any(|kind| kind == DutyKind::Recall));
+    assert_eq!(world.bad(440, redrive(&key)), Refusal::NotRedriven { why: "overtaken" });
+}
+
 /// A restart passes over what rests, so nothing that may still happen or must still be seen may rest (I10).
 #[test]
 fn a_call_rests_once_it_is_closed_everything_is_delivered_and_nothing_is_owed() {
