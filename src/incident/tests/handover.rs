@@ -177,10 +177,6 @@ fn an_undeliverable_notice_is_kept_for_the_operator() {
     assert_eq!(world.stands(), (Phase::WithTeam, Owner::Team(leg(1))));
 }
 
-fn redrive(key: &str) -> Command {
-    Command::Redrive { key: key.to_owned(), by: Actor::Operator("duty".to_owned()) }
-}
-
 #[test]
 fn a_recall_is_sent_again_under_its_key_and_a_repeat_changes_nothing() {
     let mut world = World::with_team();

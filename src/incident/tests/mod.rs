@@ -340,6 +340,10 @@ fn hazard(number: u32, decision: Decision) -> Command {
     }
 }
 
+fn redrive(key: &str) -> Command {
+    Command::Redrive { key: key.to_owned(), by: Actor::Operator("duty".to_owned()) }
+}
+
 fn to_ordinary(reason: Option<&str>) -> Command {
     Command::OverrideToOrdinary { by: taker(), reason: reason.map(str::to_owned) }
 }

@@ -463,7 +463,6 @@ fn a_party_goes_with_its_disposition_and_a_clearance_is_never_lost_for_one() {
 /// What the CAD is told again is true when it is told: this alarm, not another of the same team.
 #[test]
 fn an_alarm_that_was_given_up_is_told_again_only_while_that_very_duty_is_overdue() {
-    let redrive = |key: &str| Command::Redrive { key: key.to_owned(), by: Actor::Operator("operator-1".to_owned()) };
     let mut world = one_team();
     assert_eq!(world.acts(320, Command::Tick), [overdue_act(DutyKind::EnRoute, Some("a"))]);
     let key = world.key_of("cad");
