@@ -3,17 +3,17 @@
 use super::*;
 
 #[path = "../../../tests/bench/city.rs"]
-mod city;
+pub(super) mod city;
 
 /// Facts of the made city's calls.
-fn calls(city: &city::Policy) -> Vec<(Facts, Timestamp)> {
+pub(super) fn calls(city: &city::Policy) -> Vec<(Facts, Timestamp)> {
     let with = |facts: Facts, (fact, value): &(&'static str, String)| facts.with(fact, value, Source::Structured);
     let calls = city::calls(city, 2_000);
     let at = |call: &city::Call| Timestamp::from_second(call.at_s).unwrap();
     calls.iter().map(|call| (call.facts.iter().fold(Facts::default(), with), at(call))).collect()
 }
 
-fn policy(city: &city::Policy) -> Policy {
+pub(super) fn policy(city: &city::Policy) -> Policy {
     let mut files = PolicyFiles::default();
     files.files.insert("policy.toml".to_owned(), city.toml().into_bytes());
     Policy::compile(&files).unwrap_or_else(|faults| panic!("{}", told(&faults)))

@@ -7,6 +7,7 @@ mod faults;
 #[path = "../../../tests/bench/generated.rs"]
 mod generated;
 mod library;
+mod machine_words;
 mod mistakes;
 mod many;
 mod points;
