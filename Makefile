@@ -61,6 +61,7 @@ tests:
 	cargo test --profile quick --quiet --locked --test main -- --nocapture the_fault_table
 	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --profile quick --locked --test main -- --ignored --nocapture an_idle_adapter
 	$(MAKE) worlds
+	$(MAKE) turmoil
 
 # 3,000 worlds of the whole adapter on a simulated network (tests/turmoil/README.md); `make turmoil ASK="seed 17"` runs one.
 turmoil:

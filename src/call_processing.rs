@@ -236,7 +236,8 @@ fn decide(
             })
         }
     };
-    (decision, u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    let spent = monotonic_now().duration_since(started);
+    (decision, u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX))
 }
 
 fn not_assessed(why: &str, text: &str, policy: Option<&Policy>, gaps: &[Gap]) -> Decision {
