@@ -7,6 +7,7 @@ BROWSER := /usr/bin/chromium /usr/bin/chromedriver
 POSTGRESQL := $(or $(wildcard /usr/lib/postgresql/*/bin/initdb),/usr/lib/postgresql/15/bin/initdb)
 MAIL_SERVER := /usr/bin/aiosmtpd
 FAULTS := /usr/bin/strace /usr/bin/faketime
+WORLDS := cargo run --quiet --profile worlds --locked --no-default-features --features canaries --bin worlds --
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers bench-provers fuzz
@@ -52,25 +53,28 @@ format:
 
 lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --package fourth-option --no-default-features --locked -- -D warnings
+	cargo clippy --package fourth-option --no-default-features --features adapter --locked -- -D warnings
+	cargo clippy --package fourth-option --no-default-features --features canaries --lib --bin worlds --locked -- -D warnings
 
 tests:
 	cargo test --profile quick --workspace --locked
 	cargo test --profile quick --quiet --locked --test main -- --nocapture the_fault_table
 	FOURTH_OPTIMISED=$(CURDIR)/target/quick/fourth cargo test --profile quick --locked --test main -- --ignored --nocapture an_idle_adapter
+	$(MAKE) worlds
+	$(MAKE) turmoil
 
 # 3,000 worlds of the whole adapter on a simulated network (tests/turmoil/README.md); `make turmoil ASK="seed 17"` runs one.
 turmoil:
 	cargo test --profile quick --locked --features canaries --test turmoil -- $(ASK)
 
-# Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). Not part of
-# `make test` yet: it has not run whole on a quiet machine.
+# Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). One world,
+# told step by step: `make worlds ASK="seed 17"`.
 worlds:
-	cargo test --profile quick --locked --features canaries --test worlds
+	$(WORLDS) $(ASK)
 
 # New worlds until one fails or you stop it.
 soak:
-	cargo test --profile quick --locked --features canaries --test worlds -- soak
+	$(WORLDS) soak
 
 documentation:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet

@@ -34,6 +34,10 @@ use tokio::task::JoinSet;
 /// Copies from the pass-through that are assessed at once.
 const COPIES_AT_ONCE_MAX: usize = 32;
 
+/// How soon what became of an effect is told to a journal again that could not take it; doubled up to the longest pause.
+const REPORT_AGAIN_MIN: Duration = Duration::from_millis(250);
+const REPORT_AGAIN_MAX: Duration = Duration::from_secs(5);
+
 /// How often what is older than the agency keeps is dropped.
 const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
@@ -248,9 +252,23 @@ struct ToDesk {
 
 impl ToDesk {
     async fn report(&self, incident: IncidentId, command: Command) {
-        if let Err(problem) = self.desk.command(&incident, command).await {
-            // The effect stays outstanding and is carried out again after a restart; its key keeps it from acting twice.
+        let mut pause = REPORT_AGAIN_MIN;
+        loop {
+            let problem = match self.desk.command(&incident, command.clone()).await {
+                Ok(_) => return,
+                Err(problem) => problem,
+            };
             tracing::warn!(%problem, %incident, "the outcome of an effect could not be journaled");
+            match problem {
+                // Nobody else will say it: a recall that reached nobody must not wait for a restart to be told to the CAD.
+                CallProblem::Journal(
+                    JournalError::Unavailable(_) | JournalError::InDoubt(_) | JournalError::Conflict { .. },
+                ) => {}
+                // The effect stays outstanding and is carried out again after a restart; its key keeps it from acting twice.
+                _ => return,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(REPORT_AGAIN_MAX);
         }
     }
 }

@@ -4,6 +4,7 @@ mod live;
 mod catching_up;
 mod load;
 mod finding;
+#[cfg(feature = "adapter")]
 mod homecoming;
 mod counting;
 mod owed;
@@ -33,7 +34,7 @@ pub use unmapped::{UnmappedCallType, UnmappedCallTypes};
 pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 
 use crate::clock::monotonic_now;
-use crate::facts::{ContactTraces, Facts};
+use crate::facts::{ContactTraces, FactSources, Facts};
 use crate::incident::{Actor, Bounds, Command, Incident, RecordReceived};
 use crate::journal::Content;
 use crate::policy::{Availability, Decision, Gap, Mode, Policy, PolicyIdentity};
@@ -206,11 +207,16 @@ fn poison() -> DecodeError {
     }
 }
 
-/// Gathers facts; without a policy, or where gathering fails, nothing new is known and the gap says so.
+/// Gathers facts. Without a policy only the built-in words are read; where gathering fails nothing new is known. Either is
+/// doubt, and the gap says which.
 fn gather(policy: Option<&Policy>, record: &CallRecord, before: &Facts) -> (Facts, Vec<Gap>) {
-    let gap = |why: &str| (before.clone(), vec![Gap { fact: "nature".to_owned(), why: why.to_owned() }]);
-    let Some(policy) = policy else { return gap("no-policy") };
-    catch_unwind(AssertUnwindSafe(|| policy.gather(record, before))).unwrap_or_else(|_| gap("internal-error"))
+    let gap = |why: &str| vec![Gap { fact: "nature".to_owned(), why: why.to_owned() }];
+    let gathered = catch_unwind(AssertUnwindSafe(|| match policy {
+        Some(policy) => policy.gather(record, before),
+        None if canary!(UnheardWithoutPolicy) => (before.clone(), gap("no-policy")),
+        None => (FactSources::gather_without_policy(record, before), gap("no-policy")),
+    }));
+    gathered.unwrap_or_else(|_| (FactSources::with_doubt(before.clone()), gap("internal-error")))
 }
 
 /// Decides, and says how long it took in nanoseconds. Whatever goes wrong is the ordinary route with its reason.
@@ -230,7 +236,8 @@ fn decide(
             })
         }
     };
-    (decision, u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    let spent = monotonic_now().duration_since(started);
+    (decision, u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX))
 }
 
 fn not_assessed(why: &str, text: &str, policy: Option<&Policy>, gaps: &[Gap]) -> Decision {

@@ -122,6 +122,22 @@ mod planted {
         ShadowOffers,
         /// a cancellation does not call the team back
         CancelForgetsTheTeam,
+        /// nobody is held to acknowledging a recall
+        RecallNotWatched,
+        /// what is overdue is told to nobody
+        OverdueNotTold,
+        /// half a tandem is not told to go
+        ProceedNotSent,
+        /// what another adapter was sending when it died is sent by nobody
+        InheritsNothing,
+        /// nobody takes over what a dead adapter held
+        TakesOverNothing,
+        /// an append whose answer was lost, to a call that was closed and forgotten, is not looked for
+        DoubtForgottenWhenClosed,
+        /// a call is built of what is heard of it alone, after it was closed and forgotten
+        BuiltOfHearsay,
+        /// what is told while no policy is in force is unknown to the policy that comes
+        UnheardWithoutPolicy,
         /// a policy is in force before the journal knows of it
         PolicyBeforeJournal,
     }

@@ -13,6 +13,7 @@
         reason = "a test that panics has failed, which is its job"
     )
 )]
+#![cfg_attr(not(feature = "adapter"), allow(dead_code, reason = "the rooms that use the rest are left out"))]
 
 #[macro_use]
 #[cfg(feature = "canaries")]
@@ -28,16 +29,27 @@ pub mod policy;
 pub mod incident;
 pub mod journal;
 pub mod call_processing;
+#[cfg(feature = "adapter")]
 pub mod handoff;
+#[cfg(feature = "adapter")]
 pub mod measures;
+#[cfg(feature = "adapter")]
 pub mod history;
+#[cfg(feature = "adapter")]
 pub mod access;
+#[cfg(feature = "adapter")]
 pub mod http;
+#[cfg(feature = "adapter")]
 pub mod pages;
 pub mod clock;
+#[cfg(feature = "adapter")]
 pub mod network;
 pub mod telemetry;
+#[cfg(feature = "adapter")]
 pub mod input;
+#[cfg(feature = "adapter")]
 pub mod configuration;
+#[cfg(feature = "adapter")]
 pub mod app;
+#[cfg(feature = "adapter")]
 pub mod commands;

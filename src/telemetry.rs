@@ -1,12 +1,17 @@
 //! What is counted and logged: one registry of metrics, one function for each use, and the never-log list.
 
+#[cfg(feature = "adapter")]
 mod logs;
 
+#[cfg(feature = "adapter")]
 pub use logs::{LogFault, LogFormat, LogSettings, NEVER_LOG, set_up_logs};
+#[cfg(feature = "adapter")]
 pub use metrics_exporter_prometheus::PrometheusHandle;
 
 use metrics::{Unit, counter, gauge, histogram};
+#[cfg(feature = "adapter")]
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+#[cfg(feature = "adapter")]
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -201,11 +206,13 @@ pub struct MetricsFault(String);
 ///
 /// # Errors
 /// Where another recorder had been installed, or the thread cannot be started.
+#[cfg(feature = "adapter")]
 pub fn install() -> Result<PrometheusHandle, MetricsFault> {
     static INSTALLED: OnceLock<Result<PrometheusHandle, MetricsFault>> = OnceLock::new();
     INSTALLED.get_or_init(install_recorder).clone()
 }
 
+#[cfg(feature = "adapter")]
 fn install_recorder() -> Result<PrometheusHandle, MetricsFault> {
     let fault = |error: &dyn std::fmt::Display| MetricsFault(error.to_string());
     let mut builder = PrometheusBuilder::new();

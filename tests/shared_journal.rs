@@ -2,7 +2,7 @@
 
 use crate::kill::{OFFERED, channels, hasty, offer_some, silent_team};
 use crate::support::postgres::Cluster;
-use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually};
+use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually, fourth};
 use fourth_simulators::client::Client;
 use fourth_simulators::load::{LoadPlan, LoadReport, run};
 use fourth_simulators::server::Server;
@@ -337,6 +337,37 @@ async fn an_adapter_that_starts_while_its_database_is_away_takes_calls_and_bring
     let received = received(&entries(&cluster));
     assert!(acknowledged.iter().all(|id| received.get(id) == Some(&1)), "lost or doubled");
     let later = load(&place, 20.0, Duration::from_millis(200), "later").await.unwrap();
+    what_the_commands_read_is_what_is_in_the_database(&cluster, &place);
     let in_the_database = crate::shared_journal::received(&entries(&cluster));
     assert!(later.acknowledged().all(|id| in_the_database.get(id) == Some(&1)) && later.n() > 0);
+}
+
+/// `fourth journal` and `fourth report` read a shared database by the adapter's configuration, beside the adapter.
+fn what_the_commands_read_is_what_is_in_the_database(cluster: &Cluster, place: &Place) {
+    let config = place.configuration().display().to_string();
+    let said = |words: &[&str], status: i32| {
+        let (ended, said, complaint) = fourth(&[words, &["--config", &config]].concat());
+        assert_eq!(ended, status, "{words:?}: {said}{complaint}");
+        said
+    };
+    let count: u64 = cluster.sql("SELECT head_sequence FROM fourth.agency").parse().unwrap();
+    let verified: Value = serde_json::from_str(&said(&["journal", "verify", "--json"], 0)).unwrap();
+    assert_eq!((&verified["whole"], &verified["entries"]), (&json!(true), &json!(count)), "{verified}");
+    let hash = cluster.sql("SELECT encode(head_hash, 'hex') FROM fourth.agency");
+    assert_eq!(verified["last_hash"], json!(hash));
+    said(&["journal", "verify", "--checkpoint", &format!("{count}:{hash}")], 0);
+    said(&["journal", "verify", "--checkpoint", &format!("{count}:{}", "0".repeat(64))], 1);
+    let exported = said(&["journal", "export"], 0);
+    assert_eq!(exported.lines().count() as u64, count);
+    assert!(!exported.contains("Canary"));
+    let incident = cluster.sql("SELECT incident FROM fourth.entry WHERE incident IS NOT NULL LIMIT 1");
+    let shown = said(&["journal", "show", "--json", &incident], 0);
+    assert!(shown.lines().all(|line| line.contains(&incident)) && shown.lines().count() >= 2, "{shown}");
+    let received = cluster.sql("SELECT count(DISTINCT incident) FROM fourth.entry WHERE kind = 'record-received'");
+    assert!(said(&["report", "--json"], 0).contains(&format!("[\"incidents\",\"{received}\"]")));
+    cluster.sql(
+        "BEGIN; SET LOCAL session_replication_role = replica; UPDATE fourth.entry SET kind = 'declined' WHERE sequence = 3; COMMIT",
+    );
+    let broken: Value = serde_json::from_str(&said(&["journal", "verify", "--json"], 1)).unwrap();
+    assert_eq!((&broken["fault"]["sequence"], &broken["entries"]), (&json!(3), &json!(2)), "{broken}");
 }

@@ -1,20 +1,12 @@
 //! Two desks on one database, the line of one of them cut: what it may do alone, and what becomes of it afterwards.
 
-#[path = "../../tests/support/postgres.rs"]
-#[allow(
-    dead_code,
-    clippy::disallowed_methods,
-    reason = "the support of every test on a real server: these use a part of it, and process tests have no clock of ours"
-)]
-mod server;
-
 use super::tests::{EVENING, by, desk_on, record};
 use super::*;
 use crate::incident::{Act, CadNotice, Effect, Event, Owner, Phase, Refusal};
+use crate::journal::server::{Cluster, Line};
 use crate::journal::{
     AwayJournal, EmbeddedJournal, Entry, Journal, PostgresJournal, PostgresSettings, Settings, Stored,
 };
-use server::{Cluster, Line};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;

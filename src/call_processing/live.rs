@@ -311,11 +311,11 @@ impl Desk {
             return Ok(Arc::clone(slot));
         }
         let slot = Slot::new(self.fold(id).await?);
+        // Not in memory: another adapter may have it, and may still be sending what it owes.
+        slot.held_elsewhere(self.inner.journal.shared().is_some());
         if lock(&slot.view).incident.phase == Phase::Closed {
             return Ok(slot);
         }
-        // Open and not in memory: another adapter's, not heard of yet.
-        slot.held_elsewhere(true);
         let mut live = lock(&self.inner.live);
         if live.slots.contains_key(id) {
             return Ok(live.slots.get(id).map_or(slot, Arc::clone));
@@ -454,8 +454,14 @@ impl Desk {
         if let Some(record) = record.filter(|record| incident.identity.as_ref() == Some(&record.identity)) {
             state.record = Some(Arc::clone(record));
         }
+        // What another adapter was still sending is this one's to send now: the other may die with it.
+        let inherits = self.inner.journal.shared().is_some() && slot.is_held_elsewhere() && !canary!(InheritsNothing);
         self.becomes(slot, state, incident, true);
-        self.send(slot, state, effects).await;
+        if inherits {
+            self.resume_one(slot, state).await;
+        } else {
+            self.send(slot, state, effects).await;
+        }
         entries.into_iter().for_each(|entry| self.publish_entry(entry));
     }
 
@@ -542,6 +548,9 @@ impl Desk {
                 let found = Found { incident: slot.id.clone(), began: incident.began(), closed_at: None };
                 live.by_call.entry(CallKey::of(identity)).or_insert(found);
             }
+        } else if state.in_doubt.is_some() && !canary!(DoubtForgottenWhenClosed) {
+            // Closed and forgotten, but for what may have been appended to it just now: the doubt must be found again.
+            live.slots.insert(slot.id.clone(), Arc::clone(slot));
         }
     }
 
@@ -557,24 +566,6 @@ impl Desk {
                 live.by_call.insert(key, found);
             }
         }
-    }
-
-    /// Puts a recovered incident in its place.
-    pub(super) fn adopt(&self, incident: Incident) {
-        if let Some(called) = Standing::of(&incident).called {
-            self.call_it(&incident.id, called);
-        }
-        if incident.rests() || lock(&self.inner.live).slots.contains_key(&incident.id) {
-            return;
-        }
-        self.note_load(&[], &held_by(&incident));
-        self.note_owed(&incident);
-        let mut deadline = incident.next_deadline().filter(|_| !canary!(TimerLostAtRestart));
-        if canary!(DeadlineLengthenedByRestart) {
-            deadline = deadline.map(|at| at.max(self.inner.clock.now() + jiff::SignedDuration::from_secs(60)));
-        }
-        self.move_deadline(&incident.id, None, deadline);
-        lock(&self.inner.live).slots.insert(incident.id.clone(), Slot::new(incident));
     }
 }
 

@@ -1,11 +1,12 @@
 //! Opening the desk: every incident that does not rest is folded from the journal by the live transition function (invariant I10).
 
-use super::live::{CLOSED_KEPT_H, Desk, lock};
+use super::live::{CLOSED_KEPT_H, Desk, Slot, lock};
+use super::load::held_by;
 use super::roster::Roster;
 use crate::clock::Clock;
 use crate::facts::ContactTraces;
-use crate::incident::Event;
-use crate::journal::{self, AdapterEvent, Entry, Journal, JournalError, Stored, Subject};
+use crate::incident::{Event, Incident};
+use crate::journal::{self, AdapterEvent, Entry, Journal, JournalError, Standing, Stored, Subject};
 use crate::policy::Policy;
 use crate::record::{AgencyId, IncidentId};
 use crate::wire::SenderProfile;
@@ -112,6 +113,24 @@ impl Desk {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Puts a recovered incident in its place.
+    pub(super) fn adopt(&self, incident: Incident) {
+        if let Some(called) = Standing::of(&incident).called {
+            self.call_it(&incident.id, called);
+        }
+        if incident.rests() || lock(&self.inner().live).slots.contains_key(&incident.id) {
+            return;
+        }
+        self.note_load(&[], &held_by(&incident));
+        self.note_owed(&incident);
+        let mut deadline = incident.next_deadline().filter(|_| !canary!(TimerLostAtRestart));
+        if canary!(DeadlineLengthenedByRestart) {
+            deadline = deadline.map(|at| at.max(self.inner().clock.now() + SignedDuration::from_secs(60)));
+        }
+        self.move_deadline(&incident.id, None, deadline);
+        lock(&self.inner().live).slots.insert(incident.id.clone(), Slot::new(incident));
     }
 }
 

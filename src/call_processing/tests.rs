@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::configuration::read_policy_folder;
 use crate::incident::{Act, Bounds, CadNotice, DutyKind, Event, Owner, Phase, Refusal};
 use crate::journal::{AdapterEvent, EmbeddedJournal, Journal, JournalError, Settings, UnavailableJournal};
-use crate::policy::Status;
+use crate::policy::{Route, Status};
 use crate::record::ProgramId;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -221,6 +221,39 @@ async fn without_a_policy_every_call_takes_the_ordinary_route_and_says_so() {
     assert!(!answer.decision.reasons.is_empty());
     let answered = desk.answer(&answer.incident, "weapon", "none", by()).await;
     assert!(matches!(answered, Err(CallProblem::NoPolicy)));
+}
+
+#[tokio::test]
+async fn danger_heard_without_a_policy_is_known_to_the_one_that_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let senders = BTreeMap::from([("default".to_owned(), profile())]);
+    let clock = Clock::starting_at(EVENING.parse().unwrap(), 1.0);
+    let desk = Desk::open(clock, journal(folder.path()), None, senders).await.unwrap();
+    desk.receive(record("fourteen", EVENING, "used"), None, "default").await.unwrap();
+    desk.put_policy(policy()).await.unwrap();
+    let answer = desk.receive(record("fourteen", EVENING, "none"), None, "default").await.unwrap();
+    assert_eq!(answer.facts.value("weapon"), Some("used"), "a poorer record clears nothing");
+    assert_eq!(answer.decision.route, Route::Ordinary);
+    // The agency's own words could not be read: a person says that nothing else was there.
+    let answer = desk.answer(&answer.incident, "weapon", "none", by()).await.unwrap();
+    assert_eq!(answer.decision.route, Route::Ordinary);
+    let answer = desk.answer(&answer.incident, "doubt", "no", by()).await.unwrap();
+    assert_eq!(answer.decision.status, Status::Eligible);
+}
+
+#[tokio::test]
+async fn danger_in_an_overtaken_record_is_known_though_no_policy_weighed_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let senders = BTreeMap::from([("default".to_owned(), profile())]);
+    let clock = Clock::starting_at(EVENING.parse().unwrap(), 1.0);
+    let desk = Desk::open(clock, journal(folder.path()), None, senders).await.unwrap();
+    let later = |second: u32| format!("2026-05-15T20:00:{second}-07:00");
+    desk.receive(record("fifteen", &later(10), "none"), None, "default").await.unwrap();
+    desk.receive(record("fifteen", EVENING, "used"), None, "default").await.unwrap();
+    desk.put_policy(policy()).await.unwrap();
+    let answer = desk.receive(record("fifteen", &later(20), "none"), None, "default").await.unwrap();
+    assert_eq!(answer.facts.value("weapon"), Some("used"));
+    assert_eq!(answer.decision.route, Route::Ordinary);
 }
 
 #[tokio::test]

@@ -1,15 +1,16 @@
 //! `fourth journal`: whether the chain is whole, one incident's life as a table, and what could not be delivered.
 
+use super::source::{Source, Where};
 use super::{BadInput, Ending, Verdict, journal_keeping};
 use crate::call_processing::{DeadLetter, DeadLetters};
-use crate::journal::{ChainFault, EmbeddedJournal, Entry, JournalError, Stored, Subject, Verification};
+use crate::journal::{ChainFault, Entry, JournalError, Stored, Subject, Verification};
 use crate::record::IncidentId;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Entries between two movements of the progress bar.
 const PROGRESS_EVERY: u64 = 512;
@@ -26,9 +27,8 @@ pub struct Args {
 enum Action {
     /// Recomputes the hash chain; exit status 1 and the place where it is broken
     Verify {
-        /// The journal's file; an adapter may be running on it
-        #[arg(long, value_name = "PATH")]
-        journal: PathBuf,
+        #[command(flatten)]
+        journal: Where,
         /// A checkpoint published before, as `<sequence>:<hash>`: the entry must be there and have that hash; may be repeated
         #[arg(long, value_name = "CHECKPOINT")]
         checkpoint: Vec<Checkpoint>,
@@ -38,9 +38,8 @@ enum Action {
     },
     /// Shows one incident's life, event by event; without personal data
     Show {
-        /// The journal's file; an adapter may be running on it
-        #[arg(long, value_name = "PATH")]
-        journal: PathBuf,
+        #[command(flatten)]
+        journal: Where,
         /// The adapter's name of the incident
         incident: String,
         /// One JSON object a line instead of a table
@@ -49,9 +48,8 @@ enum Action {
     },
     /// Writes every entry as one JSON object a line, without anything personal
     Export {
-        /// The journal's file; an adapter may be running on it
-        #[arg(long, value_name = "PATH")]
-        journal: PathBuf,
+        #[command(flatten)]
+        journal: Where,
         /// Only entries after this one
         #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
         after: u64,
@@ -84,9 +82,8 @@ enum Action {
     },
     /// Lists the messages that were given up and not sent again; exit status 1 where there are any
     Undelivered {
-        /// The journal's file; an adapter may be running on it
-        #[arg(long, value_name = "PATH")]
-        journal: PathBuf,
+        #[command(flatten)]
+        journal: Where,
         /// One JSON object a line instead of a table
         #[arg(long)]
         json: bool,
@@ -122,34 +119,17 @@ const PAGE_ENTRIES: usize = 10_000;
 /// Where the file cannot be read or is no journal, or no incident has this name.
 pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     match &args.action {
-        Action::Verify { journal, checkpoint, json } => verify(journal, checkpoint, *json, out),
-        Action::Export { journal, after } => journal_keeping::export(&open(journal)?, journal, *after, out),
+        Action::Verify { journal, checkpoint, json } => verify(&journal.open()?, checkpoint, *json, out),
+        Action::Export { journal, after } => journal_keeping::export(&journal.open()?, *after, out),
         Action::Forget { journal, incident } => journal_keeping::forget(journal, incident, out),
         Action::Seal { journal, before } => journal_keeping::seal(journal, before, out),
         Action::Drop { journal, through } => journal_keeping::drop_sealed(journal, *through, out),
-        Action::Show { journal, incident, json } => show(journal, incident, *json, out),
-        Action::Undelivered { journal, json } => undelivered(journal, *json, out),
+        Action::Show { journal, incident, json } => show(&journal.open()?, incident, *json, out),
+        Action::Undelivered { journal, json } => undelivered(&journal.open()?, *json, out),
     }
 }
 
-fn open(path: &Path) -> Result<EmbeddedJournal, BadInput> {
-    EmbeddedJournal::open_read_only(path).map_err(|error| unreadable(path, &error))
-}
-
-pub(super) fn unreadable(path: &Path, error: &JournalError) -> BadInput {
-    let path = path.display();
-    match error {
-        // The journal's own words for a file that cannot be opened or is none name it already.
-        JournalError::Unavailable(why) | JournalError::Corrupt { sequence: 0, why } => {
-            BadInput::new(format!("journal `{path}` cannot be read: {why}"))
-        }
-        other => BadInput::new(format!("journal `{path}`: {other}"))
-            .help(format!("`fourth journal verify --journal {path}` finds every entry up to the damage")),
-    }
-}
-
-fn verify(path: &Path, checkpoints: &[Checkpoint], as_json: bool, out: &mut dyn Write) -> Ending {
-    let journal = open(path)?;
+fn verify(journal: &Source, checkpoints: &[Checkpoint], as_json: bool, out: &mut dyn Write) -> Ending {
     let bar = ProgressBar::new(0).with_message("entries verified");
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg}, {eta} left") {
         bar.set_style(style);
@@ -161,11 +141,11 @@ fn verify(path: &Path, checkpoints: &[Checkpoint], as_json: bool, out: &mut dyn 
                 bar.set_position(done);
             }
         })
-        .map_err(|error| unreadable(path, &error));
+        .map_err(|error| journal.unreadable(&error));
     bar.finish_and_clear();
     let Verification { entries, begins_after, last_hash, mut fault } = found?;
     if fault.is_none() {
-        fault = against(&journal, begins_after, checkpoints).map_err(|error| unreadable(path, &error))?;
+        fault = against(journal, begins_after, checkpoints).map_err(|error| journal.unreadable(&error))?;
     }
     if as_json {
         let fault = fault.as_ref().map(|fault| json!({ "sequence": fault.sequence, "why": fault.why }));
@@ -189,7 +169,7 @@ fn verify(path: &Path, checkpoints: &[Checkpoint], as_json: bool, out: &mut dyn 
 
 /// The first checkpoint that the journal does not bear out: it is another journal from there on, or an older copy.
 fn against(
-    journal: &EmbeddedJournal,
+    journal: &Source,
     begins_after: u64,
     checkpoints: &[Checkpoint],
 ) -> Result<Option<ChainFault>, JournalError> {
@@ -214,10 +194,10 @@ fn against(
     Ok(None)
 }
 
-fn show(path: &Path, incident: &str, as_json: bool, out: &mut dyn Write) -> Ending {
-    let entries = open(path)?.entries_of(&IncidentId::new(incident)).map_err(|error| unreadable(path, &error))?;
+fn show(journal: &Source, incident: &str, as_json: bool, out: &mut dyn Write) -> Ending {
+    let entries = journal.entries_of(&IncidentId::new(incident)).map_err(|error| journal.unreadable(&error))?;
     if entries.is_empty() {
-        return Err(BadInput::new(format!("journal `{}` has no incident `{incident}`", path.display())));
+        return Err(BadInput::new(format!("journal `{}` has no incident `{incident}`", journal.name())));
     }
     if as_json {
         for entry in &entries {
@@ -232,12 +212,11 @@ fn show(path: &Path, incident: &str, as_json: bool, out: &mut dyn Write) -> Endi
     Ok(Verdict::Good)
 }
 
-fn undelivered(path: &Path, as_json: bool, out: &mut dyn Write) -> Ending {
-    let journal = open(path)?;
+fn undelivered(journal: &Source, as_json: bool, out: &mut dyn Write) -> Ending {
     let mut held = DeadLetters::of_at_most(usize::MAX);
     let mut after = 0;
     loop {
-        let entries = journal.entries_after(after, PAGE_ENTRIES).map_err(|error| unreadable(path, &error))?;
+        let entries = journal.entries_after(after, PAGE_ENTRIES).map_err(|error| journal.unreadable(&error))?;
         let Some(last) = entries.last() else { break };
         after = last.sequence;
         for entry in &entries {
@@ -365,7 +344,7 @@ mod tests {
     use super::*;
     use crate::incident::{Actor, DeclineCause, Event};
     use crate::journal::conformance::{batch, instant};
-    use crate::journal::{Batch, Journal, Settings};
+    use crate::journal::{Batch, EmbeddedJournal, Journal, Settings};
     use crate::record::LegId;
     use clap::Parser;
 

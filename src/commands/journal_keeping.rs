@@ -1,5 +1,6 @@
 //! `fourth journal export|forget|seal|drop`: everything as lines of JSON; a person forgotten; periods sealed and dropped.
 
+use super::source::{Source, unreadable};
 use super::{BadInput, Ending, Verdict, in_runtime};
 use crate::clock::Clock;
 use crate::journal::{EmbeddedJournal, Entry, Journal, JournalError, Seal};
@@ -96,11 +97,10 @@ fn leave_out_what_is_personal(stored: &mut Map<String, Value>) {
 }
 
 /// Every entry after a sequence, one JSON object a line.
-pub(super) fn export(journal: &EmbeddedJournal, path: &Path, after: u64, out: &mut dyn Write) -> Ending {
+pub(super) fn export(journal: &Source, after: u64, out: &mut dyn Write) -> Ending {
     let mut after = after;
     loop {
-        let page =
-            journal.entries_after(after, PAGE_ENTRIES).map_err(|error| super::journal::unreadable(path, &error))?;
+        let page = journal.entries_after(after, PAGE_ENTRIES).map_err(|error| journal.unreadable(&error))?;
         let Some(last) = page.last() else { return Ok(Verdict::Good) };
         after = last.sequence;
         for entry in &page {
@@ -154,7 +154,7 @@ fn open(path: &Path) -> Result<EmbeddedJournal, BadInput> {
 fn refused(path: &Path, error: &JournalError) -> BadInput {
     match error {
         JournalError::Unavailable(why) => BadInput::new(format!("journal `{}`: {why}", path.display())),
-        other => super::journal::unreadable(path, other),
+        other => unreadable(path, other),
     }
 }
 

@@ -12,6 +12,7 @@ mod journal_keeping;
 pub mod replay;
 pub mod report;
 pub mod serve;
+mod source;
 
 pub use crate::input::BadInput;
 

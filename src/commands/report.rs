@@ -1,10 +1,10 @@
 //! `fourth report`: the figures of a journal, as tables in text or one JSON object a table.
 
-use super::{BadInput, Ending, Verdict};
-use crate::journal::{EmbeddedJournal, Entry, JournalError};
+use super::source::Where;
+use super::{Ending, Verdict};
+use crate::journal::{Entry, JournalError};
 use crate::measures::{Figures, Table};
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 /// Entries read from the journal at once.
 const PAGE: usize = 4096;
@@ -12,9 +12,8 @@ const PAGE: usize = 4096;
 /// What is to be reported.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The journal's file; an adapter may be running on it
-    #[arg(long, value_name = "PATH")]
-    journal: PathBuf,
+    #[command(flatten)]
+    journal: Where,
     /// One JSON object a table instead of text: `title`, `headers`, `rows`
     #[arg(long)]
     json: bool,
@@ -25,9 +24,9 @@ pub struct Args {
 /// # Errors
 /// Where the file cannot be read or is no journal.
 pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
-    let journal = EmbeddedJournal::open_read_only(&args.journal).map_err(|error| unreadable(&args.journal, &error))?;
+    let journal = args.journal.open()?;
     let page_after = |after| journal.entries_after(after, PAGE);
-    let figures = figures_of(page_after).map_err(|error| unreadable(&args.journal, &error))?;
+    let figures = figures_of(page_after).map_err(|error| journal.unreadable(&error))?;
     render(&figures.tables(), args.json, out)?;
     Ok(Verdict::Good)
 }
@@ -44,11 +43,6 @@ fn figures_of(page_after: impl Fn(u64) -> Result<Vec<Entry>, JournalError>) -> R
             return Ok(figures);
         }
     }
-}
-
-fn unreadable(path: &Path, error: &JournalError) -> BadInput {
-    BadInput::new(format!("journal `{}` cannot be read: {error}", path.display()))
-        .help(format!("`fourth journal verify --journal {}` finds every entry up to the damage", path.display()))
 }
 
 /// Writes the tables. In text, a table without rows is left out; in JSON it is kept, so that a reader finds all.
@@ -68,9 +62,14 @@ pub fn render(tables: &[Table], as_json: bool, out: &mut dyn Write) -> std::io::
 mod tests {
     use super::*;
     use crate::incident::Event;
-    use crate::journal::{Batch, Journal as _, Settings, Stored, Subject};
+    use crate::journal::{Batch, EmbeddedJournal, Journal as _, Settings, Stored, Subject};
     use crate::record::IncidentId;
     use jiff::Timestamp;
+    use std::path::PathBuf;
+
+    fn file(path: &std::path::Path) -> Where {
+        Where { journal: Some(path.to_owned()), config: None }
+    }
 
     fn printed(args: &Args) -> String {
         let mut out = Vec::new();
@@ -102,11 +101,11 @@ mod tests {
     #[test]
     fn a_journal_of_several_pages_is_reported_whole_as_text_and_as_json() {
         let (_folder, path) = journal_of(3);
-        let text = printed(&Args { journal: path.clone(), json: false });
+        let text = printed(&Args { journal: file(&path), json: false });
         let row = text.lines().find(|line| line.contains("incidents closed")).unwrap();
         assert!(row.ends_with(" 12288 ") || row.ends_with(" 12288"), "{row}");
         assert!(!text.contains("Dispositions"), "an empty table is left out of the text");
-        let json = printed(&Args { journal: path, json: true });
+        let json = printed(&Args { journal: file(&path), json: true });
         let tables: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(tables.len(), Figures::default().tables().len());
         assert_eq!(tables[0]["title"], "Calls");
@@ -117,7 +116,7 @@ mod tests {
     fn a_file_that_is_no_journal_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("absent.sqlite");
-        let bad = run(&Args { journal: path.clone(), json: false }, &mut Vec::new()).unwrap_err();
+        let bad = run(&Args { journal: file(&path), json: false }, &mut Vec::new()).unwrap_err();
         assert!(bad.message.contains(&path.display().to_string()));
         assert!(!path.exists(), "reading makes no file");
     }

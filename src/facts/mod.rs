@@ -28,6 +28,7 @@ use crate::record::CallRecord;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// A cue of the lexicon that a narrative holds: the lexicon's word, never the narrative's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +128,32 @@ pub struct FactSources {
 }
 
 impl FactSources {
+    /// What a record tells in the built-in words, where no policy is in force. What it says of danger stays known to the
+    /// policy that comes later (invariant I5); an agency's own words could not be read, which is doubt.
+    #[must_use]
+    pub fn gather_without_policy(record: &CallRecord, before: &Facts) -> Facts {
+        Self::with_doubt(Self::built_in().gather(record, before).0)
+    }
+
+    /// What was known, and doubt until a call-taker says that there is none: something was told that could not be read.
+    #[must_use]
+    pub fn with_doubt(mut facts: Facts) -> Facts {
+        // A call-taker's answer stands, as it does against any record.
+        let _ = facts.state(&Self::built_in().vocabulary, "doubt", "yes", Source::Structured);
+        facts
+    }
+
+    fn built_in() -> &'static Self {
+        static BUILT_IN: LazyLock<FactSources> = LazyLock::new(|| FactSources {
+            vocabulary: Vocabulary::new(Vec::new(), &Zones::default()),
+            call_types: CallTypes::default(),
+            zones: Zones::default(),
+            priorities: BTreeMap::new(),
+            narratives: Narratives::default(),
+        });
+        &BUILT_IN
+    }
+
     /// Facts of a record merged into what was known before, and what could not be learnt. Never fails.
     #[must_use]
     pub fn gather(&self, record: &CallRecord, before: &Facts) -> (Facts, Vec<Unlearnt>) {

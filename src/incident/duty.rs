@@ -309,6 +309,9 @@ impl Incident {
     }
 
     fn recall(&self, leg: &LegId, at: Timestamp) -> Option<Owed> {
+        if canary!(RecallNotWatched) {
+            return None;
+        }
         let within_s = self.bounds.map_or(0, |bounds| bounds.recall_acknowledged_within_s);
         owed_within(DutyKind::Recall, Some(self.leg(leg)?), at, within_s)
     }

@@ -241,7 +241,8 @@ impl Draft {
                 }
                 let (incident, first_hash, entries) = (incident.clone(), first_hash.clone(), entries.clone());
                 self.push(Event::KeptApart { incident, after: *after, first_hash, entries });
-                if self.state.is_open() && (self.state.facts != *facts || self.state.is_news_of_danger(decision)) {
+                if self.state.is_open() && (self.state.facts != *facts || self.state.is_news_of_danger(facts, decision))
+                {
                     self.assess(AssessmentCause::Hazard, facts, decision);
                 }
             }

@@ -45,7 +45,7 @@ impl Draft {
         }
         if stale {
             // A stale record is stored and not applied, but the danger it tells of is not unlearnt (I5, I8).
-            if self.state.is_news_of_danger(decision) && !canary!(StaleDangerDropped) {
+            if self.state.is_news_of_danger(facts, decision) && !canary!(StaleDangerDropped) {
                 self.assess(AssessmentCause::Record, facts, decision);
             }
             return;
@@ -199,8 +199,12 @@ impl Incident {
         }
     }
 
-    /// True where the decision has an exclusion on known facts that the last decision had not.
-    pub(super) fn is_news_of_danger(&self, decision: &Decision) -> bool {
+    /// True where the decision has an exclusion on known facts that the last decision had not. Without a policy nothing
+    /// tells danger from the rest: then whatever is new is kept for the policy that comes.
+    pub(super) fn is_news_of_danger(&self, facts: &Facts, decision: &Decision) -> bool {
+        if decision.policy.digest.is_empty() {
+            return *facts != self.facts;
+        }
         let known: BTreeSet<&str> = self
             .decision
             .iter()

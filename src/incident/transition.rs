@@ -77,6 +77,9 @@ impl Incident {
             }
             Event::DutyOverdue { duty, kind, program } => {
                 self.set_duty(duty, DutyState::Overdue);
+                if canary!(OverdueNotTold) {
+                    return None;
+                }
                 Some(Act::TellCad(CadNotice::Overdue { duty: *kind, program: program.clone() }))
             }
             Event::DutyClosed { duty, kind: _, outcome, by: _ } => {
@@ -251,6 +254,9 @@ impl Incident {
 
     /// The team of a tandem that agreed first learns that the other has too.
     fn go_ahead(&self, accepted: &LegId) -> Option<Act> {
+        if canary!(ProceedNotSent) {
+            return None;
+        }
         let other =
             self.partner(accepted).filter(|other| other.state.owns() || other.state == LegState::Accompanying)?;
         Some(Act::Proceed { leg: other.id.clone(), plan: other.plan.clone() })

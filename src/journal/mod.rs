@@ -1,10 +1,17 @@
 //! The journal: append-only, one global order, a version per incident, a hash chain over all. A returned append is durable.
 
+#[cfg(feature = "adapter")]
 mod away;
+#[cfg(not(feature = "adapter"))]
+mod away_none;
 mod chain;
+#[cfg(feature = "adapter")]
 mod defaults;
+#[cfg(feature = "adapter")]
 mod embedded;
+#[cfg(feature = "adapter")]
 mod personal;
+#[cfg(feature = "adapter")]
 mod postgres;
 mod restart;
 mod shared;
@@ -13,12 +20,26 @@ mod unavailable;
 
 #[cfg(test)]
 pub mod conformance;
+#[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+#[allow(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "the support of every test on a real server: these use a part of it, and process tests have no clock of ours"
+)]
+pub(crate) mod server;
 
+#[cfg(feature = "adapter")]
 pub use away::{AwayJournal, Group};
+#[cfg(not(feature = "adapter"))]
+pub use away_none::AwayJournal;
 pub use chain::{Chain, ChainFault, GENESIS, Link};
+#[cfg(feature = "adapter")]
 pub use embedded::{EmbeddedJournal, Settings, Verification};
+#[cfg(feature = "adapter")]
 pub use personal::{IncidentKey, MasterKey};
-pub use postgres::{PostgresJournal, PostgresSettings, Url};
+#[cfg(feature = "adapter")]
+pub use postgres::{PostgresJournal, PostgresReader, PostgresSettings, Url};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, Unsettled, fold};
 pub use shared::{Heard, Shared};
 pub use unavailable::UnavailableJournal;

@@ -5,6 +5,7 @@
 
 mod common;
 mod keeper;
+mod reader;
 mod reading;
 mod rows;
 mod session;
@@ -15,6 +16,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use reader::PostgresReader;
 pub use settings::{Settings as PostgresSettings, Url};
 
 use settings::Settings;

@@ -211,7 +211,7 @@ impl Assessment<'_> {
             questions,
             nearest_flip,
             steps: if goes { self.route_steps() } else { Vec::new() },
-            automatic: goes && self.policy.mode == Mode::Automatic && self.automatic(),
+            automatic: goes && (self.policy.mode == Mode::Automatic || canary!(ShadowOffers)) && self.automatic(),
             follow_up: self.follow_up(rule),
             gaps,
             policy: Arc::clone(&self.policy.identity),

@@ -218,7 +218,7 @@ impl Compiled {
                 _ => outcome(StatusKind::EligibleNoUnit, Some(row)),
             },
             (Way::Go { row, program, .. }, _) => {
-                let in_shadow = self.mode == Mode::Shadow;
+                let in_shadow = self.mode == Mode::Shadow && !canary!(ShadowOffers);
                 let kind = if in_shadow { StatusKind::ShadowEligible } else { StatusKind::Eligible };
                 Outcome { program: Some(program), ..outcome(kind, Some(row)) }
             }

@@ -3,8 +3,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::Shutdown;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for a server to do what it was told; a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The name of a server's socket in its folder.
+/// The port that names a server's socket where nothing else is asked for.
+const PORT: u16 = 5432;
+/// The name of that socket in the server's folder.
 const SOCKET: &str = ".s.PGSQL.5432";
 
 /// Ends the server and removes its folder when its standard input ends: that is, when the test's process does.
@@ -34,6 +36,8 @@ rm -rf "$folder"
 /// A server.
 pub struct Cluster {
     folder: PathBuf,
+    /// Names its socket too; on the network only where it is asked for.
+    port: u16,
     guard: Child,
     input: Option<ChildStdin>,
 }
@@ -87,6 +91,28 @@ fn new_folder() -> PathBuf {
 impl Cluster {
     /// A new server. `fsync` is off unless asked for: what these tests kill is a process, not the power.
     pub fn start(settings: &[&str]) -> Self {
+        let folder = Self::made(settings);
+        Self::run(folder, PORT, "")
+    }
+
+    /// As [`Cluster::start`], also on `localhost` and there under TLS with this certificate and key, both PEM.
+    pub fn start_under_tls(certificate: &str, key: &str) -> Self {
+        let folder = Self::made(&["ssl = on", "ssl_cert_file = 'server.crt'", "ssl_key_file = 'server.key'"]);
+        for (name, pem) in [("server.crt", certificate), ("server.key", key)] {
+            let path = folder.join("data").join(name);
+            fs::write(&path, pem).unwrap();
+            // The server uses no key that others could read.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = unprivileged() {
+                chown(&path, Some(user), Some(group)).unwrap();
+            }
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::run(folder, port, "localhost")
+    }
+
+    /// A folder with a database that no server runs on yet.
+    fn made(settings: &[&str]) -> PathBuf {
         let folder = new_folder();
         let data = folder.join("data");
         done(command(programs().join("initdb")).args(["-D", data.to_str().unwrap()]).args([
@@ -102,7 +128,7 @@ impl Cluster {
         ]));
         let given = ["fsync = off", "max_connections = 60", "shared_buffers = 16MB", "log_min_messages = warning"];
         write_settings(&data, given.iter().chain(settings));
-        Self::run(folder)
+        folder
     }
 
     /// A standby of this server, streaming and named `standby`.
@@ -120,17 +146,18 @@ impl Cluster {
         let socket = self.folder.display();
         let from = format!("primary_conninfo = 'host={socket} user=postgres application_name=standby'");
         write_settings(&data, [&from.as_str(), &"hot_standby = on"].into_iter());
-        let standby = Self::run(folder);
+        let standby = Self::run(folder, PORT, "");
         self.until("the standby streams", "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'");
         standby
     }
 
-    fn run(folder: PathBuf) -> Self {
+    fn run(folder: PathBuf, port: u16, addresses: &str) -> Self {
         let data = folder.join("data");
         let mut guard = command("/bin/sh")
             .args(["-c", GUARD, "guard", folder.to_str().unwrap()])
             .arg(programs().join("postgres"))
-            .args(["-D", data.to_str().unwrap(), "-k", folder.to_str().unwrap(), "-c", "listen_addresses="])
+            .args(["-D", data.to_str().unwrap(), "-k", folder.to_str().unwrap(), "-p", &port.to_string()])
+            .args(["-c", &format!("listen_addresses={addresses}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -138,7 +165,7 @@ impl Cluster {
         let mut line = String::new();
         BufReader::new(guard.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let input = guard.stdin.take();
-        let cluster = Self { folder, guard, input };
+        let cluster = Self { folder, port, guard, input };
         cluster.answers();
         cluster
     }
@@ -147,7 +174,10 @@ impl Cluster {
         let started = Instant::now();
         let asked = || {
             let mut ask = command(programs().join("pg_isready"));
-            ask.args(["-q", "-h", self.folder.to_str().unwrap()]).status().unwrap().success()
+            ask.args(["-q", "-h", self.folder.to_str().unwrap(), "-p", &self.port.to_string()])
+                .status()
+                .unwrap()
+                .success()
         };
         while !asked() {
             let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
@@ -163,6 +193,11 @@ impl Cluster {
         format!("host={} user=postgres dbname=postgres", all.join(","))
     }
 
+    /// Where it is on the network.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Runs SQL and gives what it says, unaligned.
     pub fn sql(&self, sql: &str) -> String {
         let psql = programs().join("psql");
@@ -170,6 +205,8 @@ impl Cluster {
         done(command(psql).args([
             "-h",
             folder,
+            "-p",
+            &self.port.to_string(),
             "-U",
             "postgres",
             "-X",

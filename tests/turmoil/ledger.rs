@@ -132,10 +132,8 @@ impl Account {
                     }
                 }
             }
-            Event::Assessed { decision, .. } => {
-                if decision.reasons.is_empty() {
-                    return Err(broken("I16", "a decision without a reason"));
-                }
+            Event::Assessed { decision, .. } if decision.reasons.is_empty() => {
+                return Err(broken("I16", "a decision without a reason"));
             }
             Event::AnswerGiven { fact, value, .. } => {
                 self.dangers.remove(fact);

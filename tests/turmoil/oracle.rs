@@ -323,7 +323,7 @@ impl Oracle {
             }
         }
         let owed =
-            self.owed.iter().find(|(key, owed)| !owed.over && !(last_word(key) == "offer" && self.has_ended(owed)));
+            self.owed.iter().find(|(key, owed)| !(owed.over || last_word(key) == "offer" && self.has_ended(owed)));
         owed.map(|(key, _)| format!("`{}` is neither delivered nor given up", last_word(key)))
     }
 

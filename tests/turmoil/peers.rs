@@ -124,7 +124,8 @@ fn hear(world: &Shared, name: &'static str, parts: &Parts, body: &Bytes, heard: 
         "offer" => {
             let deadline = told["deadline"].as_str().and_then(|text| text.parse::<Timestamp>().ok()).unwrap();
             let civil = held(world).civil();
-            let left_ms = u64::try_from(deadline.duration_since(civil).as_millis().max(0)).unwrap();
+            // A crew looks at its own clock: a step of the adapter's makes nobody wait an hour.
+            let left_ms = u64::try_from(deadline.duration_since(civil).as_millis().clamp(0, 12_000)).unwrap();
             for (after_ms, asked, stubborn) in answers(&mut chance, left_ms) {
                 intend(world, name, leg.clone(), after_ms, asked, stubborn);
             }

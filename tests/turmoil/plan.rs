@@ -243,7 +243,7 @@ impl Plan {
         let mut chance = Chance::of(self.seed, &[3]);
         for _ in 0..*chance.pick(&[1, 2, 3]) {
             let when = if chance.percent(50) {
-                When::After { kind: *chance.pick(KINDS), nth: 1, by_ms: *chance.pick(&[0, 5, 1_000]) }
+                When::After { kind: chance.pick::<&str>(KINDS), nth: 1, by_ms: *chance.pick(&[0, 5, 1_000]) }
             } else {
                 When::At(chance.below(20_000))
             };
@@ -259,7 +259,11 @@ impl Plan {
 
     fn when(chance: &mut Chance, kinds: &'static [&'static str]) -> When {
         if chance.percent(60) {
-            When::After { kind: *chance.pick(kinds), nth: chance.between(1, 2), by_ms: *chance.pick(&[0, 0, 20, 800]) }
+            When::After {
+                kind: chance.pick::<&str>(kinds),
+                nth: chance.between(1, 2),
+                by_ms: *chance.pick(&[0, 0, 20, 800]),
+            }
         } else {
             When::At(chance.below(18_000))
         }
@@ -279,7 +283,8 @@ impl Plan {
             self.add(Self::when(&mut chance, OUTWARD), Item::Cut { a, b, both_ways: chance.percent(60), for_ms });
         }
         if chance.percent(25) {
-            let item = Item::Hold { a: "adapter", b: *chance.pick(&PEERS), for_ms: *chance.pick(&[300, 2_500, 9_000]) };
+            let item =
+                Item::Hold { a: "adapter", b: chance.pick::<&str>(&PEERS), for_ms: *chance.pick(&[300, 2_500, 9_000]) };
             self.add(Self::when(&mut chance, OUTWARD), item);
         }
         if chance.percent(40) {
@@ -312,7 +317,7 @@ impl Plan {
         for _ in 0..*chance.pick(&[0, 1, 1, 1, 2, 2]) {
             let aim = match chance.below(10) {
                 0 => Aim::Append(chance.between(1, 20)),
-                1..=6 => Aim::Event(*chance.pick(KINDS), chance.between(1, 2)),
+                1..=6 => Aim::Event(chance.pick::<&str>(KINDS), chance.between(1, 2)),
                 7..=8 => Aim::Reply(chance.between(1, 8)),
                 _ => Aim::Sent(chance.between(1, 6)),
             };

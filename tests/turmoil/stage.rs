@@ -291,7 +291,6 @@ impl Stage<'_> {
                 }
                 let sent = world.desk.send(desk::Order::Do(item, busy));
                 assert!(sent.is_ok(), "the desk is there to the end");
-                return;
             }
             Item::Cut { a, b, both_ways, for_ms } => {
                 let peer = if a == "adapter" { b } else { a };

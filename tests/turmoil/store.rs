@@ -396,7 +396,11 @@ impl Journal for SimulatedJournal {
     }
 
     fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
-        Box::pin(self.read(|store| store.entries.last().map(|entry| entry.at)))
+        Box::pin(async {
+            let last = self.read(|store| store.entries.last().map(|entry| entry.at)).await?;
+            held(&self.world).goes_on_from(last);
+            Ok(last)
+        })
     }
 
     fn content(&self, _: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {

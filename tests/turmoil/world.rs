@@ -185,6 +185,17 @@ impl World {
         self.plan.start + SignedDuration::from_millis(i64::try_from(now_ms()).unwrap()) + self.clock_step + self.ahead
     }
 
+    /// The adapter learns when the journal's last entry was written: its clock goes on from there where it stands before.
+    pub fn goes_on_from(&mut self, last: Option<Timestamp>) {
+        self.ahead = SignedDuration::ZERO;
+        let civil = self.civil();
+        if let Some(last) = last.filter(|last| *last > civil) {
+            self.inject("the civil clock stands before the journal's last entry");
+            self.oracle.clock_was_set_back(last, now_ms());
+            self.ahead = last.duration_since(civil);
+        }
+    }
+
     /// How the sender of a call names it.
     pub fn name_of(&self, call: u64) -> Option<String> {
         self.plan.items.iter().find_map(|(_, item)| match item {
@@ -257,11 +268,6 @@ pub async fn adapter(world: Shared) -> turmoil::Result {
         world.store.hinders(now_ms);
         world.ahead = SignedDuration::ZERO;
         let civil = world.civil();
-        if let Some(last) = world.store.entries.last().map(|entry| entry.at).filter(|last| *last > civil) {
-            world.inject("the civil clock stands before the journal's last entry");
-            world.oracle.clock_was_set_back(last, now_ms);
-            world.ahead = last.duration_since(civil);
-        }
         let ground = &world.ground;
         let configuration = if world.plan.tls { ground.secured.clone() } else { ground.plain.clone() };
         let clock = Clock::seeded(civil, world.plan.seed ^ world.lives << 40);

@@ -1,8 +1,9 @@
 //! What the raw journal entries say, folded by other code than the product's: who has each call, what is on offer, what is owed.
 
 use crate::oracle::Violation;
-use fourth_option::incident::{Actor, Event};
-use fourth_option::policy::{LegPlan, Mode, Status};
+use crate::world::BOUNDS;
+use fourth_option::incident::{Actor, DutyKind, DutyOutcome, Event};
+use fourth_option::policy::{LegPlan, Mode, ProgramKind, Status};
 use fourth_option::record::{DutyId, LegId, RecordIdentity};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +25,19 @@ pub struct LegSeen {
     pub due_ms: u64,
     pub stands: Stands,
     pub arrived: bool,
+    /// Its team has reported any status.
+    pub moved: bool,
     /// Ended by the deadline, a decline, a recall: who answers it afterwards is late.
     pub accepted_once: bool,
     pub why_ended: &'static str,
+}
+
+/// Something owed, and by when: by the adapter's clock, and by the world's own, which nobody steps.
+#[derive(Debug)]
+pub struct DutySeen {
+    pub kind: DutyKind,
+    pub due: Timestamp,
+    pub due_ms: u64,
 }
 
 /// One incident as the entries tell it.
@@ -47,15 +58,19 @@ pub struct Account {
     pub automatic: bool,
     /// Facts of which a danger was heard that no person has cleared.
     pub dangers: BTreeSet<String>,
-    /// Facts on which a person has spoken.
+    /// Facts on which a person has spoken while a danger was known: the record's old words set nothing aside again.
     pub answered: BTreeSet<String>,
     /// An offered step has ended and neither the next nor the return has been written, since this instant.
     pub hangs_since: Option<u64>,
     /// The newest version that was applied.
     pub applied: Option<String>,
     pub unsafe_said: bool,
-    /// What is owed and not yet overdue, by when on the world's own clock.
-    pub duties: BTreeMap<DutyId, u64>,
+    /// What is owed and not yet overdue.
+    pub duties: BTreeMap<DutyId, DutySeen>,
+    /// What is owed, overdue or not.
+    pub owing: BTreeMap<DutyId, (DutyKind, Option<LegId>)>,
+    /// What events of this batch made owed, and what has not been opened yet.
+    unopened: Vec<(DutyKind, Option<LegId>)>,
     /// The leg offered at each version: the key of its offer names it.
     pub offered_at: BTreeMap<u64, LegId>,
 }
@@ -107,6 +122,8 @@ impl Account {
             applied: None,
             unsafe_said: false,
             duties: BTreeMap::new(),
+            owing: BTreeMap::new(),
+            unopened: Vec::new(),
             offered_at: BTreeMap::new(),
         }
     }
@@ -144,14 +161,16 @@ impl Account {
                 self.status = Some(decision.status.clone());
                 self.automatic = decision.automatic;
             }
-            Event::AnswerGiven { fact, .. } => {
-                self.answered.insert(fact.clone());
-                self.dangers.remove(fact);
-            }
-            Event::HazardReported { fact, value, .. } => {
+            Event::AnswerGiven { fact, value, .. } => {
+                if self.dangers.remove(fact) {
+                    self.answered.insert(fact.clone());
+                }
                 if bars(fact, value) {
                     self.dangers.insert(fact.clone());
                 }
+            }
+            Event::HazardReported { fact, value, .. } if bars(fact, value) => {
+                self.dangers.insert(fact.clone());
             }
             Event::Chosen { by, steps, .. } => self.chosen(by, steps.len())?,
             Event::OrdinaryChosen { .. } => self.settled = true,
@@ -167,8 +186,17 @@ impl Account {
                 }
                 self.ends(leg, "timed-out")?;
             }
-            Event::Withdrawn { leg, .. } => self.ends(leg, "withdrawn")?,
-            Event::StoodBack { leg, .. } => self.ends(leg, "stood-back")?,
+            Event::Withdrawn { leg, why } => {
+                let goes = matches!(self.leg(leg)?.stands, Stands::Agreed | Stands::Beside);
+                self.ends(leg, "withdrawn")?;
+                if goes && why != "left" {
+                    self.owes(DutyKind::Recall, Some(leg));
+                }
+            }
+            Event::StoodBack { leg, .. } => {
+                self.ends(leg, "stood-back")?;
+                self.owes(DutyKind::Recall, Some(leg));
+            }
             Event::HandedOn { leg, .. } => self.ends(leg, "handed-on")?,
             Event::TeamMoved { leg, status, .. } => {
                 let arrived = matches!(
@@ -177,6 +205,7 @@ impl Account {
                 );
                 let seen = self.leg(leg)?;
                 seen.arrived |= arrived;
+                seen.moved = true;
                 if !matches!(seen.stands, Stands::Owns | Stands::Beside) {
                     return Err(Violation::new("I2", "a team that does not have the call moves it"));
                 }
@@ -193,6 +222,10 @@ impl Account {
                 }
                 if let Some(leg) = leg {
                     self.leg(leg)?;
+                }
+                // Who takes the call back by hand has it already.
+                if why != "overridden" {
+                    self.owes(DutyKind::Return, None);
                 }
                 self.settled = true;
                 self.chosen_now = false;
@@ -211,12 +244,28 @@ impl Account {
                 self.chosen_now = false;
             }
             Event::Undeliverable { key, .. } => self.undeliverable(key),
-            Event::DutyOpened { duty, due, .. } => {
-                let left_ms = u64::try_from(due.duration_since(at).as_millis().max(0)).unwrap();
-                self.duties.insert(duty.clone(), world.now_ms + left_ms);
+            Event::DutyOpened { duty, kind, leg, due, .. } => {
+                let term_s = match kind {
+                    DutyKind::EnRoute => BOUNDS.en_route_within_s,
+                    DutyKind::Recall => BOUNDS.recall_acknowledged_within_s,
+                    DutyKind::Return => BOUNDS.return_acknowledged_within_s,
+                    DutyKind::CallBack | DutyKind::FollowUp => {
+                        return Err(Violation::new("I3", "a duty that the policy of the worlds knows nothing of"));
+                    }
+                };
+                if *due != at + SignedDuration::from_secs(i64::from(term_s)) {
+                    return Err(Violation::new("I3", format!("a duty ({}) is due at another instant", kind.name())));
+                }
+                self.unopened.retain(|owed| *owed != (*kind, leg.clone()));
+                self.owing.insert(duty.clone(), (*kind, leg.clone()));
+                let due_ms = world.now_ms + u64::from(term_s) * 1_000;
+                self.duties.insert(duty.clone(), DutySeen { kind: *kind, due: *due, due_ms });
             }
-            Event::DutyOverdue { duty, .. } | Event::DutyClosed { duty, .. } => {
+            Event::DutyOverdue { duty, .. } => self.overdue(duty, at)?,
+            Event::DutyClosed { duty, outcome, by, .. } => {
                 self.duties.remove(duty);
+                let (kind, leg) = self.owing.remove(duty).unwrap_or((DutyKind::FollowUp, None));
+                self.ends_of_itself(kind, leg.as_ref(), *outcome, by)?;
             }
             _ => {}
         }
@@ -225,6 +274,41 @@ impl Account {
 
     fn leg(&mut self, leg: &LegId) -> Result<&mut LegSeen, Violation> {
         self.legs.get_mut(leg).ok_or_else(|| Violation::new("I6", "an event of a leg that was never offered"))
+    }
+
+    /// Something is owed from here on, unless it was already.
+    fn owes(&mut self, kind: DutyKind, leg: Option<&LegId>) {
+        let owed = (kind, leg.cloned());
+        if !self.owing.values().any(|open| *open == owed) {
+            self.unopened.push(owed);
+        }
+    }
+
+    fn overdue(&mut self, duty: &DutyId, at: Timestamp) -> Result<(), Violation> {
+        match self.duties.remove(duty) {
+            Some(seen) if seen.due <= at => Ok(()),
+            _ => Err(Violation::new("I3", "an alarm before its time, or for nothing that is owed")),
+        }
+    }
+
+    /// What nobody answered for ends of itself only where what it rested on is gone.
+    fn ends_of_itself(
+        &mut self,
+        kind: DutyKind,
+        leg: Option<&LegId>,
+        outcome: DutyOutcome,
+        by: &Actor,
+    ) -> Result<(), Violation> {
+        if *by != Actor::Policy {
+            return Ok(());
+        }
+        let gone = match (kind, leg, outcome) {
+            (DutyKind::EnRoute, Some(leg), DutyOutcome::Met) => self.leg(leg)?.moved,
+            (DutyKind::EnRoute, Some(leg), DutyOutcome::Lapsed) => self.leg(leg)?.stands == Stands::Ended,
+            (DutyKind::Return, None, DutyOutcome::Lapsed) => self.closed,
+            _ => false,
+        };
+        if gone { Ok(()) } else { Err(Violation::new("I3", format!("a duty ({}) ends of itself", kind.name()))) }
     }
 
     fn received(
@@ -276,6 +360,9 @@ impl Account {
                     format!("{program} is {stands:?} although {:?} is known", self.dangers),
                 ));
             }
+        }
+        if let Some((kind, _)) = self.unopened.first() {
+            return Err(Violation::new("I3", format!("a duty ({}) that nobody is held to", kind.name())));
         }
         let hangs = self.chosen_now && owners == 0 && self.open().next().is_none();
         self.hangs_since = hangs.then(|| self.hangs_since.unwrap_or(now_ms));
@@ -339,6 +426,7 @@ impl Account {
             due_ms: now_ms + u64::from(plan.accept_deadline_s) * 1_000,
             stands: Stands::Offered,
             arrived: false,
+            moved: false,
             accepted_once: false,
             why_ended: "",
         };
@@ -366,6 +454,9 @@ impl Account {
         let together = seen.plan.together.clone();
         if together.is_empty() {
             seen.stands = Stands::Owns;
+            if comes(&seen.plan) {
+                self.owes(DutyKind::EnRoute, Some(leg));
+            }
             return Ok(());
         }
         seen.stands = Stands::Agreed;
@@ -379,6 +470,9 @@ impl Account {
                 let leads = together.first() == Some(&half.plan.program);
                 half.stands = if leads { Stands::Owns } else { Stands::Beside };
             }
+            let going = |seen: &LegSeen| matches!(seen.stands, Stands::Owns | Stands::Beside) && comes(&seen.plan);
+            let both: Vec<LegId> = self.legs.iter().filter(|(_, seen)| going(seen)).map(|(id, _)| id.clone()).collect();
+            both.iter().for_each(|leg| self.owes(DutyKind::EnRoute, Some(leg)));
         }
         Ok(())
     }
@@ -414,6 +508,11 @@ impl Account {
             (seen.stands, seen.why_ended) = (Stands::Ended, "unreachable");
         }
     }
+}
+
+/// A team that comes in person must set out.
+fn comes(plan: &LegPlan) -> bool {
+    !matches!(plan.kind, ProgramKind::Phone | ProgramKind::Liaison)
 }
 
 /// What the outside knows beside the journal.

@@ -1,6 +1,6 @@
 //! Layer A: worlds by the hundred thousand. The real desk, incident and policy over a simulated store and a hostile outside.
 //!
-//! `cargo test --profile quick --features canaries --test worlds -- [worlds N | soak | seed S [without 1,2,3] [canary NAME]]`
+//! `make worlds ASK="[worlds N | survey N | canaries | soak | seed S [without 1,2,3] [canary NAME]]"`
 
 #![allow(
     clippy::unwrap_used,
@@ -20,15 +20,15 @@ mod many;
 mod oracle;
 mod peers;
 mod plan;
+mod sharing;
 mod shrink;
 mod store;
 mod world;
 
 use fourth_option::canaries::{Canary, plant};
-use fourth_option::configuration::read_policy_folder;
-use fourth_option::policy::Policy;
+use fourth_option::policy::{Policy, PolicyFiles};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use world::Policies;
@@ -43,12 +43,11 @@ fn sha256_hex(bytes: &[u8]) -> String {
 
 /// The policies that plans name by place: automatic, the same revised, advise, shadow.
 fn policies() -> Policies {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worlds/policy");
     let compiled = |from: &str, to: &str| {
-        let mut files = read_policy_folder(&folder).unwrap();
-        let text = String::from_utf8(files.files["policy.toml"].clone()).unwrap();
+        let text = include_str!("policy/policy.toml");
         assert!(text.contains(from));
-        files.files.insert("policy.toml".to_owned(), text.replace(from, to).into_bytes());
+        let files = BTreeMap::from([("policy.toml".to_owned(), text.replace(from, to).into_bytes())]);
+        let files = PolicyFiles { folder: "worlds".to_owned(), files };
         Arc::new(Policy::compile(&files).unwrap_or_else(|faults| panic!("{faults:?}")))
     };
     Policies(vec![
@@ -81,6 +80,7 @@ fn main() -> ExitCode {
         }
         (None, Some("soak")) => many::soak(&policies),
         (None, Some("worlds")) => many::worlds(word_after("worlds").map_or(0, |n| n.parse().unwrap()), &policies),
+        (None, Some("survey")) => many::survey(word_after("survey").map_or(0, |n| n.parse().unwrap()), &policies),
         (None, Some("canaries")) => many::canaries(&policies),
         (None, Some(_) | None) => many::all(&policies),
     };

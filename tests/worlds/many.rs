@@ -1,7 +1,7 @@
 //! Many worlds on every core: the regressions first, then the canaries, then the seeds, and what was seen.
 
 use crate::chance::Chance;
-use crate::oracle::Violation;
+use crate::oracle::{Checked, Violation};
 use crate::plan::Plan;
 use crate::shrink::shrunk;
 use crate::world::{Ending, Policies, run};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Worlds of `make test`.
 const WORLDS: u64 = 500_000;
 /// A canary that is not found within this many worlds has escaped.
-const CANARY_WORLDS_MAX: u64 = 20_000;
+const CANARY_WORLDS_MAX: u64 = 5_000;
 /// Of so many worlds one is run twice, to see that it is the same.
 const TWICE_EVERY: u64 = 1_000;
 
@@ -28,7 +28,7 @@ const TWICE_EVERY: u64 = 1_000;
 struct Tally {
     worlds: u64,
     twice: u64,
-    checks: u64,
+    checked: Checked,
     entries: u64,
     injected: BTreeMap<&'static str, u64>,
     failed: Vec<Failed>,
@@ -43,7 +43,7 @@ struct Failed {
 impl Tally {
     fn add(&mut self, ending: &Ending) {
         self.worlds += 1;
-        self.checks += ending.checks;
+        self.checked.merge(&ending.checked);
         self.entries += ending.entries;
         for (kind, times) in &ending.injected {
             *self.injected.entry(kind).or_default() += times;
@@ -53,7 +53,7 @@ impl Tally {
     fn merge(&mut self, other: Self) {
         self.worlds += other.worlds;
         self.twice += other.twice;
-        self.checks += other.checks;
+        self.checked.merge(&other.checked);
         self.entries += other.entries;
         for (kind, times) in other.injected {
             *self.injected.entry(kind).or_default() += times;
@@ -67,7 +67,7 @@ fn world(plan: &Plan, policies: &Policies, trace: bool) -> Ending {
     catch_unwind(AssertUnwindSafe(|| run(plan, policies, trace))).unwrap_or_else(|_| Ending {
         violation: Some((Violation::new("I12", "the world panicked"), 0)),
         injected: BTreeMap::new(),
-        checks: 0,
+        checked: Checked::default(),
         entries: 0,
         digest: 0,
         trace: Vec::new(),
@@ -78,8 +78,8 @@ fn cores() -> u64 {
     thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
-/// Seeds from `base` on, until `enough` says so or one fails.
-fn sweep(base: u64, policies: &Policies, enough: &(dyn Fn(u64) -> bool + Sync)) -> Tally {
+/// Seeds from `base` on, until `enough` says so or, unless it is to go on, one fails.
+fn sweep(base: u64, policies: &Policies, go_on: bool, enough: &(dyn Fn(u64) -> bool + Sync)) -> Tally {
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let whole = Mutex::new(Tally::default());
     thread::scope(|scope| {
@@ -102,7 +102,7 @@ fn sweep(base: u64, policies: &Policies, enough: &(dyn Fn(u64) -> bool + Sync)) 
                         }
                     }
                     if let Some(violation) = violation {
-                        stop.store(true, Ordering::Relaxed);
+                        stop.store(!go_on, Ordering::Relaxed);
                         tally.failed.push(Failed { seed, without: Vec::new(), violation });
                     }
                 }
@@ -136,13 +136,14 @@ fn list(without: &[usize]) -> String {
 }
 
 fn replay_line(seed: u64, without: &[usize], canary: Option<Canary>) -> String {
-    let mut line = format!("cargo test --profile quick --features canaries --test worlds -- seed {seed}");
+    let mut line = format!("make worlds ASK=\"seed {seed}");
     if !without.is_empty() {
         let _ = write!(line, " without {}", list(without));
     }
     if let Some(canary) = canary {
         let _ = write!(line, " canary {canary:?}");
     }
+    line.push('"');
     line
 }
 
@@ -174,32 +175,50 @@ fn tell(failed: &Failed, policies: &Policies, keep: bool) {
 fn report(tally: &Tally, took: Duration) {
     let each_us = took.as_secs_f64() * 1e6 * cores() as f64 / tally.worlds.max(1) as f64;
     println!(
-        "worlds {}, in {:.1} s on {} cores ({each_us:.0} µs of a core each); {} run twice and the same",
+        "layer A: {} worlds in {:.1} s on {} cores ({each_us:.0} µs of a core each), {} journal entries; {} run twice and the same",
         tally.worlds,
         took.as_secs_f64(),
         cores(),
-        tally.twice,
-    );
-    println!(
-        "journal entries {}, invariants checked {} times, violations {}",
         tally.entries,
-        tally.checks,
-        tally.failed.len()
+        tally.twice,
     );
     println!("faults injected:");
     for (kind, times) in &tally.injected {
         println!("  {times:>9}  {kind}");
     }
+    println!("invariants checked:");
+    let judged = tally.checked.0.iter().enumerate().filter(|(_, times)| **times > 0);
+    let judged: Vec<String> = judged.map(|(number, times)| format!("I{number} {times}")).collect();
+    println!("  {}", judged.join(", "));
+    println!("violations {}", tally.failed.len());
 }
 
 /// So many seeds; a failing one is told and kept.
 pub fn worlds(number: u64, policies: &Policies) -> bool {
     let started = Instant::now();
-    let tally = sweep(0, policies, &|place| place >= number);
+    let tally = sweep(0, policies, false, &|place| place >= number);
     report(&tally, started.elapsed());
     for failed in tally.failed.iter().take(1) {
         tell(failed, policies, true);
     }
+    tally.failed.is_empty()
+}
+
+/// So many seeds, whatever fails: how often each promise was broken, and where first. For whoever mends.
+pub fn survey(number: u64, policies: &Policies) -> bool {
+    std::panic::set_hook(Box::new(|_| {}));
+    let tally = sweep(0, policies, true, &|place| place >= number);
+    let _ = std::panic::take_hook();
+    let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for Failed { seed, violation, .. } in &tally.failed {
+        let what: String = violation.what.split("i-").next().unwrap().to_owned();
+        kinds.entry(format!("{} {what}", violation.invariant)).or_default().push(*seed);
+    }
+    for (kind, seeds) in &mut kinds {
+        seeds.sort_unstable();
+        println!("{:>6}  {kind}: seeds {:?}", seeds.len(), &seeds[..seeds.len().min(6)]);
+    }
+    println!("{} of {number} worlds failed", tally.failed.len());
     tally.failed.is_empty()
 }
 
@@ -211,7 +230,7 @@ pub fn soak(policies: &Policies) -> bool {
     let mut base = base;
     loop {
         let started = Instant::now();
-        let tally = sweep(base, policies, &|place| place >= 200_000);
+        let tally = sweep(base, policies, false, &|place| place >= 200_000);
         base = base.wrapping_add(200_000);
         report(&tally, started.elapsed());
         if let Some(failed) = tally.failed.first() {

@@ -2,6 +2,7 @@
 
 use crate::ledger::{Account, Stands, Told, owed_for};
 use crate::plan::Record;
+use crate::sharing::LEASE_MS;
 use crate::store::{Life, Store};
 use fourth_option::call_processing::{Answer, CallProblem, IncidentView};
 use fourth_option::incident::{Act, Command, Event, Outgoing, Owner, Refusal};
@@ -12,8 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after its instant something may be done, while nothing hinders it (a deadline fires within D + 1 s).
 const BOUND_MS: u64 = 1_000;
-/// The longest term of a duty in the worlds: from an acceptance to a team's being on its way.
-const DUTY_TERM_MAX_MS: u64 = 300_000;
 /// Entries of one world, at most, for each message that reached the adapter.
 const ENTRIES_EACH_MAX: u64 = 40;
 
@@ -30,11 +29,43 @@ impl Violation {
     }
 }
 
+/// How often each invariant was judged, by its number.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Checked(pub [u64; 19]);
+
+impl Checked {
+    fn count(&mut self, invariants: &[usize]) {
+        invariants.iter().for_each(|number| self.0[*number] += 1);
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(all, more)| *all += more);
+    }
+}
+
+/// What an entry lets be judged.
+fn judged_by(event: &Event) -> &'static [usize] {
+    match event {
+        Event::RecordReceived(_) => &[7, 8, 10],
+        Event::Assessed { .. } => &[5, 9, 10, 16],
+        Event::Chosen { .. } => &[2, 4, 10],
+        Event::Offered { .. } => &[2, 3, 4, 5, 7, 10],
+        Event::Accepted { .. } => &[3, 6, 10],
+        Event::ReturnedToOrdinary { .. } | Event::Closed { .. } => &[10, 16],
+        Event::TimedOut { .. } | Event::DutyOpened { .. } | Event::DutyOverdue { .. } | Event::DutyClosed { .. } => {
+            &[3, 10]
+        }
+        Event::Withdrawn { .. } | Event::StoodBack { .. } | Event::Cleared { .. } | Event::TeamMoved { .. } => &[2, 10],
+        _ => &[10],
+    }
+}
+
 /// An effect that an event obliges the adapter to hand on.
 #[derive(Debug)]
 struct Owed {
+    incident: IncidentId,
     since_ms: u64,
-    handed_on_by: Option<Life>,
+    handed_on_by: Vec<Life>,
     act: Option<Act>,
     delivered: bool,
     over: bool,
@@ -43,13 +74,13 @@ struct Owed {
     offer: Option<LegId>,
 }
 
-/// How the world stands beside the journal.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    pub ms: u64,
-    pub life: Life,
-    /// Since when nothing has hindered the adapter; `None` while something does.
-    pub free_since_ms: Option<u64>,
+/// What was done to a world so far that must delay nobody else's deadline.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Disturbed {
+    /// Bytes that are no record, a link that is cut.
+    pub isolation: bool,
+    /// A clock that was stepped, or a night on which clocks change.
+    pub time: bool,
 }
 
 pub struct Oracle {
@@ -63,7 +94,8 @@ pub struct Oracle {
     asked: u64,
     /// Kinds of events as they were taken, for items that wait for them.
     pub fresh: Vec<&'static str>,
-    pub checks: u64,
+    pub checked: Checked,
+    pub disturbed: Disturbed,
 }
 
 impl Oracle {
@@ -78,7 +110,8 @@ impl Oracle {
             digests: BTreeSet::new(),
             asked: 0,
             fresh: Vec::new(),
-            checks: 0,
+            checked: Checked::default(),
+            disturbed: Disturbed::default(),
         }
     }
 
@@ -94,9 +127,9 @@ impl Oracle {
             let left_ms = leg.deadline.duration_since(last).as_millis().max(0);
             leg.due_ms = leg.due_ms.max(now_ms + u64::try_from(left_ms).unwrap());
         }
-        // A duty names no instant by which to tell what is left of it: a whole term of any, and no more.
-        for due_ms in self.accounts.values_mut().flat_map(|account| account.duties.values_mut()) {
-            *due_ms = (*due_ms).max(now_ms + DUTY_TERM_MAX_MS);
+        for duty in self.accounts.values_mut().flat_map(|account| account.duties.values_mut()) {
+            let left_ms = duty.due.duration_since(last).as_millis().max(0);
+            duty.due_ms = duty.due_ms.max(now_ms + u64::try_from(left_ms).unwrap());
         }
     }
 
@@ -117,7 +150,7 @@ impl Oracle {
     /// The latest deadline of any leg on offer.
     pub fn last_deadline_ms(&self) -> Option<u64> {
         let legs = self.accounts.values().flat_map(|account| account.open().map(|(_, leg)| leg.due_ms));
-        legs.chain(self.accounts.values().flat_map(|account| account.duties.values().copied())).max()
+        legs.chain(self.accounts.values().flat_map(|account| account.duties.values().map(|duty| duty.due_ms))).max()
     }
 
     /// True once nothing more is to be expected of the adapter.
@@ -128,7 +161,7 @@ impl Oracle {
     }
 
     /// New entries, whole batches at a time, and then whatever must hold at this instant.
-    pub fn step(&mut self, store: &Store, now: Now) -> Result<(), Violation> {
+    pub fn step(&mut self, store: &Store, now_ms: u64) -> Result<(), Violation> {
         while let Some(end) = store.batches.get(self.batches).copied() {
             self.batches += 1;
             let from = std::mem::replace(&mut self.read, end);
@@ -137,7 +170,7 @@ impl Oracle {
                 self.fresh.push(crate::store::kind(&entry.stored));
                 match (&entry.subject, &entry.stored) {
                     (Subject::Incident(id), Stored::Incident(event)) => {
-                        self.entry(id, event, entry.version, entry.at, now.ms)?;
+                        self.entry(id, event, entry.version, entry.at, now_ms)?;
                         touched = Some(id.clone());
                     }
                     (_, Stored::Adapter(AdapterEvent::PolicyLoaded { digest, .. })) => {
@@ -147,14 +180,15 @@ impl Oracle {
                 }
             }
             if let Some(account) = touched.and_then(|id| self.accounts.get_mut(&id)) {
-                account.check(now.ms)?;
-                self.checks += 6;
+                account.check(now_ms)?;
+                self.checked.count(&[2, 3, 5]);
             }
         }
+        self.checked.count(&[11]);
         if store.entries.len() as u64 > (self.asked + 20) * ENTRIES_EACH_MAX {
             return Err(Violation::new("I11", format!("{} entries for {} messages", store.entries.len(), self.asked)));
         }
-        self.in_time(now)
+        self.in_time(store, now_ms)
     }
 
     fn entry(
@@ -168,7 +202,7 @@ impl Oracle {
         let account = self.accounts.entry(id.clone()).or_insert_with(Account::new);
         let told = Told { dangers: &self.dangers, digests: &self.digests, now_ms };
         account.take(event, version, at, &told)?;
-        self.checks += 4;
+        self.checked.count(judged_by(event));
         if let Event::RecordReceived(received) = event {
             let known = self.calls.entry(received.identity.incident.clone()).or_insert_with(|| id.clone());
             if known != id {
@@ -186,8 +220,9 @@ impl Oracle {
         let what = if optional { vec!["cad"] } else { owed_for(account, event) };
         for what in what {
             let owed = Owed {
+                incident: id.clone(),
                 since_ms: now_ms,
-                handed_on_by: None,
+                handed_on_by: Vec::new(),
                 act: None,
                 delivered: false,
                 over: false,
@@ -199,36 +234,49 @@ impl Oracle {
         Ok(())
     }
 
-    /// Deadlines, chains and effects are acted on within the bound while nothing hinders the adapter.
-    fn in_time(&mut self, now: Now) -> Result<(), Violation> {
-        let Some(free_since_ms) = now.free_since_ms else { return Ok(()) };
-        let grace = now.ms.saturating_sub(free_since_ms);
-        if grace <= BOUND_MS {
-            return Ok(());
-        }
-        for account in self.accounts.values().filter(|account| !account.closed) {
-            for (leg, seen) in account.open().filter(|(_, seen)| seen.stands == Stands::Offered) {
-                let over = now.ms.saturating_sub(seen.due_ms);
+    /// Deadlines, chains and effects are acted on within the bound while nothing hinders whoever holds the incident.
+    fn in_time(&mut self, store: &Store, now_ms: u64) -> Result<(), Violation> {
+        for (id, account) in &self.accounts {
+            let Some((_, free_since_ms)) = store.free_since(id) else { continue };
+            if now_ms.saturating_sub(free_since_ms) <= BOUND_MS {
+                continue;
+            }
+            for (leg, seen) in account.open().filter(|(_, seen)| seen.stands == Stands::Offered && !account.closed) {
+                let over = now_ms.saturating_sub(seen.due_ms);
                 if over > BOUND_MS {
                     return Err(Violation::new("I3", format!("{leg} is on offer {over} ms after its deadline")));
                 }
             }
-            if account.hangs_since.is_some_and(|since| now.ms - since > BOUND_MS) {
+            if !account.closed && account.hangs_since.is_some_and(|since| now_ms - since > BOUND_MS) {
                 return Err(Violation::new("I3", "a call whose last leg has ended is neither offered on nor returned"));
             }
-        }
-        for (duty, due_ms) in self.accounts.values().flat_map(|account| &account.duties) {
-            if now.ms > due_ms + BOUND_MS {
-                return Err(Violation::new("I3", format!("{duty} is overdue and nobody was told")));
+            if let Some(duty) = account.duties.values().find(|duty| now_ms > duty.due_ms + BOUND_MS) {
+                let what = duty.kind.name();
+                return Err(Violation::new("I3", format!("a duty ({what}) is overdue and nobody was told")));
+            }
+            self.checked.count(&[3, 7]);
+            if self.disturbed.isolation {
+                self.checked.count(&[12]);
+            }
+            if self.disturbed.time {
+                self.checked.count(&[18]);
             }
         }
-        self.checks += 1;
         for (key, owed) in &self.owed {
-            if owed.over || owed.optional || owed.handed_on_by == Some(now.life) || now.ms - owed.since_ms <= BOUND_MS {
+            if owed.over || owed.optional || now_ms - owed.since_ms <= BOUND_MS {
+                continue;
+            }
+            let Some((holder, free_since_ms)) = store.free_since(&owed.incident) else { continue };
+            // Whoever has it in its outbox lives, though another may hold the incident by now.
+            let under_way = owed.handed_on_by.iter().any(|&life| {
+                let mourned = || now_ms.saturating_sub(store.parted_ms(life.node)) > LEASE_MS + BOUND_MS;
+                life == holder || store.lives(life) || (store.sharing.is_shared() && !mourned())
+            });
+            if under_way || now_ms.saturating_sub(free_since_ms) <= BOUND_MS {
                 continue;
             }
             let ended = owed.offer.as_ref().is_some_and(|leg| {
-                let account = self.accounts.get(&leg.incident());
+                let account = self.accounts.get(&owed.incident);
                 account.and_then(|account| account.legs.get(leg)).is_none_or(|leg| leg.stands != Stands::Offered)
             });
             if !ended {
@@ -239,8 +287,8 @@ impl Oracle {
     }
 
     /// An effect was handed to the outbox.
-    pub fn handed_on(&mut self, out: &Outgoing, life: Life) -> Result<(), Violation> {
-        self.checks += 1;
+    pub fn handed_on(&mut self, out: &Outgoing, life: Life, alone: bool) -> Result<(), Violation> {
+        self.checked.count(&[7]);
         let Some(owed) = self.owed.get_mut(&out.effect.key) else {
             return Err(Violation::new(
                 "I7",
@@ -250,21 +298,25 @@ impl Oracle {
         if owed.act.as_ref().is_some_and(|act| *act != out.effect.act) {
             return Err(Violation::new("I7", "two effects under one key"));
         }
-        if owed.delivered {
+        // Of several adapters one may send again what another has just delivered: its key keeps it from acting twice.
+        if owed.delivered && alone {
             return Err(Violation::new("I7", "what was delivered goes out again"));
         }
-        if owed.handed_on_by == Some(life) {
+        if owed.handed_on_by.contains(&life) && alone {
             return Err(Violation::new("I7", "one effect is handed on twice by one life"));
         }
-        owed.handed_on_by = Some(life);
+        owed.handed_on_by.push(life);
         owed.act = Some(out.effect.act.clone());
         Ok(())
     }
 
     /// A record was answered.
     pub fn record_answered(&mut self, record: &Record, answer: &Result<Answer, CallProblem>) -> Result<(), Violation> {
-        self.checks += 1;
-        let Ok(answer) = answer else { return Ok(()) };
+        let Ok(answer) = answer else {
+            self.checked.count(&[17]);
+            return Ok(());
+        };
+        self.checked.count(&[1, 7, 16]);
         let durable =
             self.accounts.get(&answer.incident).is_some_and(|account| account.received.contains(&record.sha256));
         if !durable {
@@ -285,7 +337,9 @@ impl Oracle {
         command: Option<&Command>,
         answer: &Result<IncidentView, CallProblem>,
     ) -> Result<(), Violation> {
-        self.checks += 1;
+        if matches!(command, Some(Command::AcceptLeg { .. })) {
+            self.checked.count(&[1, 6]);
+        }
         match (command, answer) {
             (Some(Command::AcceptLeg { leg, .. }), Ok(view)) => {
                 let account = self.accounts.get(&view.incident.id);
@@ -320,7 +374,7 @@ impl Oracle {
         else {
             return Ok(());
         };
-        self.checks += 2;
+        self.checked.count(&[2, 3, 8, 10]);
         let owner = match &incident.owner {
             Owner::Psap => None,
             Owner::Team(leg) => Some(leg),

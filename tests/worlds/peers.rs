@@ -19,7 +19,17 @@ pub fn peer_of(program: &str) -> usize {
 #[derive(Debug, Clone)]
 pub enum Ask {
     Command(Command),
-    Hazard { leg: LegId, fact: &'static str, value: &'static str },
+    Hazard {
+        leg: LegId,
+        fact: &'static str,
+        value: &'static str,
+    },
+    /// A phone team that has the call answers a question of the policy's.
+    Answer {
+        leg: LegId,
+        fact: &'static str,
+        value: &'static str,
+    },
 }
 
 /// Something a team means to do at a later instant.
@@ -57,7 +67,12 @@ impl Team {
             Act::Offer { leg, .. } => answers(&mut stream(seed, peer, leg, 1), peer, leg, now_ms, left_ms),
             Act::Withdraw { leg, .. } | Act::StandBack { leg, .. } => {
                 self.stopped.insert(leg.clone());
-                Vec::new()
+                let mut chance = stream(seed, peer, leg, 3);
+                let at_ms = now_ms + chance.between(100, 90_000);
+                let by = Actor::Team(NAMES[peer].to_owned());
+                let ask = Ask::Command(Command::AcknowledgeRecall { leg: leg.clone(), by });
+                let heard = Intention { leg: leg.clone(), at_ms, ask, stubborn: true };
+                if chance.percent(60) { vec![heard] } else { Vec::new() }
             }
             Act::Proceed { leg, .. } => self.goes(seed, peer, leg, now_ms),
             _ => Vec::new(),
@@ -110,6 +125,10 @@ impl Team {
             let (fact, value) = *chance.pick(&[("weapon", "present"), ("violence", "physical")]);
             then(at_ms + chance.below(10_000), Ask::Hazard { leg: leg.clone(), fact, value });
         }
+        if NAMES[peer] == "line" && chance.percent(20) {
+            let value = *chance.pick(&["none", "none", "present"]);
+            then(at_ms + chance.below(10_000), Ask::Answer { leg: leg.clone(), fact: "weapon", value });
+        }
         if chance.percent(6) {
             let service = fourth_option::incident::BackupService::Police;
             let leg = Some(leg.clone());
@@ -118,7 +137,7 @@ impl Team {
         at_ms += chance.between(1_000, 60_000);
         let leg_id = leg.clone();
         let end = match chance.below(20) {
-            0..=9 => Command::ClearLeg { leg: leg_id, disposition: Disposition::Supported, by: by() },
+            0..=9 => Command::ClearLeg { leg: leg_id, disposition: Disposition::Supported, party: None, by: by() },
             10..=12 => Command::ReturnLeg { leg: leg_id, why: "beyond-us".to_owned(), by: by() },
             13..=14 => Command::DeclineLeg { leg: leg_id, cause: DeclineCause::Unsafe, by: by() },
             15..=17 => Command::HandOnLeg { leg: leg_id, by: by() },

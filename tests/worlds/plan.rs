@@ -25,9 +25,15 @@ pub const DANGERS: &[(&str, &str)] = &[
 pub struct Plan {
     pub seed: u64,
     pub start: Timestamp,
+    /// Clocks change in this night, or a day that few years have begins.
+    pub odd_night: bool,
     /// The policy in force at first; `None` where there is none.
     pub policy: Option<usize>,
     pub items: Vec<Item>,
+    /// Adapters on the one store.
+    pub nodes: usize,
+    /// The longest time until one hears what another appended.
+    pub hears_within_ms: u64,
     /// Percent of messages lost, sent twice, and the longest delay, to and from everybody but the console.
     pub loss: u64,
     pub twice: u64,
@@ -48,7 +54,9 @@ pub enum Item {
     /// An append, an effect or a reply goes wrong.
     Fault { aim: Aim, fault: Fault },
     /// The process dies at some instant.
-    Crash { at_ms: u64, down_ms: u64, clock_step_s: i64 },
+    Crash { node: usize, at_ms: u64, down_ms: u64, clock_step_s: i64 },
+    /// Nothing passes between one adapter and the store that it shares.
+    Partition { node: usize, from_ms: u64, until_ms: u64 },
     /// Nothing passes between the adapter and one peer; for ever where `until_ms` is `u64::MAX`.
     Cut { peer: usize, from_ms: u64, until_ms: u64 },
     /// Another policy is put in force.
@@ -85,6 +93,8 @@ pub enum Press {
     Ordinary,
     Program(&'static str),
     NoWeapon,
+    /// "We have the call again."
+    SeesReturn,
 }
 
 /// Which append, effect or reply.
@@ -143,16 +153,20 @@ const KINDS: &[&str] = &[
     "undeliverable",
     "handed-on",
     "backup-requested",
+    "answer-given",
+    "duty-opened",
+    "duty-overdue",
+    "duty-closed",
 ];
 
-/// Ordinary evenings, both nights on which clocks change, a leap day, a year's end.
-const STARTS: &[&str] = &[
-    "2026-05-15T20:00:00-07:00",
-    "2026-03-08T01:59:30-08:00",
-    "2026-11-01T01:58:00-07:00",
-    "2028-02-28T23:59:00-08:00",
-    "2026-12-31T23:59:30-08:00",
-    "2026-05-15T02:29:20-07:00",
+/// Ordinary evenings, both nights on which clocks change, a leap day, a year's end; true for what is out of the ordinary.
+const STARTS: &[(&str, bool)] = &[
+    ("2026-05-15T20:00:00-07:00", false),
+    ("2026-03-08T01:59:30-08:00", true),
+    ("2026-11-01T01:58:00-07:00", true),
+    ("2028-02-28T23:59:00-08:00", true),
+    ("2026-12-31T23:59:30-08:00", true),
+    ("2026-05-15T02:29:20-07:00", false),
 ];
 
 impl Plan {
@@ -161,14 +175,18 @@ impl Plan {
         let mut chance = Chance::of(seed, &[1]);
         let policy = match chance.below(100) {
             0..=69 => Some(AUTOMATIC),
-            70..=91 => Some(ADVISE),
-            92..=97 => Some(SHADOW),
+            70..=90 => Some(ADVISE),
+            91..=95 => Some(SHADOW),
             _ => None,
         };
+        let (start, odd_night) = *chance.pick(STARTS);
         let mut plan = Self {
             seed,
-            start: chance.pick(STARTS).parse().unwrap(),
+            start: start.parse().unwrap(),
+            odd_night,
             policy,
+            nodes: if Chance::of(seed, &[9]).percent(15) { 2 } else { 1 },
+            hears_within_ms: *Chance::of(seed, &[13]).pick(&[60, 1_500, 20_000]),
             items: Vec::new(),
             loss: *chance.pick(&[0, 0, 0, 5, 30]),
             twice: *chance.pick(&[0, 0, 0, 10, 40]),
@@ -182,6 +200,9 @@ impl Plan {
             plan.draw_call(call, begins, storm);
         }
         plan.draw_faults();
+        if plan.nodes > 1 {
+            plan.draw_partitions();
+        }
         plan
     }
 
@@ -206,7 +227,7 @@ impl Plan {
             let record = text.record(self.start, begins);
             self.items.push(Item::Record { when, record });
         };
-        let first_dangerous = chance.percent(8);
+        let first_dangerous = chance.percent(if self.policy.is_none() { 30 } else { 8 });
         draw(&mut chance, 0, When::At(begins), first_dangerous, "Active");
         if storm {
             // Four of five records of a storm are repeats of what was sent.
@@ -221,7 +242,7 @@ impl Plan {
                 When::At(begins + *chance.pick(&[50, 1_500, 8_000, 30_000, 90_000]) + chance.below(3_000))
             };
             let dangerous = chance.percent(45);
-            let status = *chance.pick(&["Active", "Active", "Active", "Active", "Active", "Cancelled", "Closed"]);
+            let status = *chance.pick(&["Active", "Active", "Active", "Active", "Cancelled", "Closed"]);
             draw(&mut chance, version, when, dangerous, status);
         }
         if unasked && chance.percent(70) {
@@ -246,6 +267,10 @@ impl Plan {
             let at_ms = begins + chance.between(5_000, 100_000);
             self.items.push(Item::Press { call, at_ms, press: Press::Ordinary });
         }
+        if chance.percent(25) {
+            let at_ms = begins + chance.between(20_000, 200_000);
+            self.items.push(Item::Press { call, at_ms, press: Press::SeesReturn });
+        }
     }
 
     fn draw_faults(&mut self) {
@@ -254,13 +279,18 @@ impl Plan {
         for _ in 0..faults {
             let aim = match chance.below(10) {
                 0..=1 => Aim::Append(chance.between(1, 25)),
-                2..=7 => Aim::Event(*chance.pick(KINDS), chance.between(1, 2)),
+                2..=7 => {
+                    let kind = *chance.pick(KINDS);
+                    Aim::Event(kind, chance.between(1, 2))
+                }
                 8 => Aim::Effect(chance.between(1, 8)),
                 _ => Aim::Reply(chance.between(1, 15)),
             };
             let down_ms = *chance.pick(&[50, 1_000, 10_000, 60_000]);
             let clock_step_s = *chance.pick(&[0, 0, 0, 3_600, -3_600, -900_000]);
-            let fault = match chance.below(12) {
+            // Who answers late often finds the call closed: what is lost then is lost to a call that nobody holds any more.
+            let late = matches!(aim, Aim::Event("answered-late", _)) && chance.percent(60);
+            let fault = match if late { 9 } else { chance.below(12) } {
                 0..=1 => Fault::Die { point: Point::Before, down_ms, clock_step_s },
                 2 => Fault::Die { point: Point::Torn, down_ms, clock_step_s },
                 3..=5 => Fault::Die { point: Point::After, down_ms, clock_step_s },
@@ -273,7 +303,8 @@ impl Plan {
         }
         if chance.percent(15) {
             let (at_ms, down_ms) = (chance.between(0, 120_000), *chance.pick(&[50, 5_000, 90_000]));
-            self.items.push(Item::Crash { at_ms, down_ms, clock_step_s: *chance.pick(&[0, 0, 3_600, -3_600]) });
+            let clock_step_s = *chance.pick(&[0, 0, 3_600, -3_600]);
+            self.items.push(Item::Crash { node: 0, at_ms, down_ms, clock_step_s });
         }
         if chance.percent(25) {
             let from_ms = chance.between(0, 60_000);
@@ -281,13 +312,64 @@ impl Plan {
             let peer = usize::try_from(chance.below(crate::peers::PEERS as u64)).unwrap();
             self.items.push(Item::Cut { peer, from_ms, until_ms });
         }
-        if chance.percent(8) {
+        if chance.percent(if self.policy.is_none() { 60 } else { 8 }) {
             let policy = *chance.pick(&[AUTOMATIC_REVISED, AUTOMATIC_REVISED, ADVISE, SHADOW]);
-            self.items.push(Item::Reload { at_ms: chance.between(0, 60_000), policy });
+            let mut at_ms = chance.between(0, if self.policy.is_none() { 15_000 } else { 60_000 });
+            if chance.percent(50) {
+                at_ms = self.draw_crossing(&mut chance).unwrap_or(at_ms);
+            }
+            self.items.push(Item::Reload { at_ms, policy });
         }
         if chance.percent(4) {
             self.items.push(Item::Poison { at_ms: chance.between(0, 30_000) });
         }
+    }
+}
+
+impl Plan {
+    /// What happens between adapters and the store that they share, and which of them dies. Their clocks are kept together:
+    /// how far they may part is for whoever runs them to see to.
+    fn draw_partitions(&mut self) {
+        let mut chance = Chance::of(self.seed, &[10]);
+        let first = usize::from(chance.percent(50));
+        for item in &mut self.items {
+            match item {
+                Item::Crash { node, clock_step_s, .. } => (*node, *clock_step_s) = (first, 0),
+                Item::Fault { fault: Fault::Die { clock_step_s, .. }, .. } => *clock_step_s = 0,
+                _ => {}
+            }
+        }
+        if chance.percent(60) {
+            let node = usize::from(chance.percent(50));
+            let from_ms = chance.between(0, 90_000);
+            let until_ms = from_ms + *chance.pick(&[500, 2_500, 10_000, 60_000]);
+            self.items.push(Item::Partition { node, from_ms, until_ms });
+        }
+        if chance.percent(30) {
+            let (at_ms, down_ms) = (chance.between(0, 120_000), *chance.pick(&[1_000, 30_000, 600_000]));
+            self.items.push(Item::Crash { node: 1 - first, at_ms, down_ms, clock_step_s: 0 });
+        }
+    }
+
+    /// A reload that cannot be journaled at once, just before a record: when it is tried.
+    fn draw_crossing(&mut self, chance: &mut Chance) -> Option<u64> {
+        let sent: Vec<u64> = self
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Record { when: When::At(at_ms), .. } => Some(*at_ms),
+                _ => None,
+            })
+            .collect();
+        let at_ms = *sent.get(usize::try_from(chance.below(sent.len() as u64)).unwrap())?;
+        let fault = *chance.pick(&[
+            Fault::Slow { by_ms: 5_000 },
+            Fault::Unavailable { for_ms: 1 },
+            Fault::AnswerLost,
+            Fault::Die { point: Point::Before, down_ms: 50, clock_step_s: 0 },
+        ]);
+        self.items.push(Item::Fault { aim: Aim::Event("policy-loaded", 1), fault });
+        Some(at_ms.saturating_sub(chance.below(10)))
     }
 }
 

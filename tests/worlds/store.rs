@@ -2,10 +2,13 @@
 
 use crate::chance::Chance;
 use crate::plan::{Aim, Fault, Item, Plan, Point};
+use crate::sharing::{APPEND_DEADLINE_MS, Sharing};
 use crate::world::News;
 use bytes::Bytes;
 use fourth_option::incident::Event;
-use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject};
+use fourth_option::journal::{
+    AdapterEvent, Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject, Unsettled,
+};
 use fourth_option::record::IncidentId;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -13,6 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep};
+
+/// How often a world's store is asked, at most. An adapter that asks for ever would stand in its own clock's way: simulated
+/// time moves only while nobody works.
+const ASKED_MAX: u64 = 50_000;
 
 /// What befalls a node from below.
 #[derive(Debug, Clone, Copy)]
@@ -40,17 +47,20 @@ pub struct Store {
     lives: Vec<u64>,
     poisoned: Vec<bool>,
     faults: Vec<(Aim, Fault)>,
+    asked: u64,
     appends: u64,
     effects: u64,
     replies: u64,
     kinds: BTreeMap<&'static str, u64>,
     unavailable_until: Option<Instant>,
+    pub sharing: Sharing,
     /// The last instant at which the store hindered anybody, and the appends under way that do.
     hindered_at: Instant,
     under_way: u32,
     slow_appends: u64,
     seed: u64,
     pub injected: BTreeMap<&'static str, u64>,
+    zero: Instant,
     tell: UnboundedSender<News>,
 }
 
@@ -63,8 +73,13 @@ pub fn held(store: &Shared) -> MutexGuard<'_, Store> {
 
 enum Fate {
     Dead,
+    /// Cut off from the store: no answer ever comes, and nothing is written.
+    Unheard,
     Refused(JournalError),
-    Taken { after_ms: u64, then: Then },
+    Taken {
+        after_ms: u64,
+        then: Then,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -76,7 +91,7 @@ enum Then {
 }
 
 impl Store {
-    pub fn new(plan: &Plan, nodes: usize, tell: UnboundedSender<News>) -> Self {
+    pub fn new(plan: &Plan, tell: UnboundedSender<News>) -> Self {
         let faults = plan.items.iter().filter_map(|item| match item {
             Item::Fault { aim, fault } => Some((*aim, *fault)),
             _ => None,
@@ -87,21 +102,33 @@ impl Store {
             versions: BTreeMap::new(),
             contents: BTreeMap::new(),
             standings: BTreeMap::new(),
-            lives: vec![0; nodes],
-            poisoned: vec![false; nodes],
+            lives: vec![0; plan.nodes],
+            poisoned: vec![false; plan.nodes],
             faults: faults.collect(),
+            asked: 0,
             appends: 0,
             effects: 0,
             replies: 0,
             kinds: BTreeMap::new(),
             unavailable_until: None,
+            sharing: Sharing::of(plan.nodes),
             hindered_at: Instant::now(),
             under_way: 0,
             slow_appends: plan.slow_appends,
             seed: plan.seed,
             injected: BTreeMap::new(),
+            zero: Instant::now(),
             tell,
         }
+    }
+
+    /// True where a life is over, or the store was asked too often: there is no answer.
+    fn is_silent_to(&mut self, life: Life) -> bool {
+        self.asked += 1;
+        if self.asked == ASKED_MAX {
+            let _ = self.tell.send(News::Runaway);
+        }
+        self.asked >= ASKED_MAX || !self.lives(life)
     }
 
     pub fn lives(&self, life: Life) -> bool {
@@ -109,7 +136,7 @@ impl Store {
     }
 
     pub fn is_down(&self, node: usize) -> bool {
-        self.lives[node] % 2 == 0
+        self.lives[node].is_multiple_of(2)
     }
 
     /// Ends a node's life now.
@@ -117,7 +144,7 @@ impl Store {
         if !self.is_down(died.node) {
             self.lives[died.node] += 1;
             self.poisoned[died.node] = false;
-            self.hindered_at = Instant::now();
+            self.is_lost(died.node);
             let _ = self.tell.send(News::Died(died));
         }
     }
@@ -125,30 +152,58 @@ impl Store {
     /// Begins a new life of a node that is down.
     pub fn revive(&mut self, node: usize) -> Life {
         self.lives[node] += 1;
-        self.hindered_at = Instant::now();
+        self.joins(node);
         Life { node, number: self.lives[node] }
     }
 
     /// From here nothing goes wrong any more, so that a world can come to its end.
     pub fn heal(&mut self) {
         self.faults.clear();
-        if self.unavailable_until.take().is_some_and(|until| until > Instant::now()) {
-            self.hindered_at = Instant::now();
+        if let Some(until) = self.unavailable_until.take() {
+            self.hindered_at = self.hindered_at.max(until.min(Instant::now()));
         }
     }
 
-    /// Since when the store has hindered nobody; `None` while it does.
-    pub fn free_since(&self) -> Option<Instant> {
+    /// True while an append has not been answered yet.
+    pub fn is_busy(&self) -> bool {
+        self.under_way > 0
+    }
+
+    /// By whom an incident is held, and since when nothing has hindered that life, in milliseconds of the world; `None` while
+    /// something does.
+    pub fn free_since(&self, incident: &IncidentId) -> Option<(Life, u64)> {
+        let (node, there_since) = self.sharing.holder(incident)?;
         let shut = self.unavailable_until.is_some_and(|until| Instant::now() < until);
-        let since = self.hindered_at.max(self.unavailable_until.unwrap_or(self.hindered_at));
-        (self.under_way == 0 && !shut).then_some(since)
+        if self.under_way > 0 || shut || self.is_down(node) || self.is_poisoned(node) || self.sharing.is_cut(node) {
+            return None;
+        }
+        if self.sharing.is_waiting(node) {
+            return None;
+        }
+        let since = self.hindered_at.max(self.unavailable_until.unwrap_or(self.hindered_at)).max(there_since);
+        let life = Life { node, number: self.lives[node] };
+        Some((life, self.ms(since)))
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.zero).as_millis()).unwrap()
+    }
+
+    /// Since when a node is away, or is there again, in milliseconds of the world.
+    pub fn parted_ms(&self, node: usize) -> u64 {
+        self.ms(self.sharing.parted(node))
+    }
+
+    /// Incidents that do not rest.
+    pub fn unsettled_now(&self) -> impl Iterator<Item = &IncidentId> {
+        self.standings.iter().filter(|(_, standing)| !standing.rests).map(|(id, _)| id)
     }
 
     pub fn is_poisoned(&self, node: usize) -> bool {
         self.poisoned[node]
     }
 
-    fn count(&mut self, kind: &'static str) {
+    pub fn count(&mut self, kind: &'static str) {
         *self.injected.entry(kind).or_default() += 1;
     }
 
@@ -192,11 +247,16 @@ impl Store {
     }
 
     fn fate(&mut self, batch: &Batch, life: Life) -> Fate {
-        if !self.lives(life) {
+        if self.is_silent_to(life) {
             return Fate::Dead;
         }
         if self.poisoned[life.node] {
             return Fate::Refused(JournalError::Poisoned);
+        }
+        if self.sharing.is_cut(life.node) {
+            self.count("an append meets a store that is cut off");
+            let at_once = self.sharing.refuses_at_once(life.node);
+            return if at_once { Fate::Refused(JournalError::Unavailable("away".to_owned())) } else { Fate::Unheard };
         }
         self.appends += 1;
         let mut hits = vec![(None, self.appends)];
@@ -235,6 +295,11 @@ impl Store {
                 self.kill(died);
                 Fate::Dead
             }
+            // A database that several adapters share fails as a whole; of that each sees an answer that does not come.
+            Some(Fault::FailedSync { .. }) if self.sharing.is_shared() => {
+                self.count("a commit's answer is lost");
+                Fate::Taken { after_ms, then: Then::LoseAnswer }
+            }
             Some(Fault::FailedSync { durable, down_ms }) => {
                 self.count("a sync fails");
                 let died = Died { node, down_ms, clock_step_s: 0 };
@@ -260,13 +325,20 @@ impl Store {
         }
     }
 
+    fn loses_answer(&mut self, node: usize, entries: std::ops::Range<usize>) {
+        if self.sharing.is_shared() && !entries.is_empty() {
+            self.sharing.doubts(node, entries);
+            let _ = self.tell.send(News::Doubted(node));
+        }
+    }
+
     fn poison(&mut self, died: Died) {
         self.poisoned[died.node] = true;
         // Whoever supervises the process sees it poisoned and starts it again.
         let _ = self.tell.send(News::Poisoned(died));
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<Vec<Entry>, JournalError> {
+    fn commit(&mut self, batch: Batch, node: usize) -> Result<Vec<Entry>, JournalError> {
         let (mut version, incident) = match &batch.subject {
             Subject::Adapter => (0, None),
             Subject::Incident(id) => (self.versions.get(id).copied().unwrap_or(0), Some(id.clone())),
@@ -289,6 +361,7 @@ impl Store {
                 hash: String::new(),
             });
         }
+        let written = incident.clone();
         if let Some(id) = incident {
             if let Some(standing) = batch.standing {
                 self.standings.insert(id.clone(), standing);
@@ -296,13 +369,22 @@ impl Store {
             self.versions.insert(id, version);
         }
         self.batches.push(self.entries.len());
+        self.sharing.wrote(node, written.as_ref(), self.entries.len() - from);
+        if self.sharing.is_shared() {
+            let _ = self.tell.send(News::Appended(node));
+        }
         Ok(self.entries[from..].to_vec())
     }
 }
 
 /// The name of an event, as in its JSON.
 pub fn kind(stored: &Stored) -> &'static str {
-    let Stored::Incident(event) = stored else { return "adapter" };
+    let event = match stored {
+        Stored::Incident(event) => event,
+        Stored::Adapter(AdapterEvent::PolicyLoaded { .. }) => return "policy-loaded",
+        Stored::Adapter(AdapterEvent::Started { .. }) => return "started",
+        Stored::Adapter(_) => return "adapter",
+    };
     match event {
         Event::RecordReceived(_) => "record-received",
         Event::Assessed { .. } => "assessed",
@@ -323,6 +405,10 @@ pub fn kind(stored: &Stored) -> &'static str {
         Event::Undeliverable { .. } => "undeliverable",
         Event::HandedOn { .. } => "handed-on",
         Event::BackupRequested { .. } => "backup-requested",
+        Event::AnswerGiven { .. } => "answer-given",
+        Event::DutyOpened { .. } => "duty-opened",
+        Event::DutyOverdue { .. } => "duty-overdue",
+        Event::DutyClosed { .. } => "duty-closed",
         _ => "other",
     }
 }
@@ -331,14 +417,21 @@ pub fn kind(stored: &Stored) -> &'static str {
 pub struct SimulatedJournal {
     pub store: Shared,
     pub life: Life,
+    pub is_shared: bool,
 }
 
 impl SimulatedJournal {
-    /// Readings are refused while the store is away, and never answered to the dead.
-    async fn read<T>(&self, work: impl FnOnce(&Store) -> T) -> Result<T, JournalError> {
+    /// Readings are refused while the store is cut off, and never answered to the dead.
+    pub async fn read<T>(&self, work: impl FnOnce(&Store) -> T) -> Result<T, JournalError> {
         let found = {
-            let store = held(&self.store);
-            store.lives(self.life).then(|| work(&store))
+            let mut store = held(&self.store);
+            if store.is_silent_to(self.life) {
+                None
+            } else if store.sharing.is_cut(self.life.node) {
+                return Err(JournalError::Unavailable("away".to_owned()));
+            } else {
+                Some(work(&store))
+            }
         };
         match found {
             Some(found) => Ok(found),
@@ -353,6 +446,15 @@ impl Journal for SimulatedJournal {
             let fate = held(&self.store).fate(&batch, self.life);
             let (after_ms, then) = match fate {
                 Fate::Dead => return std::future::pending().await,
+                Fate::Unheard => {
+                    held(&self.store).sharing.waits(self.life.node, true);
+                    sleep(Duration::from_millis(APPEND_DEADLINE_MS)).await;
+                    if held(&self.store).lives(self.life) {
+                        held(&self.store).sharing.waits(self.life.node, false);
+                        return Err(JournalError::InDoubt("no answer".to_owned()));
+                    }
+                    return std::future::pending().await;
+                }
                 Fate::Refused(error) => return Err(error),
                 Fate::Taken { after_ms, then } => (after_ms, then),
             };
@@ -366,10 +468,18 @@ impl Journal for SimulatedJournal {
             let answer = {
                 let mut store = held(&self.store);
                 if store.lives(self.life) {
-                    let written = store.commit(batch);
+                    let before = store.entries.len();
+                    let written = store.commit(batch, self.life.node);
+                    let entries = before..store.entries.len();
                     match then {
+                        // Sent before the cut, and answered after it.
+                        Then::Answer | Then::LoseAnswer if store.sharing.is_cut(self.life.node) && written.is_ok() => {
+                            store.sharing.doubts(self.life.node, entries);
+                            Some(Err(JournalError::InDoubt("no answer".to_owned())))
+                        }
                         Then::Answer => Some(written),
                         Then::LoseAnswer => {
+                            store.loses_answer(self.life.node, entries);
                             Some(written.and_then(|_| Err(JournalError::InDoubt("no answer".to_owned()))))
                         }
                         Then::Poison(died) => {
@@ -418,7 +528,7 @@ impl Journal for SimulatedJournal {
         }))
     }
 
-    fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
+    fn unsettled(&self) -> Pending<'_, Result<Vec<Unsettled>, JournalError>> {
         Box::pin(self.read(|store| {
             let open = store.standings.iter().filter(|(_, standing)| !standing.rests);
             open.map(|(id, standing)| (id.clone(), standing.called.clone())).collect()
@@ -444,5 +554,9 @@ impl Journal for SimulatedJournal {
 
     fn ready(&self) -> bool {
         !held(&self.store).is_poisoned(self.life.node)
+    }
+
+    fn shared(&self) -> Option<&dyn fourth_option::journal::Shared> {
+        if self.is_shared { Some(self) } else { None }
     }
 }

@@ -1,20 +1,19 @@
 //! One world: the real desk over a simulated store, and everybody around it, run event by event to its end.
 
 mod asking;
+mod lives;
 mod outbox;
 
 use crate::chance::Chance;
-use crate::oracle::{Now, Oracle, Violation};
+use crate::oracle::{Checked, Oracle, Violation};
 use crate::peers::{Ask, CAD, Intention, PEERS, Team};
 use crate::plan::{Item, Plan, Press, Record, When};
-use crate::store::{Died, Life, Shared, SimulatedJournal, Store, held};
+use crate::sharing::LEASE_MS;
+use crate::store::{Died, Life, Shared, Store, held};
 use fourth_option::call_processing::{Answer, CallProblem, Desk, IncidentView};
-use fourth_option::clock::Clock;
-use fourth_option::incident::{Command, Outgoing};
-use fourth_option::journal::AdapterEvent;
+use fourth_option::incident::{Bounds, Command, Outgoing};
 use fourth_option::policy::Policy;
 use fourth_option::record::IncidentId;
-use fourth_option::wire::SenderProfile;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -33,10 +32,20 @@ const ASKS_MAX: u32 = 8;
 /// How long the outbox tries what is no offer.
 const TRY_FOR_MS: u64 = 180_000;
 
+/// How soon people must answer in the worlds.
+pub const BOUNDS: Bounds =
+    Bounds { en_route_within_s: 300, recall_acknowledged_within_s: 60, return_acknowledged_within_s: 60 };
+
 /// What comes up from the tasks of the adapter.
 pub enum News {
     Died(Died),
     Poisoned(Died),
+    /// An adapter appended something that the others are to hear of.
+    Appended(usize),
+    /// An adapter was not told that its append was made.
+    Doubted(usize),
+    /// The store is asked without end.
+    Runaway,
     Effect(Life, Box<Outgoing>),
     Finished(Life, usize, Box<Outcome>),
 }
@@ -55,7 +64,8 @@ enum What {
     Poison,
     Press(IncidentId, Press),
     Team(usize, Intention),
-    Reload(usize),
+    /// A policy for one adapter: each sees its folder for itself.
+    Reload(usize, usize),
 }
 
 struct Request {
@@ -69,7 +79,7 @@ struct Request {
 enum Happening {
     Item(usize),
     Ask(usize),
-    Arrives(usize),
+    Arrives(usize, usize),
     Answered(usize, Outcome),
     Try { life: Life, key: String, attempt: u32, until_ms: u64 },
     Delivered { key: String, outgoing: Box<Outgoing> },
@@ -78,6 +88,10 @@ enum Happening {
     Press { call: u64, press: Press, attempt: u32 },
     Kill(Died),
     Revive(usize),
+    Mend(usize),
+    LeaseEnds(usize, Instant),
+    Follow(usize),
+    Recover(usize),
     Wake,
 }
 
@@ -85,7 +99,7 @@ enum Happening {
 pub struct Ending {
     pub violation: Option<(Violation, u64)>,
     pub injected: BTreeMap<&'static str, u64>,
-    pub checks: u64,
+    pub checked: Checked,
     pub entries: u64,
     pub digest: u64,
     pub trace: Vec<String>,
@@ -94,7 +108,8 @@ pub struct Ending {
 struct Node {
     desk: Option<Desk>,
     life: Life,
-    timers: Option<tokio::task::JoinHandle<()>>,
+    /// Its deadlines, and what it hears of others.
+    tasks: Vec<tokio::task::JoinHandle<()>>,
     outbox: BTreeMap<String, Box<Outgoing>>,
 }
 
@@ -106,10 +121,12 @@ pub struct World<'p> {
     clock_step: SignedDuration,
     queue: BTreeMap<(u64, u64), Happening>,
     scheduled: u64,
+    /// Something happened since the world last came to rest.
+    stirred: bool,
     store: Shared,
     tell: UnboundedSender<News>,
     news: UnboundedReceiver<News>,
-    node: Node,
+    nodes: Vec<Node>,
     requests: Vec<Request>,
     teams: Vec<Team>,
     messages: [u64; PEERS],
@@ -136,7 +153,7 @@ pub fn run(plan: &Plan, policies: &Policies, trace: bool) -> Ending {
         Ending {
             violation: violation.map(|violation| (violation, now_ms)),
             injected,
-            checks: world.oracle.checks,
+            checked: world.oracle.checked,
             entries: store.entries.len() as u64,
             digest: world.digest,
             trace: world.trace.take().unwrap_or_default(),
@@ -147,8 +164,11 @@ pub fn run(plan: &Plan, policies: &Policies, trace: bool) -> Ending {
 impl<'p> World<'p> {
     fn new(plan: &'p Plan, policies: &'p Policies, trace: bool) -> Self {
         let (tell, news) = unbounded_channel();
-        let mut store = Store::new(plan, 1, tell.clone());
-        let life = store.revive(0);
+        let mut store = Store::new(plan, tell.clone());
+        let lives: Vec<Life> = (0..plan.nodes).map(|node| store.revive(node)).collect();
+        let node = |life| Node { desk: None, life, tasks: Vec::new(), outbox: BTreeMap::new() };
+        let mut oracle = Oracle::new();
+        oracle.disturbed.time = plan.odd_night;
         Self {
             plan,
             policies,
@@ -157,16 +177,17 @@ impl<'p> World<'p> {
             clock_step: SignedDuration::ZERO,
             queue: BTreeMap::new(),
             scheduled: 0,
+            stirred: false,
             store: Arc::new(Mutex::new(store)),
             tell,
             news,
-            node: Node { desk: None, life, timers: None, outbox: BTreeMap::new() },
+            nodes: lives.into_iter().map(node).collect(),
             requests: Vec::new(),
             teams: (0..PEERS).map(|_| Team::default()).collect(),
             messages: [0; PEERS],
             waiting: Vec::new(),
             kinds: BTreeMap::new(),
-            oracle: Oracle::new(),
+            oracle,
             injected: BTreeMap::new(),
             digest: plan.seed,
             trace: trace.then(Vec::new),
@@ -199,7 +220,9 @@ impl<'p> World<'p> {
 
     async fn live(&mut self) -> Result<(), Violation> {
         self.schedule_items();
-        self.begin_life().await;
+        for node in 0..self.nodes.len() {
+            self.begin_life(node).await;
+        }
         let mut steps = 0;
         let mut rests = 0;
         loop {
@@ -239,6 +262,10 @@ impl<'p> World<'p> {
                 | Item::Press { at_ms, .. }
                 | Item::Crash { at_ms, .. }
                 | Item::Reload { at_ms, .. } => self.at(*at_ms, Happening::Item(place)),
+                Item::Partition { node, from_ms, until_ms } => {
+                    self.at(*from_ms, Happening::Item(place));
+                    self.at(*until_ms, Happening::Mend(*node));
+                }
                 Item::Fault { .. } => {}
                 Item::Cut { until_ms, .. } => {
                     let kind =
@@ -254,9 +281,10 @@ impl<'p> World<'p> {
     fn rests(&mut self, rests: &mut u32) -> bool {
         *rests += 1;
         held(&self.store).heal();
-        let down = held(&self.store).is_down(self.node.life.node);
+        let down = (0..self.nodes.len()).any(|node| held(&self.store).is_down(node));
         let due_ms = self.oracle.last_deadline_ms();
-        if *rests > 2 && !down && self.oracle.is_settled() || *rests > 60 {
+        let stirred = std::mem::take(&mut self.stirred) || held(&self.store).is_busy();
+        if *rests > 2 && !stirred && !down && self.oracle.is_settled() || *rests > 60 {
             return true;
         }
         let now_ms = self.now_ms();
@@ -264,63 +292,13 @@ impl<'p> World<'p> {
         false
     }
 
-    /// A process starts: the desk is opened on what the store has.
-    async fn begin_life(&mut self) {
-        let life = self.node.life;
-        let last = held(&self.store).entries.last().map(|entry| entry.at);
-        if let Some(last) = last.filter(|last| *last > self.civil()) {
-            self.oracle.clock_was_set_back(last, self.now_ms());
-        }
-        let desk = self.open(life).await;
-        if let Some(place) = self.in_force {
-            self.oracle.started_with(&self.policies.0[place].identity().digest);
-        }
-        let (store, tell) = (Arc::clone(&self.store), self.tell.clone());
-        desk.deliver_through(Box::new(move |outgoing| {
-            if held(&store).hands_on(life) {
-                let _ = tell.send(News::Effect(life, Box::new(outgoing)));
-            }
-        }));
-        let (timers, resumed, started) = (desk.clone(), desk.clone(), desk.clone());
-        self.node.timers = Some(tokio::spawn(async move { timers.run_deadlines().await }));
-        tokio::spawn(async move { resumed.resume().await });
-        tokio::spawn(async move {
-            let event =
-                AdapterEvent::Started { version: String::new(), policy_digest: String::new(), waived: Vec::new() };
-            let _ = started.record_of_adapter(event).await;
-        });
-        self.node.desk = Some(desk);
-        self.note(|| format!("the adapter starts (life {})", life.number / 2 + 1));
-    }
-
-    async fn open(&self, life: Life) -> Desk {
-        let journal = SimulatedJournal { store: Arc::clone(&self.store), life };
-        let clock = Clock::seeded(self.civil(), self.plan.seed ^ life.number << 40);
-        let policy = self.in_force.map(|place| Arc::clone(&self.policies.0[place]));
-        let profile = SenderProfile {
-            agency: "worlds.example".to_owned(),
-            element: "cad.worlds.example".to_owned(),
-            time_zone: jiff::tz::TimeZone::UTC,
-            layout: None,
-            call_types: None,
-        };
-        let senders = BTreeMap::from([("default".to_owned(), profile)]);
-        Desk::open(clock, Arc::new(journal), policy, senders).await.expect("the simulated store can be read")
-    }
-
     /// Takes in what the journal has, and lets the oracle judge.
     fn observe(&mut self) -> Result<(), Violation> {
         let now_ms = self.now_ms();
         let store = Arc::clone(&self.store);
         let store = held(&store);
-        let up =
-            !store.is_down(self.node.life.node) && !store.is_poisoned(self.node.life.node) && self.node.desk.is_some();
-        let free_since_ms = store.free_since().filter(|_| up);
-        let free_since_ms =
-            free_since_ms.map(|since| u64::try_from(since.saturating_duration_since(self.zero).as_millis()).unwrap());
-        let now = Now { ms: now_ms, life: self.node.life, free_since_ms };
         let fresh = store.entries.len();
-        self.oracle.step(&store, now)?;
+        self.oracle.step(&store, now_ms)?;
         self.digest = (self.digest ^ fresh as u64).wrapping_mul(0x100_0000_01b3).rotate_left(7) ^ now_ms;
         if self.trace.is_some() && !self.oracle.fresh.is_empty() {
             let kinds = self.oracle.fresh.clone();
@@ -334,41 +312,6 @@ impl<'p> World<'p> {
             while let Some(place) = self.waiting.iter().position(|(of, at, ..)| *of == kind && *at == nth) {
                 let (_, _, by_ms, item) = self.waiting.remove(place);
                 self.at(now_ms + by_ms, Happening::Item(item));
-            }
-        }
-        Ok(())
-    }
-
-    fn heard(&mut self, news: News) -> Result<(), Violation> {
-        match news {
-            News::Died(died) => {
-                self.note(|| format!("the process dies, for {} ms", died.down_ms));
-                self.node.desk = None;
-                self.node.outbox.clear();
-                if let Some(timers) = self.node.timers.take() {
-                    timers.abort();
-                }
-                if died.clock_step_s != 0 {
-                    self.inject("the civil clock is stepped while the process is down");
-                }
-                self.clock_step += SignedDuration::from_secs(died.clock_step_s);
-                self.at(self.now_ms() + died.down_ms, Happening::Revive(died.node));
-            }
-            News::Poisoned(died) => {
-                self.note(|| "a sync failed: the journal is poisoned".to_owned());
-                self.at(self.now_ms() + 1_000, Happening::Kill(died));
-            }
-            News::Effect(life, outgoing) => {
-                self.observe()?;
-                self.note(|| format!("        effect: {}", outgoing.effect.key));
-                self.oracle.handed_on(&outgoing, life)?;
-                if held(&self.store).lives(life) {
-                    self.enqueue(life, outgoing);
-                }
-            }
-            News::Finished(life, request, outcome) => {
-                self.observe()?;
-                self.finished(life, request, *outcome)?;
             }
         }
         Ok(())
@@ -423,6 +366,7 @@ impl<'p> World<'p> {
             |item| matches!(item, Item::Cut { peer: of, from_ms, until_ms } if *of == peer && (*from_ms..*until_ms).contains(&now_ms)),
         );
         if cut {
+            self.oracle.disturbed.isolation = true;
             self.inject("a message meets a cut link");
             return Vec::new();
         }
@@ -455,22 +399,26 @@ impl<'p> World<'p> {
         let peer = asked.peer;
         let delays = peer.map_or_else(|| vec![0], |peer| self.link(peer));
         for delay in delays {
-            self.at(self.now_ms() + delay, Happening::Arrives(request));
+            // Whoever asks knows every adapter, and asks one of them.
+            let node = Chance::of(self.plan.seed, &[8, self.scheduled]).below(self.nodes.len() as u64);
+            self.at(self.now_ms() + delay, Happening::Arrives(request, usize::try_from(node).unwrap()));
         }
         self.at(self.now_ms() + ASK_AGAIN_MS, Happening::Ask(request));
     }
 
     async fn happens(&mut self, happening: Happening) -> Result<(), Violation> {
+        self.stirred |= !matches!(happening, Happening::Wake);
         match happening {
             Happening::Item(place) => self.item(place),
             Happening::Ask(request) => self.ask(request),
-            Happening::Arrives(request) => self.serve(request),
+            Happening::Arrives(request, node) => self.serve(request, node),
             Happening::Answered(request, outcome) => self.hears_answer(request, &outcome),
             Happening::Try { life, key, attempt, until_ms } => self.attempt(life, key, attempt, until_ms),
             Happening::Delivered { key, outgoing } => self.delivered(&key, &outgoing),
             Happening::Noted { life, key } => {
-                if let Some(outgoing) = self.node.outbox.remove(&key).filter(|_| held(&self.store).lives(life)) {
-                    self.report(&outgoing.incident, Command::EffectDelivered { key });
+                let outgoing = held(&self.store).lives(life).then(|| self.nodes[life.node].outbox.remove(&key));
+                if let Some(outgoing) = outgoing.flatten() {
+                    self.report(life.node, &outgoing.incident, Command::EffectDelivered { key });
                 }
             }
             Happening::Team(peer, intention) => {
@@ -481,11 +429,22 @@ impl<'p> World<'p> {
             Happening::Press { call, press, attempt } => self.press(call, press, attempt),
             Happening::Kill(died) => held(&self.store).kill(died),
             Happening::Revive(node) => {
-                if held(&self.store).is_down(node) {
-                    self.node.life = held(&self.store).revive(node);
-                    self.begin_life().await;
+                if held(&self.store).sharing.is_cut(node) {
+                    // A process that cannot read its store ends, and is started again.
+                    self.at(self.now_ms() + 1_000, Happening::Revive(node));
+                } else if held(&self.store).is_down(node) {
+                    self.nodes[node].life = held(&self.store).revive(node);
+                    self.begin_life(node).await;
                 }
             }
+            Happening::Mend(node) => {
+                self.note(|| format!("adapter {node} is no longer cut off from the store"));
+                held(&self.store).mend(node);
+                self.at(self.now_ms() + LEASE_MS, Happening::LeaseEnds(node, self.zero));
+            }
+            Happening::LeaseEnds(node, since) => held(&self.store).lease_ends(node, since),
+            Happening::Follow(node) => held(&self.store).follow(node),
+            Happening::Recover(node) => held(&self.store).recovers(node),
             Happening::Wake => {}
         }
         Ok(())
@@ -503,18 +462,28 @@ impl<'p> World<'p> {
                 }
             }
             Item::Poison { .. } => {
+                self.oracle.disturbed.isolation = true;
                 self.inject("bytes that are no record");
                 self.request(What::Poison, Some(CAD));
             }
             Item::Press { call, press, .. } => self.press(*call, *press, 0),
-            Item::Crash { down_ms, clock_step_s, .. } => {
+            Item::Crash { node, down_ms, clock_step_s, .. } => {
                 self.inject("process dies at any instant");
-                let died = Died { node: self.node.life.node, down_ms: *down_ms, clock_step_s: *clock_step_s };
+                let died = Died { node: *node, down_ms: *down_ms, clock_step_s: *clock_step_s };
                 held(&self.store).kill(died);
+            }
+            Item::Partition { node, .. } => {
+                self.note(|| format!("adapter {node} is cut off from the store"));
+                self.inject("an adapter is cut off from the store");
+                let since = held(&self.store).cut(*node);
+                self.at(self.now_ms() + LEASE_MS, Happening::LeaseEnds(*node, since));
             }
             Item::Reload { policy, .. } => {
                 self.inject("another policy is put in force");
-                self.request(What::Reload(*policy), None);
+                self.in_force = Some(*policy);
+                for node in 0..self.nodes.len() {
+                    self.request(What::Reload(*policy, node), None);
+                }
             }
             Item::Fault { .. } | Item::Cut { .. } => {}
         }
@@ -538,18 +507,26 @@ impl<'p> World<'p> {
     async fn end(&mut self) -> Result<(), Violation> {
         self.observe()?;
         self.oracle.at_rest()?;
-        let Some(live) = self.node.desk.clone().filter(|_| self.plan.seed % 4 == 0) else { return Ok(()) };
-        let opened = self.open(self.node.life).await;
-        let (live, opened) = (live.open_incidents(), opened.open_incidents());
-        if live.len() != opened.len() {
-            let (live, opened) = (live.len(), opened.len());
-            return Err(Violation::new("I10", format!("{live} open incidents in memory, {opened} after a restart")));
+        if self.nodes.len() == 1 && !self.plan.seed.is_multiple_of(4) {
+            return Ok(());
         }
-        for (live, opened) in live.iter().zip(&opened) {
-            self.oracle.seen(live)?;
-            self.oracle.seen(opened)?;
-            if live.incident != opened.incident {
-                return Err(Violation::new("I10", format!("{} is another after a restart", live.incident.id)));
+        for node in 0..self.nodes.len() {
+            let Some(live) = self.nodes[node].desk.clone() else { continue };
+            let opened = self.open(self.nodes[node].life).await;
+            let (live, opened) = (live.open_incidents(), opened.open_incidents());
+            if live.len() != opened.len() {
+                let (live, opened) = (live.len(), opened.len());
+                return Err(Violation::new(
+                    "I10",
+                    format!("{live} open incidents in memory, {opened} after a restart"),
+                ));
+            }
+            for (live, opened) in live.iter().zip(&opened) {
+                self.oracle.seen(live)?;
+                self.oracle.seen(opened)?;
+                if live.incident != opened.incident {
+                    return Err(Violation::new("I10", format!("{} is another after a restart", live.incident.id)));
+                }
             }
         }
         Ok(())

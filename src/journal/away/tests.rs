@@ -1,24 +1,16 @@
 //! The local journal beside a real server: what goes where, and that nothing is lost between the two.
 
-#[path = "../../../tests/support/postgres.rs"]
-#[allow(
-    dead_code,
-    clippy::disallowed_methods,
-    reason = "the support of every test on a real server: these use a part of it, and process tests have no clock of ours"
-)]
-mod server;
-
 use super::{AwayJournal, Group};
 use crate::clock::monotonic_now;
 use crate::incident::Event;
 use crate::journal::conformance::{self, batch};
+use crate::journal::server::{Cluster, Line};
 use crate::journal::{
     AdapterEvent, Batch, EmbeddedJournal, Journal, JournalError, PostgresJournal, PostgresSettings, Settings, Shared,
     Stored, Subject,
 };
 use crate::record::{IncidentId, LegId};
 use jiff::Timestamp;
-use server::{Cluster, Line};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use super::{Settings, Verification, rows, seals};
 use crate::journal::{Chain, ChainFault, JournalError};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, OptionalExtension, ffi};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -19,6 +20,8 @@ const OLDER_FILE: &str = include_str!("../../../schemas/journal/embedded/older_f
 
 /// SQLite `application_id` of a journal (`4OPT`), by which `file` and we know it.
 const APPLICATION_ID: i32 = 0x344F_5054;
+/// Statements that a connection keeps compiled: more than there are.
+const STATEMENTS_KEPT: usize = 64;
 /// The one format this program reads and writes.
 const FORMAT: i64 = 1;
 
@@ -131,6 +134,9 @@ pub(super) fn set_pages_max(connection: &Connection, pages: u32) -> Result<(), E
 
 fn configure(connection: &Connection, busy_timeout_ms: u32) -> Result<(), Error> {
     connection.busy_timeout(Duration::from_millis(busy_timeout_ms.into()))?;
+    // A plan must not depend on the values bound: SQLite would compile such a statement anew for each of them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;

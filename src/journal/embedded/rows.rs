@@ -20,7 +20,9 @@ use std::collections::BTreeMap;
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/embedded/select_entries_after.sql");
 const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_incident.sql");
 const SELECT_KIND: &str = include_str!("../../../schemas/journal/embedded/select_entries_of_kind_before.sql");
-const INSERT_ENTRY: &str = include_str!("../../../schemas/journal/embedded/insert_entry.sql");
+pub(super) const INSERT_ENTRY: &str = include_str!("../../../schemas/journal/embedded/insert_entry.sql");
+
+pub(super) const VERSION_OF: &str = "SELECT coalesce(max(version), 0) FROM entry WHERE incident = ?1";
 
 /// A batch in its stored form, made on the caller's thread so that the writer only writes.
 #[derive(Debug)]
@@ -127,7 +129,7 @@ impl Prepared {
 
 fn version_of(connection: &Connection, incident: &IncidentId) -> Result<u64, JournalError> {
     connection
-        .prepare_cached("SELECT coalesce(max(version), 0) FROM entry WHERE incident = ?1")
+        .prepare_cached(VERSION_OF)
         .and_then(|mut statement| statement.query_row([incident.as_str()], |row| row.get::<_, i64>(0)))
         .map_err(|error| fault(&error, 0))
         .map(|version| u64::try_from(version).unwrap_or_default())

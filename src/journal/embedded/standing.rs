@@ -9,7 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
-const UPSERT: &str = include_str!("../../../schemas/journal/embedded/upsert_standing.sql");
+pub(super) const UPSERT: &str = include_str!("../../../schemas/journal/embedded/upsert_standing.sql");
+
+pub(super) const SELECT_MARK: &str = "SELECT mark FROM standing WHERE incident = ?1";
 
 /// Hours for which an incident at rest is kept here: longer than anybody asks for a name (`call_processing` asks for 48).
 const KEPT_H: i64 = 72;
@@ -102,7 +104,7 @@ pub(super) fn write(
     let kept = Kept::new(incident, version, standing);
     let mark = kept.mark();
     let upserted = connection
-        .prepare_cached("SELECT mark FROM standing WHERE incident = ?1")
+        .prepare_cached(SELECT_MARK)
         .and_then(|mut select| select.query_row([&kept.incident], |row| row.get::<_, i64>(0)).optional())
         .and_then(|before| {
             let Kept { incident, version, rests, agency, called, began, closed_at } = &kept;

@@ -425,3 +425,25 @@ fn settings_refuse_unknown_keys_and_have_defaults() {
     assert_eq!((settings.queue_max, settings.commit_batches_max), (4_096, 64));
     assert!(toml::from_str::<Settings>("path = \"a\"\nqueue = 1").is_err());
 }
+
+/// What an append costs beside the disk is bounded by a count: every statement is compiled once, whatever is bound to it.
+#[tokio::test]
+async fn no_statement_of_an_append_is_compiled_twice() {
+    let folder = Folder::new();
+    let journal = folder.open().unwrap();
+    for number in 0..200 {
+        journal.append(batch(&format!("i{}", number % 50), number / 50, 1)).await.unwrap();
+    }
+    let statements =
+        [super::rows::VERSION_OF, super::rows::INSERT_ENTRY, super::standing::SELECT_MARK, super::standing::UPSERT];
+    let counted = move |thread: &mut super::writer::WriterThread| {
+        let counts = |sql: &str| {
+            let statement = thread.connection.prepare_cached(sql).unwrap();
+            let of = |what| statement.get_status(what);
+            (of(rusqlite::StatementStatus::RePrepare), of(rusqlite::StatementStatus::Run) >= 200)
+        };
+        Ok(statements.map(counts))
+    };
+    let counted = journal.writer().unwrap().alone(counted).await.unwrap();
+    assert_eq!(counted, [(0, true); 4], "compiled again, and run as often as there were appends");
+}

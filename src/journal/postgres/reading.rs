@@ -46,6 +46,8 @@ impl managed::Manager for Sessions {
 pub(super) struct Reading {
     common: Arc<Common>,
     pool: Pool<Sessions>,
+    /// False for who acts on nothing that is read: then nothing is written to know it durable.
+    settles: bool,
 }
 
 impl Reading {
@@ -54,7 +56,11 @@ impl Reading {
             .max_size(common.settings.readers_max.max(1))
             .build()
             .map_err(|_| JournalError::Unavailable("the pool of sessions cannot be made".to_owned()))?;
-        Ok(Self { common: Arc::clone(common), pool })
+        Ok(Self { common: Arc::clone(common), pool, settles: true })
+    }
+
+    pub(super) fn of_an_onlooker(common: &Arc<Common>) -> Result<Self, JournalError> {
+        Ok(Self { settles: false, ..Self::new(common)? })
     }
 
     async fn rows(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, JournalError> {
@@ -78,7 +84,7 @@ impl Reading {
     }
 
     async fn durable(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, JournalError> {
-        if let Some(last) = entries.iter().max_by_key(|entry| entry.sequence) {
+        if let Some(last) = entries.iter().max_by_key(|entry| entry.sequence).filter(|_| self.settles) {
             self.common.settle(last).await?;
         }
         Ok(entries)

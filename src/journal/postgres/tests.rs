@@ -1,19 +1,11 @@
 //! The shared store on a real server. The suite that every store passes is `journal::conformance`.
 
-#[path = "../../../tests/support/postgres.rs"]
-#[allow(
-    dead_code,
-    clippy::disallowed_methods,
-    reason = "the support of every test on a real server: these use a part of it, and process tests have no clock of ours"
-)]
-mod server;
-
 use super::{PostgresJournal, Settings};
 use crate::clock::monotonic_now;
 use crate::journal::conformance::{self, batch};
+use crate::journal::server::Cluster;
 use crate::journal::{Entry, Heard, Journal, JournalError};
 use crate::record::IncidentId;
-use server::Cluster;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -281,4 +273,48 @@ async fn the_incidents_of_a_dead_adapter_are_taken_over_within_five_seconds() {
     let refused = east.append(batch("i", 1, 1)).await;
     assert_eq!(refused, Err(JournalError::Conflict { expected: 1, found: 2 }));
     assert_eq!(east.shared().unwrap().held().await.unwrap(), [].into());
+}
+
+/// An authority's certificate file, and a certificate and key for `localhost` that it vouches for, PEM.
+fn vouched_for(folder: &std::path::Path) -> (std::path::PathBuf, String, String) {
+    let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let file = folder.join("ca.pem");
+    std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let issuer = rcgen::Issuer::new(params, key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let names = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (file, names.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_it_trusts_the_configured_authority_and_no_other_and_never_falls_back() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (ca_file, certificate, key) = vouched_for(folder.path());
+    let cluster = Cluster::start_under_tls(&certificate, &key);
+    let over = |host: &str, ca_file: std::path::PathBuf| {
+        let url = format!("postgres://postgres@{host}:{}/postgres?sslmode=require", cluster.port());
+        let settings = Settings::new(url.parse().unwrap(), "a", "east");
+        Settings { ca_file: Some(ca_file), append_deadline_ms: 1_000, read_deadline_ms: 5_000, ..settings }
+    };
+    let journal = open(&over("localhost", ca_file.clone())).await;
+    journal.append(batch("i", 0, 1)).await.unwrap();
+    let in_the_clear = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+        WHERE application_name = 'fourth east' AND NOT ssl";
+    assert_eq!(cluster.sql(in_the_clear), "0");
+    assert_ne!(cluster.sql(&in_the_clear.replace("AND NOT ssl", "AND ssl")), "0");
+    drop(journal);
+    let (stranger, _, _) = vouched_for(other.path());
+    for (what, settings) in
+        [("another authority", over("localhost", stranger)), ("another name", over("127.0.0.1", ca_file.clone()))]
+    {
+        let refused = PostgresJournal::open(&settings).await;
+        assert!(matches!(refused, Err(JournalError::Unavailable(_))), "{what}: {refused:?}");
+    }
+    cluster.sql("ALTER SYSTEM SET ssl = off");
+    cluster.sql("SELECT pg_reload_conf()");
+    cluster.until("it has no TLS any more", "SELECT current_setting('ssl') = 'off'");
+    let refused = PostgresJournal::open(&over("localhost", ca_file)).await;
+    assert!(matches!(refused, Err(JournalError::Unavailable(_))), "required, and not to be had: {refused:?}");
 }

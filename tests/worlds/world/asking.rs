@@ -11,15 +11,16 @@ use std::sync::Arc;
 
 impl World<'_> {
     /// A request reaches the adapter, if there is one.
-    pub(super) fn serve(&mut self, request: usize) {
-        let Some(desk) = self.node.desk.clone() else { return };
-        let life = self.node.life;
+    pub(super) fn serve(&mut self, request: usize, node: usize) {
+        let node = if let What::Reload(_, node) = &self.requests[request].what { *node } else { node };
+        let Some(desk) = self.nodes[node].desk.clone() else { return };
+        let life = self.nodes[node].life;
         if !held(&self.store).lives(life) {
             return;
         }
         self.oracle.reached();
         let what = self.requests[request].what.clone();
-        self.note(|| format!("request {request} arrives: {what:?}"));
+        self.note(|| format!("request {request} arrives at {node}: {what:?}"));
         let tell = self.tell.clone();
         let bytes = match &what {
             What::Record(place) => match &self.plan.items[*place] {
@@ -29,10 +30,7 @@ impl World<'_> {
             _ => bytes::Bytes::from_static(b"{\"$id\": 7, "),
         };
         let policy = match &what {
-            What::Reload(place) => {
-                self.in_force = Some(*place);
-                Some(Arc::clone(&self.policies.0[*place]))
-            }
+            What::Reload(place, _) => Some(Arc::clone(&self.policies.0[*place])),
             _ => None,
         };
         tokio::spawn(async move {
@@ -46,7 +44,11 @@ impl World<'_> {
                     let by = Actor::Team(NAMES[peer].to_owned());
                     Outcome::View(Arc::new(desk.hazard(&leg, fact, value, by).await))
                 }
-                What::Reload(_) => match policy {
+                What::Team(peer, Intention { ask: Ask::Answer { leg, fact, value }, .. }) => {
+                    let by = Actor::Team(NAMES[peer].to_owned());
+                    Outcome::View(Arc::new(desk.answer_on_leg(&leg, fact, value, by).await))
+                }
+                What::Reload(..) => match policy {
                     Some(policy) => Outcome::Done(desk.put_policy(policy).await.is_ok()),
                     None => Outcome::Done(false),
                 },
@@ -90,6 +92,9 @@ async fn pressed(desk: &Desk, incident: &IncidentId, press: Press) -> Outcome {
         Press::Ordinary => Choice::Ordinary { reason: Some("known to us".to_owned()) },
         Press::Program(program) => {
             Choice::Program { program: ProgramId::new(program), reason: "known to them".to_owned() }
+        }
+        Press::SeesReturn => {
+            return Outcome::View(Arc::new(desk.command(incident, Command::AcknowledgeReturn { by }).await));
         }
         Press::NoWeapon => {
             return Outcome::Record(Arc::new(desk.answer(incident, "weapon", "none", by).await));

@@ -4,39 +4,44 @@ use super::{Happening, TRY_FOR_MS, World};
 use crate::peers::{CAD, NAMES, peer_of};
 use crate::store::{Life, held};
 use fourth_option::incident::{Act, Command, Outgoing};
+use fourth_option::policy::LegPlan;
 use fourth_option::record::{IncidentId, LegId};
+use jiff::Timestamp;
 
 impl World<'_> {
     /// The outbox takes an effect: one under way under its key is not taken twice; a recall ends an offer being tried.
     pub(super) fn enqueue(&mut self, life: Life, outgoing: Box<Outgoing>) {
         let key = outgoing.effect.key.clone();
-        if self.node.outbox.contains_key(&key) {
+        if self.nodes[life.node].outbox.contains_key(&key) {
             return;
         }
         let now_ms = self.now_ms();
         let until_ms = match &outgoing.effect.act {
-            Act::Offer { deadline, .. } => {
-                let left = deadline.duration_since(self.civil()).as_millis();
-                now_ms + u64::try_from(left.max(0)).unwrap()
-            }
+            Act::Offer { deadline, plan, .. } => now_ms + self.left_ms(*deadline, plan),
             _ => now_ms + TRY_FOR_MS,
         };
         if let Act::Withdraw { leg, .. } | Act::StandBack { leg, .. } = &outgoing.effect.act {
             let offers = |other: &Outgoing| matches!(&other.effect.act, Act::Offer { leg: of, .. } if of == leg);
+            let outbox = &self.nodes[life.node].outbox;
             let over: Vec<String> =
-                self.node.outbox.iter().filter(|(_, other)| offers(other)).map(|(key, _)| key.clone()).collect();
+                outbox.iter().filter(|(_, other)| offers(other)).map(|(key, _)| key.clone()).collect();
             for key in over {
-                self.gives_up(&key, "superseded");
+                self.gives_up(life.node, &key, "superseded");
             }
         }
-        self.node.outbox.insert(key.clone(), outgoing);
+        self.nodes[life.node].outbox.insert(key.clone(), outgoing);
         self.at(now_ms + 1, Happening::Try { life, key, attempt: 1, until_ms });
     }
 
+    /// What is left of a term by the world's civil clock; never more than the term, whatever that clock was set to.
+    fn left_ms(&self, deadline: Timestamp, plan: &LegPlan) -> u64 {
+        let left_ms = deadline.duration_since(self.civil()).as_millis().max(0);
+        u64::try_from(left_ms).unwrap().min(u64::from(plan.accept_deadline_s) * 1_000)
+    }
+
     pub(super) fn attempt(&mut self, life: Life, key: String, attempt: u32, until_ms: u64) {
-        let Some(outgoing) = self.node.outbox.get(&key).filter(|_| held(&self.store).lives(life)).cloned() else {
-            return;
-        };
+        let lives = held(&self.store).lives(life);
+        let Some(outgoing) = self.nodes[life.node].outbox.get(&key).filter(|_| lives).cloned() else { return };
         let now_ms = self.now_ms();
         let (peer, attempts_max) = match &outgoing.effect.act {
             Act::Offer { plan, .. } => (peer_of(plan.program.as_str()), plan.attempts),
@@ -46,7 +51,7 @@ impl World<'_> {
             _ => (CAD, u32::MAX),
         };
         if now_ms >= until_ms {
-            return self.gives_up(&key, "deadline-passed");
+            return self.gives_up(life.node, &key, "deadline-passed");
         }
         let there = self.link(peer);
         for delay in &there {
@@ -67,17 +72,17 @@ impl World<'_> {
         }
     }
 
-    fn gives_up(&mut self, key: &str, why: &str) {
-        if let Some(outgoing) = self.node.outbox.remove(key) {
+    fn gives_up(&mut self, node: usize, key: &str, why: &str) {
+        if let Some(outgoing) = self.nodes[node].outbox.remove(key) {
             self.note(|| format!("the outbox gives up: {why}"));
             let command = Command::EffectUndeliverable { key: key.to_owned(), why: why.to_owned() };
-            self.report(&outgoing.incident, command);
+            self.report(node, &outgoing.incident, command);
         }
     }
 
     /// What became of an effect goes back to the desk; where that cannot be journaled, nobody asks again.
-    pub(super) fn report(&mut self, incident: &IncidentId, command: Command) {
-        let Some(desk) = self.node.desk.clone() else { return };
+    pub(super) fn report(&mut self, node: usize, incident: &IncidentId, command: Command) {
+        let Some(desk) = self.nodes[node].desk.clone() else { return };
         let incident = incident.clone();
         self.oracle.reached();
         tokio::spawn(async move { desk.command(&incident, command).await.is_ok() });
@@ -85,10 +90,7 @@ impl World<'_> {
 
     pub(super) fn delivered(&mut self, key: &str, outgoing: &Outgoing) {
         let (leg, plan, left_ms): (&LegId, _, u64) = match &outgoing.effect.act {
-            Act::Offer { leg, plan, deadline } => {
-                let left_ms = deadline.duration_since(self.civil()).as_millis().max(0);
-                (leg, plan, u64::try_from(left_ms).unwrap())
-            }
+            Act::Offer { leg, plan, deadline } => (leg, plan, self.left_ms(*deadline, plan)),
             Act::Withdraw { leg, plan, .. } | Act::StandBack { leg, plan, .. } | Act::Proceed { leg, plan } => {
                 (leg, plan, 0)
             }
