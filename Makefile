@@ -10,7 +10,7 @@ FAULTS := /usr/bin/strace /usr/bin/faketime
 WORLDS := cargo run --quiet --profile worlds --locked --no-default-features --features canaries --bin worlds --
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers fuzz
+.PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers bench-provers fuzz
 
 test: install format lint tests documentation dependencies
 	@echo "make test: everything passed"
@@ -91,6 +91,10 @@ bench:
 # Its Cargo.lock pins the peers and follows the dependencies of Fourth.
 bench-peers:
 	cargo run --release --manifest-path tests/bench/peers/Cargo.toml --target-dir target/peers
+
+# The built-in safeguards of a thousand rows by our covers, by a SAT solver and by decision diagrams: fails where a verdict differs.
+bench-provers:
+	cargo run --release --manifest-path tests/bench/provers/Cargo.toml --target-dir target/provers
 
 # Sixty seconds on each decoder and on narratives (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:
