@@ -55,6 +55,7 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --package fourth-option --no-default-features --features adapter --locked -- -D warnings
 	cargo clippy --package fourth-option --no-default-features --features canaries --lib --bin worlds --locked -- -D warnings
+	cargo clippy --package fourth-option --features canaries --test turmoil --locked -- -D warnings
 
 tests:
 	cargo test --profile quick --workspace --locked
@@ -65,7 +66,7 @@ tests:
 
 # 3,000 worlds of the whole adapter on a simulated network (tests/turmoil/README.md); `make turmoil ASK="seed 17"` runs one.
 turmoil:
-	cargo test --profile quick --locked --features canaries --test turmoil -- $(ASK)
+	cargo test --profile quick --locked --test turmoil -- $(ASK)
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). One world,
 # told step by step: `make worlds ASK="seed 17"`.

@@ -1,6 +1,7 @@
 //! Layer B: the whole adapter on a simulated network. Its accept loop, routers, outbox and clients over turmoil, its journal simulated.
 //!
-//! `make turmoil ASK="[worlds N [from S] | soak | canaries [N] | seed S [without 1,2,3] [canary NAME]]"`
+//! `make turmoil ASK="[worlds N [from S] | soak | seed S [without 1,2,3]]"`; with `--features canaries` also
+//! `canaries [N] [canary NAME]` and `seed S canary NAME`.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +18,8 @@
 
 #[path = "../worlds/chance.rs"]
 mod chance;
+#[cfg(feature = "canaries")]
+mod broken;
 mod desk;
 mod ground;
 mod http;
@@ -31,7 +34,6 @@ mod store;
 mod wire;
 mod world;
 
-use fourth_option::canaries::Canary;
 use ground::Ground;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,16 +51,15 @@ fn main() -> ExitCode {
     let without: Vec<usize> = word_after("without")
         .map(|list| list.split(',').map(|place| place.parse().unwrap()).collect())
         .unwrap_or_default();
-    let canary = word_after("canary").map(|name| {
-        let named = |canary: &&Canary| format!("{canary:?}") == name;
-        *Canary::ALL.iter().find(named).unwrap_or_else(|| panic!("no canary is named {name}"))
-    });
     ground::set_up_logs();
     let ground = Arc::new(Ground::new());
+    #[cfg(feature = "canaries")]
+    word_after("canary").into_iter().for_each(broken::plant_named);
     let held = match arguments.first().map(String::as_str) {
-        Some("seed") => many::one(number_after("seed").unwrap(), &without, canary, &ground),
+        Some("seed") => many::one(number_after("seed").unwrap(), &without, &ground),
         Some("soak") => many::soak(&ground),
-        Some("canaries") => many::canaries(canary, number_after("canaries").unwrap_or(300), &ground),
+        #[cfg(feature = "canaries")]
+        Some("canaries") => broken::each(word_after("canary"), number_after("canaries").unwrap_or(300), &ground),
         Some("worlds") => {
             let number = number_after("worlds").unwrap_or(many::WORLDS);
             many::worlds(number_after("from").unwrap_or(0), number, &ground)

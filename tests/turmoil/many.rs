@@ -4,7 +4,6 @@ use crate::ground::Ground;
 use crate::oracle::Violation;
 use crate::plan::Plan;
 use crate::stage::{Ending, run};
-use fourth_option::canaries::{Canary, plant};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,12 +63,12 @@ impl Tally {
     }
 }
 
-fn cores() -> u64 {
+pub fn cores() -> u64 {
     thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 /// A world; one that panics has broken a promise too.
-fn world(plan: &Plan, ground: &Arc<Ground>, keep: bool) -> Ending {
+pub fn world(plan: &Plan, ground: &Arc<Ground>, keep: bool) -> Ending {
     catch_unwind(AssertUnwindSafe(|| run(plan, ground, keep))).unwrap_or_else(|panic| {
         let what = panic.downcast_ref::<String>().cloned();
         let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -166,8 +165,7 @@ pub fn soak(ground: &Arc<Ground>) -> bool {
 }
 
 /// One world, told step by step, run again to see that it is the same, and made smaller where it fails.
-pub fn one(seed: u64, without: &[usize], canary: Option<Canary>, ground: &Arc<Ground>) -> bool {
-    plant(canary);
+pub fn one(seed: u64, without: &[usize], ground: &Arc<Ground>) -> bool {
     let plan = Plan::of(seed).without(without);
     for (place, (when, item)) in plan.items.iter().enumerate() {
         println!("{place}: {when:?} {}", brief(&format!("{item:?}")));
@@ -206,40 +204,4 @@ pub fn one(seed: u64, without: &[usize], canary: Option<Canary>, ground: &Arc<Gr
 
 fn brief(text: &str) -> String {
     text.chars().take(160).collect()
-}
-
-/// How many worlds a deliberate bug survives, for each that is asked for; what is found says that the oracles see.
-pub fn canaries(named: Option<Canary>, worlds_max: u64, ground: &Arc<Ground>) -> bool {
-    std::panic::set_hook(Box::new(|_| {}));
-    let wanted: Vec<Canary> = named.map_or_else(|| Canary::ALL.to_vec(), |canary| vec![canary]);
-    let (next, found) = (AtomicU64::new(0), AtomicU64::new(0));
-    thread::scope(|scope| {
-        for _ in 0..cores() {
-            scope.spawn(|| {
-                loop {
-                    let place = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap();
-                    let Some(canary) = wanted.get(place) else { break };
-                    plant(Some(*canary));
-                    let caught =
-                        (0..worlds_max).find_map(|seed| Some((seed, world(&Plan::of(seed), ground, false).violation?)));
-                    plant(None);
-                    match caught {
-                        Some((seed, violation)) => {
-                            found.fetch_add(1, Ordering::Relaxed);
-                            println!(
-                                "  {canary:?} found in world {} by {}: {}",
-                                seed + 1,
-                                violation.invariant,
-                                violation.what
-                            );
-                        }
-                        None => println!("  {canary:?} escaped {worlds_max} worlds: {}", canary.what()),
-                    }
-                }
-            });
-        }
-    });
-    let _ = std::panic::take_hook();
-    println!("deliberate bugs found on the network: {} of {}", found.load(Ordering::Relaxed), wanted.len());
-    true
 }

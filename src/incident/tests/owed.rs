@@ -339,11 +339,17 @@ fn a_follow_up_that_is_not_wanted_may_be_ended_before_its_window() {
 
 #[test]
 fn nothing_is_followed_up_where_nobody_was_met_or_the_call_came_back() {
+    let nobody_met = [
+        Disposition::CouldNotLocate,
+        Disposition::GoneOnArrival,
+        Disposition::OtherResponderFirst,
+        Disposition::Cancelled,
+    ];
     for disposition in Disposition::ALL {
         let mut world = accepted(owes_follow_ups());
         world.good(600, Command::ClearLeg { leg: leg(1), disposition, party: None, by: team() });
         let follow_ups = owed(&world).iter().filter(|(kind, _, _)| *kind == DutyKind::FollowUp).count();
-        assert_eq!(follow_ups, if disposition.is_contact() { 2 } else { 0 }, "{disposition:?}");
+        assert_eq!(follow_ups, if nobody_met.contains(&disposition) { 0 } else { 2 }, "{disposition:?}");
     }
     let mut back = accepted(owes_follow_ups());
     back.good(600, Command::ReturnLeg { leg: leg(1), why: "busy".to_owned(), by: team() });
