@@ -54,8 +54,7 @@ format:
 lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --package fourth-option --no-default-features --features adapter --locked -- -D warnings
-	cargo clippy --package fourth-option --no-default-features --features canaries --lib --bin worlds --locked -- -D warnings
-	cargo clippy --package fourth-option --features canaries --test turmoil --locked -- -D warnings
+	cargo clippy --package fourth-option --features canaries --lib --bin worlds --test turmoil --locked -- -D warnings
 
 tests:
 	cargo test --profile quick --workspace --locked
