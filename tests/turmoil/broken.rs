@@ -1,4 +1,4 @@
-//! Deliberate bugs (`src/canaries.rs`) on the network, in a build with the feature `canaries`: what the oracles see of them from outside.
+//! Deliberate bugs (`src/canaries.rs`) on the network: what the oracles see of them from outside.
 
 use crate::ground::Ground;
 use crate::many::{cores, world};
