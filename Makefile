@@ -65,7 +65,7 @@ tests:
 
 # 3,000 worlds of the whole adapter on a simulated network (tests/turmoil/README.md); `make turmoil ASK="seed 17"` runs one.
 turmoil:
-	cargo test --profile quick --locked --features canaries --test turmoil -- $(ASK)
+	cargo test --profile quick --locked --test turmoil -- $(ASK)
 
 # Half a million simulated worlds, the regressions first, and every deliberate bug found (tests/worlds/README.md). One world,
 # told step by step: `make worlds ASK="seed 17"`.

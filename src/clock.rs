@@ -9,7 +9,7 @@ pub struct Clock {
     started: Instant,
     civil_start: Timestamp,
     speed: f64,
-    #[cfg(feature = "canaries")]
+    #[cfg(any(feature = "canaries", debug_assertions))]
     chance: Option<std::sync::Arc<std::sync::atomic::AtomicU64>>,
 }
 
@@ -31,14 +31,14 @@ impl Clock {
             started: monotonic_now(),
             civil_start,
             speed,
-            #[cfg(feature = "canaries")]
+            #[cfg(any(feature = "canaries", debug_assertions))]
             chance: None,
         }
     }
 
     /// A clock whose randomness follows from a seed, so that a simulated world can be run again. Its names can be guessed:
-    /// it exists in builds that refuse to serve only.
-    #[cfg(feature = "canaries")]
+    /// it exists in no release build.
+    #[cfg(any(feature = "canaries", debug_assertions))]
     #[must_use]
     pub fn seeded(civil_start: Timestamp, seed: u64) -> Self {
         Self { chance: Some(std::sync::Arc::new(seed.into())), ..Self::starting_at(civil_start, 1.0) }
@@ -49,7 +49,7 @@ impl Clock {
     /// # Errors
     /// Where the operating system gives none.
     pub fn random_bytes<const N: usize>(&self) -> Result<[u8; N], NoRandomness> {
-        #[cfg(feature = "canaries")]
+        #[cfg(any(feature = "canaries", debug_assertions))]
         if let Some(chance) = &self.chance {
             return Ok(drawn(chance));
         }
@@ -120,7 +120,7 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
 }
 
 /// Bytes that follow from a seed (SplitMix64, Steele, Lea and Flood 2014).
-#[cfg(feature = "canaries")]
+#[cfg(any(feature = "canaries", debug_assertions))]
 fn drawn<const N: usize>(chance: &std::sync::atomic::AtomicU64) -> [u8; N] {
     let mut bytes = [0_u8; N];
     for chunk in bytes.chunks_mut(8) {

@@ -1,6 +1,7 @@
 //! Layer B: the whole adapter on a simulated network. Its accept loop, routers, outbox and clients over turmoil, its journal simulated.
 //!
-//! `make turmoil ASK="[worlds N [from S] | soak | canaries [N] [canary NAME] | seed S [without 1,2,3] [canary NAME]]"`
+//! `make turmoil ASK="[worlds N [from S] | soak | seed S [without 1,2,3]]"`; with `--features canaries` also
+//! `canaries [N] [canary NAME]` and `seed S canary NAME`.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +18,7 @@
 
 #[path = "../worlds/chance.rs"]
 mod chance;
+#[cfg(feature = "canaries")]
 mod broken;
 mod desk;
 mod ground;
@@ -36,6 +38,7 @@ use ground::Ground;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+#[cfg(feature = "canaries")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -51,10 +54,12 @@ fn main() -> ExitCode {
         .unwrap_or_default();
     ground::set_up_logs();
     let ground = Arc::new(Ground::new());
+    #[cfg(feature = "canaries")]
     word_after("canary").into_iter().for_each(broken::plant_named);
     let held = match arguments.first().map(String::as_str) {
         Some("seed") => many::one(number_after("seed").unwrap(), &without, &ground),
         Some("soak") => many::soak(&ground),
+        #[cfg(feature = "canaries")]
         Some("canaries") => broken::each(word_after("canary"), number_after("canaries").unwrap_or(300), &ground),
         Some("worlds") => {
             let number = number_after("worlds").unwrap_or(many::WORLDS);
