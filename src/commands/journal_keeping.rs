@@ -88,8 +88,9 @@ fn leave_out_what_is_personal(stored: &mut Map<String, Value>) {
     kept.extend(reason.map(|reason| ("override_reason".to_owned(), reason)));
     for (list, within) in [("entries", "happened"), ("notes", "noted")] {
         for entry in kept.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(event) = entry.get_mut(within).and_then(Value::as_object_mut) {
-                leave_out_what_is_personal(event);
+            match entry.get_mut(within).and_then(Value::as_object_mut) {
+                Some(event) => leave_out_what_is_personal(event),
+                None => *entry = Value::Null,
             }
         }
     }

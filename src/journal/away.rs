@@ -116,7 +116,7 @@ impl AwayJournal {
         self.reached()?.claim(name, incident).await
     }
 
-    /// True where another adapter, or none yet, fires the deadlines of an incident at home.
+    /// True where this adapter fires the deadlines of an incident at home; false where another does, or none yet.
     ///
     /// # Errors
     /// As [`Shared::held`].

@@ -224,51 +224,72 @@ impl Beside {
 
     pub(super) async fn finish(&self, home: &dyn Journal, at: Timestamp) -> Result<bool, JournalError> {
         let mut file = self.file.write().await;
+        // What is sealed was brought home, and only the next file could not be begun.
+        let sealed = file.seals().await?.pop().map_or(0, |seal| seal.through);
         let mut notes: Vec<AdapterApart> = Vec::new();
-        let (mut last, mut entries) = (None, 0_u64);
+        let (mut read, mut last) = (sealed, None);
         loop {
-            let page = file.read_after(last.as_ref().map_or(0, |entry: &Entry| entry.sequence), READ_ENTRIES).await?;
-            let Some(end) = page.last().cloned() else { break };
-            entries = end.sequence;
-            last = Some(end);
-            notes.extend(page.into_iter().filter_map(|entry| match entry.stored {
-                Stored::Adapter(AdapterEvent::PeriodSealed(_)) | Stored::Incident(_) => None,
-                Stored::Adapter(event) => Some(AdapterApart { at: entry.at, noted: event }),
-            }));
+            let page = file.read_after(read, READ_ENTRIES).await?;
+            let Some(end) = page.last() else { break };
+            read = end.sequence;
+            for entry in page {
+                match &entry.stored {
+                    Stored::Adapter(AdapterEvent::PeriodSealed(_)) => continue,
+                    Stored::Adapter(event) => notes.push(AdapterApart { at: entry.at, noted: event.clone() }),
+                    Stored::Incident(_) => {}
+                }
+                last = Some((entry.sequence, entry.hash));
+            }
         }
-        let Some(last) = last else {
+        if last.is_none() && sealed == 0 {
             self.holds_anything.store(false, Ordering::Release);
             return Ok(true);
-        };
+        }
         if !self.known().of.is_empty() {
             return Ok(false);
         }
-        // The one entry that an append at home has no version to be told apart by: its content is.
-        let checkpoint = format!("{entries}:{}\n", last.hash);
-        let sha256 = hex::encode(Sha256::digest(&checkpoint));
-        if home.content(&IncidentId::new(""), &sha256).await?.is_none() {
-            let mut parts: Vec<Vec<AdapterApart>> = notes.chunks(NOTES_MAX).map(<[_]>::to_vec).collect();
-            if parts.is_empty() {
-                parts.push(Vec::new());
-            }
-            let event = |notes| AdapterEvent::BroughtHome { entries, last_hash: last.hash.clone(), notes };
-            let events = parts.into_iter().map(|notes| Stored::Adapter(event(notes))).collect();
-            let mut batch = Batch::new(Subject::Adapter, 0, at, events);
-            batch.content = Some(Content { sha256, bytes: Bytes::from(checkpoint) });
-            home.append(batch).await?;
+        if let Some((entries, last_hash)) = last {
+            note_brought_home(home, at, (entries, last_hash), notes).await?;
+            // What is seen there may be gone again where a standby is away; reading the end waits until it cannot.
+            home.last_instant().await?;
+            // A seal takes in what happened before an instant: everything did.
+            file.seal(Timestamp::MAX, at).await?;
+            tracing::info!(
+                entries,
+                "what was journaled here is in the shared journal; the local one is sealed and kept"
+            );
         }
-        // What is seen there may be gone again where a standby is away; reading the end waits until it cannot.
-        home.last_instant().await?;
-        // A seal takes in what happened before an instant: everything did.
-        file.seal(Timestamp::MAX, at).await?;
         let next = open_at(&self.settings, next_file(&self.settings.path)).await?;
         self.holds_anything.store(false, Ordering::Release);
         let home_now = std::mem::replace(&mut *file, Arc::new(next));
-        tracing::info!(entries, "what was journaled here is in the shared journal; the local one is sealed and kept");
         // Its writer's thread is waited for: not on this one.
         drop(tokio::task::spawn_blocking(move || drop(home_now)).await);
         Ok(true)
     }
+}
+
+/// Appends at home what the adapter noted of itself here, with where the local chain ends, once.
+async fn note_brought_home(
+    home: &dyn Journal,
+    at: Timestamp,
+    (entries, last_hash): (u64, String),
+    notes: Vec<AdapterApart>,
+) -> Result<(), JournalError> {
+    // The one entry that an append at home has no version to be told apart by: its content is.
+    let checkpoint = format!("{entries}:{last_hash}\n");
+    let sha256 = hex::encode(Sha256::digest(&checkpoint));
+    if home.content(&IncidentId::new(""), &sha256).await?.is_some() {
+        return Ok(());
+    }
+    let mut parts: Vec<Vec<AdapterApart>> = notes.chunks(NOTES_MAX).map(<[_]>::to_vec).collect();
+    if parts.is_empty() {
+        parts.push(Vec::new());
+    }
+    let event = |notes| AdapterEvent::BroughtHome { entries, last_hash: last_hash.clone(), notes };
+    let events = parts.into_iter().map(|notes| Stored::Adapter(event(notes))).collect();
+    let mut batch = Batch::new(Subject::Adapter, 0, at, events);
+    batch.content = Some(Content { sha256, bytes: Bytes::from(checkpoint) });
+    home.append(batch).await.map(drop)
 }
 
 /// The file of a number, from 1.

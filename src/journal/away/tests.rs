@@ -152,3 +152,25 @@ async fn what_the_adapter_noted_is_brought_home_once_and_the_file_is_sealed_and_
     // The next file is begun beside it.
     assert!(again.path().join("away.db.2").exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_next_file_cannot_be_begun_what_is_home_is_not_brought_again() {
+    let (cluster, folder) = (Cluster::start(&[]), tempfile::tempdir().unwrap());
+    let line = Line::to(&cluster);
+    line.cut();
+    let journal = open(&line.url(), folder.path()).await;
+    journal.append(noted(AdapterEvent::Stopped)).await.unwrap();
+    let in_the_way = folder.path().join("away.db.2.lock");
+    std::fs::create_dir(&in_the_way).unwrap();
+    line.mend();
+    tokio::time::timeout(Duration::from_secs(60), journal.back()).await.unwrap();
+    for _ in 0..3 {
+        assert!(journal.finish(Timestamp::UNIX_EPOCH).await.is_err(), "the next file cannot be begun");
+    }
+    std::fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(journal.finish(Timestamp::UNIX_EPOCH).await, Ok(true));
+    let shared = PostgresJournal::open(&settings(&cluster.url(&[]), "west")).await.unwrap();
+    assert_eq!(shared.read_after(0, 9).await.unwrap().len(), 1, "once");
+    let sealed = EmbeddedJournal::open_read_only(&folder.path().join("away.db.1")).unwrap();
+    assert_eq!(sealed.seals().await.unwrap().len(), 1, "sealed once");
+}
