@@ -12,7 +12,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers bench-provers fuzz
 
-test: install format lint tests documentation dependencies
+test: install format lint documentation dependencies tests
 	@echo "make test: everything passed"
 
 # Installs: chromium and chromium-driver (Debian) for the browser test, aiosmtpd (Debian) for the notices by e-mail, strace and faketime (Debian)

@@ -50,8 +50,8 @@ impl AwayJournal {
     /// Opens the shared journal, and the local one at `local.path`. A database that cannot be reached is no error.
     ///
     /// # Errors
-    /// As [`PostgresJournal::open`] where the database answers and cannot be used, and as [`EmbeddedJournal::open`] for
-    /// the local file: what is to be relied on in an outage must be there before it.
+    /// As [`PostgresJournal::open`] where the database answers and cannot be used, and as
+    /// [`super::EmbeddedJournal::open`] for the local file: what is to be relied on in an outage must be there before it.
     pub async fn open(postgres: &PostgresSettings, local: &Settings) -> Result<Self, JournalError> {
         let beside = Beside::open(local).await?;
         let (ear, heard) = mpsc::channel(HEARD_MAX);
