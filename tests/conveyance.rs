@@ -2,12 +2,13 @@
 
 use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually, free_port};
 use fourth_simulators::client::Client;
+use fourth_simulators::server::{Reply, Server};
 use futures_util::SinkExt;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -43,6 +44,10 @@ type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
 impl Network {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    fn with(further: &str) -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -72,7 +77,7 @@ impl Network {
              subscriptions_max = 2\nlimits.body_bytes_max = 65536\n\
              [[http.conveyance.peer]]\nname = \"neighbour\"\ncertificate_sha256 = \"{}\"\nsender = \"default\"\n\
              release = [\"nature\", \"facts\"]\n\
-             [[http.conveyance.peer]]\nname = \"watcher\"\ncertificate_sha256 = \"{}\"\nrelease = []\n",
+             [[http.conveyance.peer]]\nname = \"watcher\"\ncertificate_sha256 = \"{}\"\nrelease = []\n{further}",
             file("own.pem", own.pem()),
             file("own.key", own_key.serialize_pem()),
             file("ca.pem", ca.pem()),
@@ -199,6 +204,7 @@ async fn a_subscriber_is_told_what_its_list_names_and_nothing_else() {
     for (asked, code) in [
         (json!({"requestId": "x", "requestType": "EIDO", "requestSubType": "new"}), 503),
         (json!({"requestId": "x", "requestType": "EIDO", "requestSubType": "new", "qualFilter": "a"}), 406),
+        (json!({"requestId": "x", "requestType": "EIDO", "qualFilter": "a", "incidentId": incident}), 400),
         (json!({"requestId": "x", "requestType": "XML"}), 400),
         (json!({"requestId": "x", "subscriptionId": "nobodys"}), 481),
     ] {
@@ -268,8 +274,112 @@ async fn a_request_for_service_is_answered_by_what_becomes_of_the_call() {
     assert_eq!(hear(&mut socket).await["response"]["responseCode"], 488);
     say(&mut socket, &push("requestAwareness", "q3", &record("conv6", &armed))).await;
     assert_eq!(hear(&mut socket).await["response"]["responseCode"], 200);
-    say(&mut socket, &json!({"cancelRequest": {"requestId": "q1"}})).await;
-    assert_eq!(hear(&mut socket).await["response"]["responseCode"], 501);
+    // We subscribe to nobody.
+    say(&mut socket, &json!({"terminate": {"requestId": "t1", "subscriptionId": "s"}})).await;
+    let answer = hear(&mut socket).await["terminateResponse"].clone();
+    assert_eq!((&answer["requestId"], &answer["statusCode"]), (&json!("t1"), &json!(481)));
+}
+
+/// A team's door that says yes to whatever comes and keeps the names of what came.
+async fn team_door() -> (Server, Arc<Mutex<Vec<String>>>) {
+    let keys: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&keys);
+    let door = Server::start("127.0.0.1:0".parse().unwrap(), move |received| {
+        kept.lock().unwrap().push(received.header("idempotency-key").unwrap().to_owned());
+        async { Reply::json(202, &json!({})) }
+    });
+    (door.await.unwrap(), keys)
+}
+
+const TEAM: &str = "a-team-for-the-test-only";
+
+#[tokio::test]
+async fn a_request_is_taken_back_by_whoever_asked_over_any_connection_and_by_nobody_else() {
+    let (door, told) = team_door().await;
+    let network = Network::with(&format!(
+        "[handoff.channel.webhook]\nkind = \"webhook\"\nurl = \"{}/offers\"\n\
+         secret = \"0123456789abcdef0123456789abcdef\"\n\
+         [[access.identity]]\nname = \"team\"\nrole = \"team\"\nprogram = \"cso-north\"\ntoken_sha256 = \"{}\"\n",
+        door.url(),
+        fourth_option::access::hash_token(TEAM),
+    ));
+    let served = Served::start(&network.place);
+    let mut socket = network.join(&network.neighbour).await;
+    let client = Client::new(Duration::from_secs(10));
+    let (intake, teams) = (network.place.url(0), network.place.url(1));
+    let push =
+        |request: &str, call: &str| json!({"requestForService": {"requestId": request, "eido": record(call, SAFE)}});
+    let cancel = |request: &str| json!({"cancelRequest": {"requestId": request}});
+    let incident = async |call: &str| {
+        let name = format!("urn:emergency:uid:incidentid:{call}:kamloops.example");
+        let found = client.get(&format!("{intake}/v1/calls?call={name}"), TOKEN).await.unwrap().json();
+        found["incident"].as_str().unwrap().to_owned()
+    };
+    let stands = async |incident: &str| {
+        let shown = client.get(&format!("{intake}/v1/calls/{incident}"), TOKEN).await.unwrap().json();
+        (shown["phase"].as_str().unwrap().to_owned(), shown["legs"][0]["state"].as_str().map(str::to_owned))
+    };
+    // Asked for, and a team goes.
+    let team_goes = async |socket: &mut Socket, request: &str, call: &str| {
+        say(socket, &push(request, call)).await;
+        assert_eq!(response(socket).await, (request.to_owned(), 182));
+        let incident = incident(call).await;
+        network.post(&format!("/v1/calls/{incident}/choice"), &json!({"choice": "accept"})).await;
+        let accept = format!("{teams}/v1/legs/{incident}.1/accept");
+        assert_eq!(client.post_json(&accept, TEAM, &json!({})).await.unwrap().status, 200);
+        assert_eq!(response(socket).await, (request.to_owned(), 200));
+        incident
+    };
+    let going = team_goes(&mut socket, "q1", "take1").await;
+    // Nobody else, and nothing else.
+    let mut watcher = network.join(&network.watcher).await;
+    for (socket, request) in [(&mut watcher, "q1"), (&mut socket, "q2")] {
+        say(socket, &cancel(request)).await;
+        assert_eq!(response(socket).await, (request.to_owned(), 481));
+    }
+    assert_eq!(stands(&going).await, ("with-team".to_owned(), Some("accepted".to_owned())));
+    // Over another connection, to a process that was started anew; twice. The final answer to the request was given.
+    drop(socket);
+    served.terminate();
+    let _served = Served::start(&network.place);
+    let mut socket = network.join(&network.neighbour).await;
+    for _ in 0..2 {
+        say(&mut socket, &cancel("q1")).await;
+        assert_eq!(response(&mut socket).await, ("q1".to_owned(), 200));
+        assert_eq!(stands(&going).await, ("closed".to_owned(), Some("stood-back".to_owned())));
+    }
+    eventually("the team is told to stand back", PATIENCE, async || {
+        told.lock().unwrap().iter().any(|key| key.starts_with(&going) && key.ends_with(".stand-back")).then_some(())
+    })
+    .await;
+    let journal = network.place.journal().to_str().unwrap().to_owned();
+    let (_, shown, _) = crate::support::fourth(&["journal", "show", "--json", "--journal", &journal, &going]);
+    assert!(shown.contains(r#""asked":{"by":"neighbour","request":"q1"}"#), "{shown}");
+    assert_eq!(shown.matches(r#""event":"closed","why":"cancelled-by-source""#).count(), 1, "{shown}");
+    // While its answer is owed, that answer is that it was taken back, after the answer to the cancellation.
+    say(&mut socket, &push("q3", "take3")).await;
+    assert_eq!(response(&mut socket).await, ("q3".to_owned(), 182));
+    say(&mut socket, &cancel("q3")).await;
+    assert_eq!(response(&mut socket).await, ("q3".to_owned(), 200));
+    assert_eq!(response(&mut socket).await, ("q3".to_owned(), 487));
+    assert_eq!(stands(&incident("take3").await).await, ("closed".to_owned(), None));
+    // Asked again for what is over: that is said at once, for nothing will change any more.
+    say(&mut socket, &push("q3", "take3")).await;
+    assert_eq!(response(&mut socket).await, ("q3".to_owned(), 182));
+    assert_eq!(response(&mut socket).await, ("q3".to_owned(), 603));
+    // A team that is there keeps the call.
+    let there = team_goes(&mut socket, "q4", "take4").await;
+    let moves = format!("{teams}/v1/legs/{there}.1/status");
+    assert_eq!(client.post_json(&moves, TEAM, &json!({"status": "on-scene"})).await.unwrap().status, 200);
+    say(&mut socket, &cancel("q4")).await;
+    assert_eq!(response(&mut socket).await, ("q4".to_owned(), 403));
+    assert_eq!(stands(&there).await, ("with-team".to_owned(), Some("on-scene".to_owned())));
+}
+
+/// The request and the code of the next answer to a push.
+async fn response(socket: &mut Socket) -> (String, u64) {
+    let said = hear(socket).await["response"].clone();
+    (said["requestId"].as_str().unwrap().to_owned(), said["responseCode"].as_u64().unwrap())
 }
 
 #[tokio::test]

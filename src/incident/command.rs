@@ -1,7 +1,7 @@
 //! What is asked of an incident, and why it may be refused.
 
 use super::duty::DutyOutcome;
-use super::event::{Actor, ApartEntry, BackupService, DeclineCause, Disposition, Party, RecordReceived};
+use super::event::{Actor, ApartEntry, Asked, BackupService, DeclineCause, Disposition, Party, RecordReceived};
 use crate::facts::Facts;
 use crate::policy::{Decision, ProgramKind, RouteStep};
 use crate::record::{DutyId, IncidentId, LegId, TimePoint, UnitStatus};
@@ -20,6 +20,11 @@ pub enum Command {
         facts: Facts,
         /// The decision on them.
         decision: Box<Decision>,
+    },
+    /// Whoever asked for service takes it back.
+    CancelRequest {
+        /// The request.
+        asked: Asked,
     },
     /// A call-taker answered a question; re-assessed.
     Answer {
@@ -271,6 +276,12 @@ pub enum Refusal {
     #[error("not to be sent again: {why}")]
     NotRedriven {
         /// Kebab-case reason: `not-given-up`, `offer-over`, `overtaken`.
+        why: &'static str,
+    },
+    /// A request for service stands: it cannot be taken back alone.
+    #[error("the request stands: {why}")]
+    NotTakenBack {
+        /// Kebab-case reason: `not-asked`, `another-agency`, `team-arrived`.
         why: &'static str,
     },
     /// The program's kind may not take this call.

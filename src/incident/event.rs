@@ -275,6 +275,19 @@ pub struct RecordReceived {
     /// before it was watched: then nobody owes an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
+    /// The request for service that it came with, where another agency asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// A request for service of another agency (EIDO conveyance 1.1). Kept with the record, so that whoever asked can take it
+/// back by this name, over any connection and after a restart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Asked {
+    /// The peer that asked, as the configuration names it.
+    pub by: String,
+    /// The peer's own name of the request.
+    pub request: String,
 }
 
 /// What made an assessment happen.

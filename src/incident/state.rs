@@ -1,9 +1,9 @@
 //! The state of one incident: what folding its events leaves behind.
 
-use super::{Bounds, Duty, DutyState, Effect};
+use super::{Asked, Bounds, Duty, DutyState, Effect};
 use crate::facts::Facts;
 use crate::policy::{Decision, FollowUp, LegPlan, Mode, RouteStep, Status};
-use crate::record::{IncidentId, LegId, RecordIdentity, TimePoint};
+use crate::record::{AgencyId, IncidentId, LegId, RecordIdentity, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,6 +150,8 @@ pub struct Incident {
     pub follow_up: Vec<FollowUp>,
     /// What somebody owes or has owed, in the order opened.
     pub duties: Vec<Duty>,
+    /// Requests for service that came with its records, each with the agency that the record was of.
+    pub asked: BTreeSet<(Asked, AgencyId)>,
     /// Stories that went their own way while the shared journal was away and are kept in this one, by their first entry.
     pub kept_apart: BTreeSet<String>,
 }
@@ -184,6 +186,7 @@ impl Incident {
             bounds: None,
             follow_up: Vec::new(),
             duties: Vec::new(),
+            asked: BTreeSet::new(),
             kept_apart: BTreeSet::new(),
         }
     }

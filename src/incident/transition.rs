@@ -117,6 +117,7 @@ impl Incident {
 
     fn on_record(&mut self, received: &RecordReceived) -> Option<Act> {
         self.seen.insert(received.identity.content_sha256.clone());
+        self.asked.extend(received.asked.clone().map(|asked| (asked, received.identity.agency.clone())));
         if canary!(DeadlineLengthenedByUpdate) {
             self.legs.iter_mut().for_each(|leg| leg.deadline += jiff::SignedDuration::from_secs(30));
         }

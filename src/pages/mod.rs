@@ -167,6 +167,8 @@ fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::NothingToChoose { .. } => "nothing-to-choose",
         Refusal::OutOfOrder { .. } => "out-of-order",
         Refusal::NotOwed { .. } => "not-owed",
+        // No page takes another agency's request back.
+        Refusal::NotTakenBack { .. } => "out-of-order",
         Refusal::KindNotAllowed { .. } => "kind-not-allowed",
         // No page sends a message again.
         Refusal::NotRedriven { .. } => "out-of-order",

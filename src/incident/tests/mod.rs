@@ -8,6 +8,7 @@ mod handover;
 mod ledger;
 mod sequences;
 mod owed;
+mod requests;
 mod team;
 mod updates;
 
@@ -153,6 +154,8 @@ struct Record {
     units: Vec<UnitStatus>,
     times: TimePoints,
     bounds: Option<Bounds>,
+    agency: &'static str,
+    asked: Option<Asked>,
 }
 
 fn record(digest: &str, updated_s: i64) -> Record {
@@ -166,6 +169,8 @@ fn record(digest: &str, updated_s: i64) -> Record {
         units: Vec::new(),
         times: TimePoints::default(),
         bounds: None,
+        agency: "agency",
+        asked: None,
     }
 }
 
@@ -173,7 +178,7 @@ impl Record {
     fn received(&self) -> RecordReceived {
         RecordReceived {
             identity: RecordIdentity {
-                agency: AgencyId::new("agency"),
+                agency: AgencyId::new(self.agency),
                 element: SourceId::new(self.element),
                 incident: "2026-1".to_owned(),
                 updated_at: self.updated_s.map(at),
@@ -188,6 +193,7 @@ impl Record {
             applied: true,
             contact: None,
             bounds: self.bounds,
+            asked: self.asked.clone(),
         }
     }
 
