@@ -6,16 +6,19 @@ use fourth_simulators::server::{Reply, Server};
 use futures_util::SinkExt;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_stream::StreamExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::server::{Request as Asked, Response as Opened};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -37,6 +40,8 @@ struct Network {
     neighbour: Peer,
     watcher: Peer,
     unlisted: Peer,
+    /// Another agency's desk, which the adapter asks.
+    desk: Peer,
     _files: tempfile::TempDir,
 }
 
@@ -63,6 +68,7 @@ impl Network {
             Peer { certificate: certificate.der().clone(), key: key.serialize_der() }
         };
         let (neighbour, watcher, unlisted) = (peer("neighbour"), peer("watcher"), peer("unlisted"));
+        let desk = peer("127.0.0.1");
         let files = tempfile::tempdir().unwrap();
         let file = |name: &str, pem: String| {
             let path = files.path().join(name);
@@ -83,21 +89,76 @@ impl Network {
             file("ca.pem", ca.pem()),
             neighbour.digest(),
             watcher.digest(),
-        );
+        )
+        .replace("{files}", &files.path().display().to_string());
         let always =
             |policy: String| policy.replace("from = \"08:00\", to = \"24:00\"", "from = \"00:00\", to = \"24:00\"");
         let (place, authority) = (Place::new(always, &more), ca.der().clone());
-        Self { place, port, authority, neighbour, watcher, unlisted, _files: files }
+        Self { place, port, authority, neighbour, watcher, unlisted, desk, _files: files }
+    }
+
+    fn roots(&self) -> rustls::RootCertStore {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.authority.clone()).unwrap();
+        roots
+    }
+
+    /// The other agency's desk: it says yes to every request, and to a cancellation what `to_cancel` says.
+    fn open_desk(&self, listener: TcpListener, to_cancel: &Arc<AtomicU64>) -> Arc<AtomicU64> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), Arc::clone(&provider));
+        let key = PrivateKeyDer::try_from(self.desk.key.clone()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(clients.build().unwrap())
+            .with_single_cert(vec![self.desk.certificate.clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let (to_cancel, cancelled) = (Arc::clone(to_cancel), Arc::<AtomicU64>::default());
+        let counted = Arc::clone(&cancelled);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, to_cancel, counted) = (acceptor.clone(), Arc::clone(&to_cancel), Arc::clone(&counted));
+                tokio::spawn(async move {
+                    let stream = acceptor.accept(stream).await.unwrap();
+                    #[expect(clippy::result_large_err, reason = "the shape is the library's")]
+                    let choose = |_: &Asked, mut opened: Opened| {
+                        opened.headers_mut().insert("sec-websocket-protocol", "emergency-ent1.0".parse().unwrap());
+                        Ok(opened)
+                    };
+                    let mut socket = tokio_tungstenite::accept_hdr_async(stream, choose).await.unwrap();
+                    while let Some(Ok(frame)) = socket.next().await {
+                        let Frame::Text(text) = frame else { continue };
+                        let message: Value = serde_json::from_str(&text).unwrap();
+                        let (kind, asked) = message.as_object().unwrap().iter().next().unwrap();
+                        let code = match kind.as_str() {
+                            "requestForService" => 200,
+                            "cancelRequest" => {
+                                counted.fetch_add(1, Ordering::SeqCst);
+                                to_cancel.load(Ordering::SeqCst)
+                            }
+                            other => panic!("{other}"),
+                        };
+                        let request = &asked["requestId"];
+                        let said =
+                            json!({"response": {"requestId": request, "responseCode": code, "responseText": ""}});
+                        if socket.send(Frame::text(said.to_string())).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        cancelled
     }
 
     async fn dial(&self, peer: Option<&Peer>, path: &str, protocol: &'static str) -> Option<Socket> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.authority.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots);
+            .with_root_certificates(self.roots());
         let config = match peer {
             None => config.with_no_client_auth(),
             Some(peer) => {
@@ -374,6 +435,65 @@ async fn a_request_is_taken_back_by_whoever_asked_over_any_connection_and_by_nob
     say(&mut socket, &cancel("q4")).await;
     assert_eq!(response(&mut socket).await, ("q4".to_owned(), 403));
     assert_eq!(stands(&there).await, ("with-team".to_owned(), Some("on-scene".to_owned())));
+}
+
+/// A recall over EIDO conveyance is owed until the desk says that it has heard it, and no other code says that.
+#[tokio::test]
+async fn a_desk_that_says_200_to_a_recall_has_heard_it_and_one_that_says_481_has_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let network = Network::with(&format!(
+        "[handoff]\nca_file = \"{{files}}/ca.pem\"\n[handoff.conveyance]\ncertificate_file = \"{{files}}/own.pem\"\n\
+         key_file = \"{{files}}/own.key\"\nagency = \"fourth.example\"\nelement = \"adapter.fourth.example\"\n\
+         [handoff.channel.webhook]\nkind = \"eido\"\nurl = \"wss://{}/ent\"\n",
+        listener.local_addr().unwrap()
+    ));
+    let to_cancel = Arc::new(AtomicU64::new(200));
+    let cancelled = network.open_desk(listener, &to_cancel);
+    let _served = Served::start(&network.place);
+    let client = Client::new(Duration::from_secs(10));
+    let shown = async |incident: &str| {
+        let path = format!("{}/v1/calls/{incident}", network.place.url(0));
+        client.get(&path, TOKEN).await.unwrap().json()
+    };
+    // Offered, accepted by the desk, and taken back by the call-taker; then what is owed for the recall.
+    let recall = async |call: &str| {
+        let answer = network.post("/v1/calls", &record(call, SAFE)).await;
+        let incident = answer["incident"].as_str().unwrap().to_owned();
+        let choice = format!("/v1/calls/{incident}/choice");
+        network.post(&choice, &json!({"choice": "accept"})).await;
+        eventually("the desk accepts", PATIENCE, async || {
+            (shown(&incident).await["phase"] == "with-team").then_some(())
+        })
+        .await;
+        network.post(&choice, &json!({"choice": "ordinary", "reason": "police are nearer"})).await;
+        eventually("the recall is delivered", PATIENCE, async || {
+            (shown(&incident).await["undelivered"] == 0).then_some(())
+        })
+        .await;
+        incident
+    };
+    let owed = async |incident: &str| {
+        let duties = shown(incident).await["duties"].as_array().unwrap().clone();
+        let recall = duties.into_iter().find(|duty| duty["kind"] == "recall").expect("the recall is watched");
+        (recall["state"].as_str().unwrap().to_owned(), recall["outcome"].as_str().map(str::to_owned))
+    };
+    let heard = recall("heard1").await;
+    eventually("the recall is acknowledged", PATIENCE, async || {
+        (owed(&heard).await == ("closed".to_owned(), Some("acknowledged".to_owned()))).then_some(())
+    })
+    .await;
+    let journal = network.place.journal().to_str().unwrap().to_owned();
+    let (_, story, _) = crate::support::fourth(&["journal", "show", "--json", "--journal", &journal, &heard]);
+    let closed = story.lines().find(|line| line.contains("\"duty-closed\"") && line.contains("\"recall\""));
+    assert!(closed.is_some_and(|line| line.contains(r#""by":{"team":"webhook:200"}"#)), "{story}");
+    to_cancel.store(481, Ordering::SeqCst);
+    let unheard = recall("heard2").await;
+    assert_eq!(cancelled.load(Ordering::SeqCst), 2, "each was cancelled once");
+    // An answer that counts would be journaled before one that comes after it on the same connection.
+    to_cancel.store(200, Ordering::SeqCst);
+    let after = recall("heard3").await;
+    eventually("the next is acknowledged", PATIENCE, async || (owed(&after).await.0 == "closed").then_some(())).await;
+    assert_eq!(owed(&unheard).await, ("open".to_owned(), None));
 }
 
 /// The request and the code of the next answer to a push.
