@@ -314,7 +314,7 @@ impl Session {
         let (desk, bytes) = (Arc::clone(&self.state.desk), Bytes::from(String::from(Box::<str>::from(eido))));
         let line = async move { desk.receive(bytes, Some(Format::EidoJson), &sender).await };
         match self.state.to_the_end(line).await {
-            Ok(answer) => Ok((answer.incident, answer.decision.status)),
+            Ok(answer) => Ok((answer.incident, answer.decision.status.clone())),
             Err(problem) => Err(match problem.status() {
                 413 => (413, "too large"),
                 400..500 => (400, "not an EIDO that can be read"),

@@ -5,6 +5,7 @@ use super::event::{Actor, ApartEntry, BackupService, DeclineCause, Disposition, 
 use crate::facts::Facts;
 use crate::policy::{Decision, ProgramKind, RouteStep};
 use crate::record::{DutyId, IncidentId, LegId, TimePoint, UnitStatus};
+use std::sync::Arc;
 
 /// A request to the state machine. Facts and decisions are computed by the caller (they are pure) and handed in,
 /// so that one command is one atomic append.
@@ -19,7 +20,7 @@ pub enum Command {
         /// Merged facts after this record.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// A call-taker answered a question; re-assessed.
     Answer {
@@ -32,7 +33,7 @@ pub enum Command {
         /// Merged facts after the answer.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// The call-taker accepts the recommendation as it stands (ordinary or fourth option).
     AcceptRecommendation {
@@ -121,7 +122,7 @@ pub enum Command {
         /// Merged facts after the answer.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// A recalled team has heard it.
     AcknowledgeRecall {
@@ -168,7 +169,7 @@ pub enum Command {
         /// Merged facts.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// The outbox carried an effect out.
     EffectDelivered {
@@ -203,7 +204,7 @@ pub enum Command {
         /// Merged facts.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// Time has passed: whatever deadline is due fires.
     Tick,
