@@ -109,7 +109,7 @@ impl Desk {
                     received: Box::new(received),
                     units: record.units.clone(),
                     facts,
-                    decision: Box::new(decision),
+                    decision: Arc::new(decision),
                 },
                 content: Some(content.clone()),
                 decide_ns,
@@ -137,7 +137,7 @@ impl Desk {
                 let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
                 let (decision, decide_ns) = decide(Some(policy), &facts, gaps, situation.now, situation.availability);
                 let (fact, value, by) = (fact.clone(), value.clone(), by.clone());
-                let command = Command::Answer { fact, value, by, facts, decision: Box::new(decision) };
+                let command = Command::Answer { fact, value, by, facts, decision: Arc::new(decision) };
                 Ok(Prepared { command, content: None, decide_ns })
             })
             .await?;
@@ -158,7 +158,7 @@ impl Desk {
                 let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
                 let (decision, decide_ns) = decide(Some(policy), &facts, gaps, situation.now, situation.availability);
                 let (leg, fact, value, by) = (leg.clone(), fact.clone(), value.clone(), by.clone());
-                let command = Command::ReportHazard { leg, fact, value, by, facts, decision: Box::new(decision) };
+                let command = Command::ReportHazard { leg, fact, value, by, facts, decision: Arc::new(decision) };
                 Ok(Prepared { command, content: None, decide_ns })
             })
             .await?;

@@ -229,7 +229,7 @@ impl Desk {
                 first_hash: first_hash.clone(),
                 entries: entries.clone(),
                 facts,
-                decision: Box::new(decision),
+                decision: Arc::new(decision),
             };
             Ok(Prepared { command, content: None, decide_ns })
         };

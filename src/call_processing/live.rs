@@ -130,7 +130,7 @@ impl Done {
 
     pub(super) fn answer(self, record: Option<&CallRecord>) -> Answer {
         let incident = &self.incident;
-        let none = || super::not_assessed("no-decision", "nothing has been decided yet", None, &[]);
+        let none = || Arc::new(super::not_assessed("no-decision", "nothing has been decided yet", None, &[]));
         Answer {
             incident: incident.id.clone(),
             repeat: self.repeat,

@@ -369,7 +369,7 @@ impl Session {
             }
         };
         match self.state.to_the_end(line).await {
-            Ok(answer) => Ok((answer.incident, answer.decision.status)),
+            Ok(answer) => Ok((answer.incident, answer.decision.status.clone())),
             Err(problem) => Err(match problem.status() {
                 413 => (413, "too large"),
                 400..500 => (400, "not an EIDO that can be read"),

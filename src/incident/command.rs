@@ -5,6 +5,7 @@ use super::event::{Actor, ApartEntry, Asked, BackupService, DeclineCause, Dispos
 use crate::facts::Facts;
 use crate::policy::{Decision, ProgramKind, RouteStep};
 use crate::record::{DutyId, IncidentId, LegId, TimePoint, UnitStatus};
+use std::sync::Arc;
 
 /// A request to the state machine. Facts and decisions are computed by the caller (they are pure) and handed in,
 /// so that one command is one atomic append.
@@ -19,7 +20,7 @@ pub enum Command {
         /// Merged facts after this record.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// Whoever asked for service takes it back.
     CancelRequest {
@@ -37,7 +38,7 @@ pub enum Command {
         /// Merged facts after the answer.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// The call-taker accepts the recommendation as it stands (ordinary or fourth option).
     AcceptRecommendation {
@@ -126,7 +127,7 @@ pub enum Command {
         /// Merged facts after the answer.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// A recalled team has heard it.
     AcknowledgeRecall {
@@ -173,7 +174,7 @@ pub enum Command {
         /// Merged facts.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// The outbox carried an effect out.
     EffectDelivered {
@@ -208,7 +209,7 @@ pub enum Command {
         /// Merged facts.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// Time has passed: whatever deadline is due fires.
     Tick,

@@ -6,6 +6,7 @@ use crate::policy::{Decision, LegPlan, Mode, RouteStep};
 use crate::record::{DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, TimePoint, TimePoints};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The version written beside every stored event; a reader refuses a later one rather than skip it.
 pub const EVENT_VERSION: u32 = 1;
@@ -19,7 +20,7 @@ pub enum Event {
     /// The policy decided on what was known.
     Assessed {
         /// The decision, whole.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
         /// The facts it was made on.
         facts: Facts,
         /// What made it happen.

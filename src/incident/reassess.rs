@@ -19,6 +19,7 @@ use crate::policy::{Decision, LegPlan, Mode, RouteStep, Status};
 use crate::record::{AgencyId, LegId, Lifecycle, UnitStatus};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What is new against a chosen program: `row` names it, for the team.
 enum Against {
@@ -32,7 +33,7 @@ impl Draft {
         received: &RecordReceived,
         units: &[UnitStatus],
         facts: &Facts,
-        decision: &Decision,
+        decision: &Arc<Decision>,
     ) {
         let seen = self.state.seen.contains(&received.identity.content_sha256) && !canary!(RepeatTakenForNew);
         if seen {
@@ -76,8 +77,8 @@ impl Draft {
     }
 
     /// A new decision, and the recall of whatever it is against.
-    pub(super) fn assess(&mut self, cause: AssessmentCause, facts: &Facts, decision: &Decision) {
-        self.push(Event::Assessed { decision: Box::new(decision.clone()), facts: facts.clone(), cause });
+    pub(super) fn assess(&mut self, cause: AssessmentCause, facts: &Facts, decision: &Arc<Decision>) {
+        self.push(Event::Assessed { decision: Arc::clone(decision), facts: facts.clone(), cause });
         if canary!(ExclusionSkippedOnUpdate) && cause == AssessmentCause::Record {
             return;
         }

@@ -7,6 +7,7 @@ use crate::record::{AgencyId, IncidentId, LegId, RecordIdentity, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Who owns the call at this instant. Always exactly one (invariant I2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +117,7 @@ pub struct Incident {
     /// What is known.
     pub facts: Facts,
     /// The last decision.
-    pub decision: Option<Decision>,
+    pub decision: Option<Arc<Decision>>,
     /// Legs in the order offered.
     pub legs: Vec<Leg>,
     /// Steps not yet tried.

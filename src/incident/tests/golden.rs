@@ -111,7 +111,7 @@ fn events_in_an_older_shape_of_version_1_read() {
     let older = std::fs::read_to_string(folder().with_file_name("v1_older").join("assessed_follow_up_h.json")).unwrap();
     let today = std::fs::read_to_string(folder().join("assessed.json")).unwrap();
     let read = |text: &str| match serde_json::from_str(text).unwrap() {
-        Event::Assessed { decision, .. } => *decision,
+        Event::Assessed { decision, .. } => decision,
         other => panic!("{other:?}"),
     };
     assert_eq!(read(&older), read(&today));

@@ -23,6 +23,7 @@ use crate::record::{
     TimePoint, TimePoints, UnitStatus,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 
 /// Seconds after the start of the test evening.
 fn at(seconds: i64) -> Timestamp {
@@ -202,7 +203,7 @@ impl Record {
             received: Box::new(self.received()),
             units: self.units,
             facts: Facts::default(),
-            decision: Box::new(decision),
+            decision: Arc::new(decision),
         }
     }
 }
@@ -331,7 +332,7 @@ fn answer(decision: Decision) -> Command {
         value: "none".to_owned(),
         by: taker(),
         facts: Facts::default(),
-        decision: Box::new(decision),
+        decision: Arc::new(decision),
     }
 }
 
@@ -342,7 +343,7 @@ fn hazard(number: u32, decision: Decision) -> Command {
         value: "present".to_owned(),
         by: team(),
         facts: Facts::default(),
-        decision: Box::new(decision),
+        decision: Arc::new(decision),
     }
 }
 

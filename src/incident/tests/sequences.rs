@@ -193,7 +193,7 @@ fn command(world: &World, happens: &Happens) -> Command {
             value: "present".to_owned(),
             by: team(),
             facts: Facts::default(),
-            decision: Box::new(says(*choice)),
+            decision: Arc::new(says(*choice)),
         },
         Happens::AnsweredOnLeg(back, choice) => Command::AnswerOnLeg {
             leg: leg_near(world, *back),
@@ -201,7 +201,7 @@ fn command(world: &World, happens: &Happens) -> Command {
             value: "none".to_owned(),
             by: team(),
             facts: Facts::default(),
-            decision: Box::new(says(*choice)),
+            decision: Arc::new(says(*choice)),
         },
         Happens::HeardRecall(back) => Command::AcknowledgeRecall { leg: leg_near(world, *back), by: team() },
         Happens::HasReturn => Command::AcknowledgeReturn { by: taker() },
