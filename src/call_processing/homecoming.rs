@@ -229,7 +229,7 @@ impl Desk {
                 first_hash: first_hash.clone(),
                 entries: entries.clone(),
                 facts,
-                decision: Box::new(decision),
+                decision: Arc::new(decision),
             };
             Ok(Prepared { command, content: None, decide_ns })
         };
@@ -265,7 +265,7 @@ impl Desk {
             tracing::error!(incident = %slot.id, "a record that was taken cannot be read any more; what followed from it is kept");
             return Ok(());
         };
-        let again = self.assessing(Arc::clone(&record), content);
+        let again = self.assessing(Arc::clone(&record), content, received.asked.clone());
         match self.work_locked(slot, state, Some(record), again).await {
             Ok(_) | Err(CallProblem::Refused(_)) => Ok(()),
             Err(problem) => Err(problem),

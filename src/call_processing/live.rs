@@ -6,6 +6,7 @@ use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
 use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
+use super::requests::Requests;
 use super::roster::Roster;
 use super::sending::Sink;
 use super::silence::Silence;
@@ -65,6 +66,7 @@ pub(super) struct Inner {
     pub(super) owed: Mutex<BTreeMap<IncidentId, Vec<Duty>>>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
+    pub(super) requests: Mutex<Requests>,
     /// True once the desk is closed; held for reading by every piece of work.
     pub(super) closed: RwLock<bool>,
 }
@@ -128,7 +130,7 @@ impl Done {
 
     pub(super) fn answer(self, record: Option<&CallRecord>) -> Answer {
         let incident = &self.incident;
-        let none = || super::not_assessed("no-decision", "nothing has been decided yet", None, &[]);
+        let none = || Arc::new(super::not_assessed("no-decision", "nothing has been decided yet", None, &[]));
         Answer {
             incident: incident.id.clone(),
             repeat: self.repeat,
@@ -175,6 +177,7 @@ impl Desk {
             owed: Mutex::default(),
             contacts: Mutex::default(),
             recent: Mutex::default(),
+            requests: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }
