@@ -27,7 +27,7 @@ mod recovery_tests;
 #[cfg(test)]
 mod tests;
 
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetters, OpenedLetter};
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
 pub use roster::{Roster, RosterFault};
