@@ -3,6 +3,7 @@
 use super::counting::count;
 use super::dead_letters::DeadLetters;
 use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
+use super::linked::NamedBy;
 use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
@@ -65,6 +66,8 @@ pub(super) struct Inner {
     pub(super) owed: Mutex<BTreeMap<IncidentId, Vec<Duty>>>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
+    /// Incidents from which ties to others are to be followed.
+    pub(super) ties_to_follow: Mutex<BTreeSet<IncidentId>>,
     /// True once the desk is closed; held for reading by every piece of work.
     pub(super) closed: RwLock<bool>,
 }
@@ -74,6 +77,7 @@ pub(super) struct Inner {
 pub(super) struct Live {
     pub(super) slots: BTreeMap<IncidentId, Arc<Slot>>,
     pub(super) by_call: HashMap<CallKey, Found>,
+    pub(super) named_by: NamedBy,
     pub(super) load: BTreeMap<ProgramId, u32>,
 }
 
@@ -175,6 +179,7 @@ impl Desk {
             owed: Mutex::default(),
             contacts: Mutex::default(),
             recent: Mutex::default(),
+            ties_to_follow: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -356,6 +361,8 @@ impl Desk {
             let mut state = slot.state.lock().await;
             let done = desk.work_locked(&slot, &mut state, record, build).await;
             desk.settle(&slot, &state);
+            drop(state);
+            desk.follow_ties().await;
             done
         });
         if let Some(early) = early {
@@ -476,6 +483,7 @@ impl Desk {
         self.note_load(&held, &held_by(&state.incident));
         self.move_deadline(&slot.id, deadline, state.incident.next_deadline().filter(|_| holds));
         self.note_owed(&state.incident);
+        self.note_ties(&state.incident);
         if state.incident.phase == Phase::Closed {
             self.note_closed(&state.incident);
         }

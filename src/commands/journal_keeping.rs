@@ -15,7 +15,7 @@ const PAGE_ENTRIES: usize = 5_000;
 
 /// What leaves of an event: an allow-list, so that a field that a later event brings stays until somebody puts it here.
 /// Not among them: reasons typed by a person, who may name one, and the keyed hashes of places and numbers.
-const RELEASED: [&str; 51] = [
+const RELEASED: [&str; 52] = [
     "event",
     "identity",
     "format",
@@ -25,6 +25,7 @@ const RELEASED: [&str; 51] = [
     "repairs",
     "mode",
     "applied",
+    "related",
     "decision",
     "facts",
     "cause",

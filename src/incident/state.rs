@@ -3,7 +3,7 @@
 use super::{Bounds, Duty, DutyState, Effect};
 use crate::facts::Facts;
 use crate::policy::{Decision, FollowUp, LegPlan, Mode, RouteStep, Status};
-use crate::record::{IncidentId, LegId, RecordIdentity, TimePoint};
+use crate::record::{IncidentId, LegId, RecordIdentity, Relation, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,6 +152,8 @@ pub struct Incident {
     pub duties: Vec<Duty>,
     /// Stories that went their own way while the shared journal was away and are kept in this one, by their first entry.
     pub kept_apart: BTreeSet<String>,
+    /// Other incidents that records tie to this one, by their sender's name for them.
+    pub related: BTreeMap<String, Relation>,
 }
 
 impl Incident {
@@ -185,6 +187,7 @@ impl Incident {
             follow_up: Vec::new(),
             duties: Vec::new(),
             kept_apart: BTreeSet::new(),
+            related: BTreeMap::new(),
         }
     }
 
@@ -192,6 +195,12 @@ impl Incident {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.phase != Phase::Closed
+    }
+
+    /// True where its sender says that another incident stands in its place.
+    #[must_use]
+    pub fn is_merged(&self) -> bool {
+        self.related.values().any(|how| *how == Relation::MergedInto)
     }
 
     /// True where nothing is left to do: closed, every effect carried out or given up, no deadline, nothing owed. A restart

@@ -187,6 +187,7 @@ impl Record {
             mode: self.mode,
             applied: true,
             contact: None,
+            related: Vec::new(),
             bounds: self.bounds,
         }
     }
