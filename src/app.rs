@@ -34,6 +34,9 @@ use tokio::task::JoinSet;
 /// Copies from the pass-through that are assessed at once.
 const COPIES_AT_ONCE_MAX: usize = 32;
 
+/// What a peer answers to a request that was taken back (RFC 3261 section 21.4.25).
+const REQUEST_TERMINATED: u16 = 487;
+
 /// How soon what became of an effect is told to a journal again that could not take it; doubled up to the longest pause.
 const REPORT_AGAIN_MIN: Duration = Duration::from_millis(250);
 const REPORT_AGAIN_MAX: Duration = Duration::from_secs(5);
@@ -279,21 +282,26 @@ impl ToDesk {
         let incident = leg.incident();
         let view = match self.desk.view(&incident).await {
             Ok(view) => view,
-            Err(problem) => return tracing::warn!(%problem, destination, "an answer to an offer names no leg of ours"),
+            Err(problem) => return tracing::warn!(%problem, destination, "an answer of a peer names no leg of ours"),
         };
         let asked = view.incident.leg(&leg).map(|leg| (leg.plan.channel.as_str(), &leg.plan.program));
         if !asked.is_some_and(|(channel, program)| self.handoff.goes_to(channel, program, &destination)) {
-            return tracing::warn!(destination, "an answer to an offer names a leg that was not offered there");
+            return tracing::warn!(destination, "an answer of a peer names a leg that was not offered there");
+        }
+        // What was taken back has ended over there as it was asked to: that is no answer to the offer.
+        if code == REQUEST_TERMINATED && view.incident.leg(&leg).is_some_and(|leg| !leg.state.holds()) {
+            return;
         }
         // No person signs in over there: the destination and the code it answered with stand for who.
         let by = Actor::Team(format!("{destination}:{code}"));
         let command = match answer {
+            PeerAnswer::RecallHeard => Command::AcknowledgeRecall { leg, by },
             PeerAnswer::Accepted => Command::AcceptLeg { leg, by },
             PeerAnswer::Declined(cause) => Command::DeclineLeg { leg, cause, by },
         };
         match self.desk.command(&incident, command).await {
             Ok(_) | Err(CallProblem::Refused(_)) => {}
-            Err(problem) => tracing::error!(%problem, %incident, "an answer to an offer could not be journaled"),
+            Err(problem) => tracing::error!(%problem, %incident, "an answer of a peer could not be journaled"),
         }
     }
 }

@@ -13,6 +13,7 @@ mod dead_letters;
 mod policy_in_force;
 mod recovery;
 mod remembering;
+mod requests;
 mod roster;
 mod sending;
 mod sharing;
@@ -29,7 +30,7 @@ mod recovery_tests;
 #[cfg(test)]
 mod tests;
 
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetters, OpenedLetter};
 pub use live::Desk;
 pub use policy_in_force::RefusedPolicy;
 pub use roster::{Roster, RosterFault};
@@ -38,7 +39,7 @@ pub use views::{Answer, CallProblem, Choice, IncidentState, IncidentView};
 
 use crate::clock::monotonic_now;
 use crate::facts::{ContactTraces, FactSources, Facts};
-use crate::incident::{Actor, Bounds, Command, Incident, RecordReceived};
+use crate::incident::{Actor, Asked, Bounds, Command, Incident, RecordReceived};
 use crate::journal::Content;
 use crate::policy::{Availability, Decision, Gap, Mode, Policy, PolicyIdentity};
 use crate::record::{CallRecord, Format, IncidentId, LegId};
@@ -60,6 +61,16 @@ impl Desk {
     /// # Errors
     /// [`CallProblem`]. On [`CallProblem::Decode`] the refusal itself has been journaled, without personal data.
     pub async fn receive(&self, bytes: Bytes, format: Option<Format>, sender: &str) -> Result<Answer, CallProblem> {
+        self.receive_asked(bytes, format, sender, None).await
+    }
+
+    async fn receive_asked(
+        &self,
+        bytes: Bytes,
+        format: Option<Format>,
+        sender: &str,
+        asked: Option<Asked>,
+    ) -> Result<Answer, CallProblem> {
         let started = monotonic_now();
         let profile = self.sender(sender)?;
         self.note_heard();
@@ -71,7 +82,7 @@ impl Desk {
         let slot = self.slot_for(&record).await?;
         let known = slot.known();
         let linked = self.linked(&known, Some(&record)).await;
-        let assessed = self.assessing(Arc::clone(&record), content, linked);
+        let assessed = self.assessing(Arc::clone(&record), content, (asked, linked));
         let done = self.work(slot, Some(Arc::clone(&record)), assessed).await?;
         for repair in &record.repairs {
             telemetry::repair_counted(record.format.name(), &repair.kind);
@@ -89,7 +100,7 @@ impl Desk {
         &self,
         record: Arc<CallRecord>,
         content: Content,
-        linked: Linked,
+        (asked, linked): (Option<Asked>, Linked),
     ) -> impl Fn(&Incident, &Situation<'_>) -> Result<Prepared, CallProblem> + Send + 'static {
         let (desk, traced) = (self.clone(), self.traced(&record));
         move |incident, situation| {
@@ -99,13 +110,13 @@ impl Desk {
             let (decision, decide_ns) = decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
             let mode = situation.policy.map_or(Mode::Shadow, Policy::mode);
             let contact = traced.as_ref().map(|traced| traced.traces.clone());
-            let received = received(&record, mode, contact, desk.bounds());
+            let received = received(&record, mode, contact, desk.bounds(), asked.clone());
             Ok(Prepared {
                 command: Command::Receive {
                     received: Box::new(received),
                     units: record.units.clone(),
                     facts,
-                    decision: Box::new(decision),
+                    decision: Arc::new(decision),
                 },
                 content: Some(content.clone()),
                 decide_ns,
@@ -133,7 +144,7 @@ impl Desk {
                 let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
                 let (decision, decide_ns) = decide(Some(policy), &facts, gaps, situation.now, situation.availability);
                 let (fact, value, by) = (fact.clone(), value.clone(), by.clone());
-                let command = Command::Answer { fact, value, by, facts, decision: Box::new(decision) };
+                let command = Command::Answer { fact, value, by, facts, decision: Arc::new(decision) };
                 Ok(Prepared { command, content: None, decide_ns })
             })
             .await?;
@@ -154,7 +165,7 @@ impl Desk {
                 let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
                 let (decision, decide_ns) = decide(Some(policy), &facts, gaps, situation.now, situation.availability);
                 let (leg, fact, value, by) = (leg.clone(), fact.clone(), value.clone(), by.clone());
-                let command = Command::ReportHazard { leg, fact, value, by, facts, decision: Box::new(decision) };
+                let command = Command::ReportHazard { leg, fact, value, by, facts, decision: Arc::new(decision) };
                 Ok(Prepared { command, content: None, decide_ns })
             })
             .await?;
@@ -254,7 +265,13 @@ fn not_assessed(why: &str, text: &str, policy: Option<&Policy>, gaps: &[Gap]) ->
 }
 
 /// The record as the journal keeps it: no personal data.
-fn received(record: &CallRecord, mode: Mode, contact: Option<ContactTraces>, bounds: Option<Bounds>) -> RecordReceived {
+fn received(
+    record: &CallRecord,
+    mode: Mode,
+    contact: Option<ContactTraces>,
+    bounds: Option<Bounds>,
+    asked: Option<Asked>,
+) -> RecordReceived {
     RecordReceived {
         identity: record.identity.clone(),
         format: record.format,
@@ -267,5 +284,6 @@ fn received(record: &CallRecord, mode: Mode, contact: Option<ContactTraces>, bou
         contact,
         bounds,
         related: record.related.clone(),
+        asked,
     }
 }

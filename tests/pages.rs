@@ -1,16 +1,20 @@
 //! The pages of a served adapter over HTTP: who may look and press, presses that repeat or come late, and what a team sees.
 
 use crate::browser;
-use crate::support::{Place, SAFE, Served, TOKEN, eido, fourth, root};
+use crate::support::{Place, SAFE, Served, TOKEN, eido, eventually, fourth, root};
 use axum::http::{Request, StatusCode, header};
 use bytes::Bytes;
 use fourth_option::access::hash_token;
+use fourth_simulators::server::{Reply, Server};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// An answer with what the tests look at.
 struct Seen {
@@ -156,6 +160,7 @@ async fn each_role_may_do_its_own_and_nothing_else() {
     let place = place();
     let _served = Served::start(&place);
     let call = arrives(&place, "matrix", SAFE).await;
+    let letter = format!("/operations/letters/{call}.1.cad/redrive");
     let presses = |call: &str| {
         let desk = ["answer", "accept", "override", "doubt", "backup"].map(|act| format!("/calls/{call}/{act}"));
         let team = ["accept", "decline", "move", "clear", "return", "backup", "hazard"]
@@ -163,15 +168,17 @@ async fn each_role_may_do_its_own_and_nothing_else() {
         (desk, team)
     };
     let (desk, team) = presses(&call);
-    for (name, home) in [("team-north", "/team"), ("eva", "/evaluation"), ("ops", ""), ("cad", ""), ("desk-1", "/")] {
+    for (name, home) in
+        [("team-north", "/team"), ("eva", "/evaluation"), ("ops", "/operations"), ("cad", ""), ("desk-1", "/")]
+    {
         let visitor = Visitor::sign_in(&place.url(2), name).await;
-        for page in ["/", "/team", "/evaluation"] {
+        for page in ["/", "/team", "/evaluation", "/operations"] {
             let seen = visitor.look(page).await;
             assert_eq!(seen.status == StatusCode::OK, page == home, "{name} at {page}: {}", seen.status);
             let canary = seen.text.contains("Canary") || seen.text.contains(&call);
             assert!(!canary || (name == "desk-1" && page == "/"), "{name} at {page} sees the call");
         }
-        for (own, paths) in [("/", &desk[..]), ("/team", &team[..])] {
+        for (own, paths) in [("/", &desk[..]), ("/team", &team[..]), ("/operations", std::slice::from_ref(&letter))] {
             for path in paths {
                 let seen = visitor.ask("POST", path, "token=not-a-token").await;
                 assert_eq!(seen.status, StatusCode::FORBIDDEN, "{name} at {path}");
@@ -242,6 +249,104 @@ async fn a_team_sees_what_its_release_list_names_and_touches_its_own_legs_only()
     assert!(seen.contains("STAND BACK"), "the team was not told to stand back");
     let late = north.press("/team", &format!("/team/legs/{call}.1/move"), "status=on-scene").await;
     assert!(late.location.contains("said=no-longer-yours"), "{}", late.location);
+}
+
+/// A CAD that refuses until it is told not to.
+async fn refusing_cad() -> (Server, Arc<AtomicBool>) {
+    let refuses = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&refuses);
+    let cad = Server::start("127.0.0.1:0".parse().unwrap(), move |_| {
+        let status = if asked.load(Ordering::SeqCst) { 422 } else { 200 };
+        async move { Reply::json(status, &serde_json::json!({})) }
+    });
+    (cad.await.unwrap(), refuses)
+}
+
+/// No channel is configured for the teams, and the CAD stands at this address.
+fn place_that_reaches_nobody(cad: &str) -> Place {
+    let place = place();
+    let text = std::fs::read_to_string(place.configuration()).unwrap();
+    let (before, after) = text.split_once("[handoff.channel.webhook]").unwrap();
+    let (_, identities) = after.split_once("[[access.identity]]").unwrap();
+    let text = format!("{before}[handoff.cad]\nurl = \"{cad}/eido\"\n[[access.identity]]{identities}");
+    std::fs::write(place.configuration(), text).unwrap();
+    place
+}
+
+/// The same in a real Chromium: by keyboard alone, in both languages, light and dark.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sends_a_letter_again_in_a_real_browser() {
+    let (cad, refuses) = refusing_cad().await;
+    let place = place_that_reaches_nobody(&cad.url());
+    let _served = Served::start(&place);
+    let call = arrives(&place, "letters-seen", SAFE).await;
+    let desk = Visitor::sign_in(&place.url(2), "desk-1").await;
+    desk.press(&format!("/?call={call}"), &format!("/calls/{call}/accept"), "seen=choose.eligible.cso-north").await;
+    let ops = Visitor::sign_in(&place.url(2), "ops").await;
+    eventually("the notice is given up", Duration::from_secs(20), async || {
+        ops.look("/operations").await.text.contains("/redrive\"").then_some(())
+    })
+    .await;
+    refuses.store(false, Ordering::SeqCst);
+    let (pages, pictures) = (place.url(2), root().join("target/pictures"));
+    tokio::task::spawn_blocking(move || browser::a_letter_is_sent_again_by_keyboard(&pages, &pictures)).await.unwrap();
+}
+
+/// The dead letters, by form alone: no script, no caller, and only the operator.
+#[tokio::test]
+async fn an_operator_sees_what_could_not_be_delivered_and_has_it_sent_again() {
+    let (cad, refuses) = refusing_cad().await;
+    let place = place_that_reaches_nobody(&cad.url());
+    let _served = Served::start(&place);
+    let ops = Visitor::sign_in(&place.url(2), "ops").await;
+    let seen = ops.look("/operations").await;
+    assert!(seen.status == StatusCode::OK && seen.text.contains("Everything was delivered"), "{}", seen.text);
+    let call = arrives(&place, "letters", SAFE).await;
+    let desk = Visitor::sign_in(&place.url(2), "desk-1").await;
+    desk.press(&format!("/?call={call}"), &format!("/calls/{call}/accept"), "seen=choose.eligible.cso-north").await;
+    let page = eventually("both letters are shown", Duration::from_secs(20), async || {
+        let text = ops.look("/operations").await.text;
+        (text.contains(".offer\"") && text.contains("/redrive\"")).then_some(text)
+    })
+    .await;
+    for said in ["Ordinary route", "the CAD", "refused with code 422", "the channel is not configured", "(webhook)"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(page.contains("An offer is never sent again") && !page.contains("Canary"), "{page}");
+    let french = ops.look("/operations?lang=fr").await.text;
+    assert!(french.contains("la répartition") && french.contains("Envoyer de nouveau"), "{french}");
+    ops.look("/operations?lang=en").await;
+    let again = between(&page, "action=\"/operations/letters/", "/redrive\"").expect("the notice may be sent again");
+    assert_eq!(page.matches("/redrive\"").count(), 1, "the notice, and not the offer");
+    let press = format!("/operations/letters/{again}/redrive");
+    // Without this session's token, and without the role, nothing happens.
+    assert_eq!(ops.ask("POST", &press, "token=not-a-token").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(desk.press(&format!("/?call={call}"), &press, "").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(ops.look(&press).await.status, StatusCode::METHOD_NOT_ALLOWED, "a look never changes anything");
+    let keys = page.split("id=\"letter-").skip(1).filter_map(|part| part.split('"').next());
+    let offer = keys.into_iter().find(|key| key.ends_with(".offer")).expect("the offer is listed");
+    let refused = ops.press("/operations", &format!("/operations/letters/{offer}/redrive"), "").await;
+    assert!(refused.location.contains("said=not-sent-again"), "{}", refused.location);
+    let nobodys = ops.press("/operations", "/operations/letters/i-0.1.cad/redrive", "").await;
+    assert_eq!(nobodys.status, StatusCode::NOT_FOUND);
+    refuses.store(false, Ordering::SeqCst);
+    let done = ops.press("/operations", &press, "").await;
+    assert!(done.location.ends_with("/operations?said=sent-again#letters"), "{}", done.location);
+    assert!(ops.look("/operations?said=sent-again").await.text.contains("Sent again: it is being tried now."));
+    let shown = |text: &str| text.contains(&format!("id=\"letter-{again}\""));
+    assert!(!shown(&ops.look("/operations").await.text), "what is under way is no dead letter");
+    let journal = place.journal().to_str().unwrap().to_owned();
+    eventually("it is delivered", Duration::from_secs(20), async || {
+        let (_, story, _) = fourth(&["journal", "show", "--json", "--journal", &journal, &call]);
+        let told = |event: &str| story.lines().any(|line| line.contains(event) && line.contains(again));
+        (told("\"redriven\"") && told("\"delivered\"")).then_some(())
+    })
+    .await;
+    let (_, story, _) = fourth(&["journal", "show", "--json", "--journal", &journal, &call]);
+    assert!(
+        story.lines().any(|line| line.contains("\"redriven\"") && line.contains("\"operator\":\"ops\"")),
+        "{story}"
+    );
 }
 
 /// Show 5 of the first issue: the pages once in a real Chromium, with pictures for the README.

@@ -2,7 +2,8 @@
 
 use super::live::{Desk, lock};
 use super::views::{CallProblem, IncidentView};
-use crate::incident::{Actor, Command, Event};
+use crate::incident::{Act, Actor, Command, Event, Incident};
+use crate::journal::Stored;
 use crate::record::IncidentId;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -75,7 +76,32 @@ impl DeadLetters {
     }
 }
 
+/// A letter with what it was to do, as the story of its incident tells. No personal data.
+#[derive(Debug, Clone)]
+pub struct OpenedLetter {
+    /// The letter.
+    pub letter: DeadLetter,
+    /// What was to be carried out; `None` where the story cannot be read.
+    pub act: Option<Act>,
+    /// Why it is not sent again, kebab-case: `offer-over`, `overtaken`. `None` where it may be.
+    pub stays: Option<&'static str>,
+}
+
 impl Desk {
+    /// What a letter was to do, and whether that may still be done.
+    pub async fn open_letter(&self, letter: &DeadLetter) -> OpenedLetter {
+        let entries = self.journal().read_incident(&letter.incident).await.unwrap_or_default();
+        let mut incident = Incident::new(letter.incident.clone());
+        let mut act = None;
+        for entry in &entries {
+            let Stored::Incident(event) = &entry.stored else { continue };
+            let made = incident.on(event, entry.at).into_iter().find(|effect| effect.key == letter.key);
+            act = act.or(made.map(|effect| effect.act));
+        }
+        let stays = act.as_ref().and_then(|act| incident.not_redriven(act));
+        OpenedLetter { letter: letter.clone(), act, stays }
+    }
+
     /// What was given up and not sent again.
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {

@@ -230,7 +230,7 @@ impl Desk {
                 first_hash: first_hash.clone(),
                 entries: entries.clone(),
                 facts,
-                decision: Box::new(decision),
+                decision: Arc::new(decision),
             };
             Ok(Prepared { command, content: None, decide_ns })
         };
@@ -267,7 +267,7 @@ impl Desk {
             return Ok(());
         };
         let linked = self.linked(&state.incident, Some(&record)).await;
-        let again = self.assessing(Arc::clone(&record), content, linked);
+        let again = self.assessing(Arc::clone(&record), content, (received.asked.clone(), linked));
         match self.work_locked(slot, state, Some(record), again).await {
             Ok(_) | Err(CallProblem::Refused(_)) => Ok(()),
             Err(problem) => Err(problem),

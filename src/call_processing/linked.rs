@@ -202,7 +202,7 @@ impl Desk {
                     let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
                     let (decision, decide_ns) =
                         decide(situation.policy, &facts, gaps, situation.now, situation.availability);
-                    let command = Command::FollowLinks { facts, decision: Box::new(decision), merged: linked.merged };
+                    let command = Command::FollowLinks { facts, decision: Arc::new(decision), merged: linked.merged };
                     Ok(Prepared { command, content: None, decide_ns })
                 };
                 let done = self.work_locked(&slot, &mut state, None, followed).await;

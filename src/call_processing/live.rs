@@ -7,6 +7,7 @@ use super::linked::NamedBy;
 use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
+use super::requests::Requests;
 use super::roster::Roster;
 use super::sending::Sink;
 use super::silence::Silence;
@@ -66,8 +67,8 @@ pub(super) struct Inner {
     pub(super) owed: Mutex<BTreeMap<IncidentId, Vec<Duty>>>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
-    /// Incidents from which ties to others are to be followed.
     pub(super) ties_to_follow: Mutex<BTreeSet<IncidentId>>,
+    pub(super) requests: Mutex<Requests>,
     /// True once the desk is closed; held for reading by every piece of work.
     pub(super) closed: RwLock<bool>,
 }
@@ -132,7 +133,7 @@ impl Done {
 
     pub(super) fn answer(self, record: Option<&CallRecord>) -> Answer {
         let incident = &self.incident;
-        let none = || super::not_assessed("no-decision", "nothing has been decided yet", None, &[]);
+        let none = || Arc::new(super::not_assessed("no-decision", "nothing has been decided yet", None, &[]));
         Answer {
             incident: incident.id.clone(),
             repeat: self.repeat,
@@ -180,6 +181,7 @@ impl Desk {
             contacts: Mutex::default(),
             recent: Mutex::default(),
             ties_to_follow: Mutex::default(),
+            requests: Mutex::default(),
             closed: RwLock::new(false),
         };
         Self { inner: Arc::new(inner) }

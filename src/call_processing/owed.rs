@@ -5,6 +5,7 @@ use super::live::{Desk, Prepared, lock};
 use super::views::{CallProblem, IncidentView};
 use crate::incident::{Actor, Bounds, Command, Duty, DutyState, Incident};
 use crate::record::LegId;
+use std::sync::Arc;
 
 impl Desk {
     /// How soon people must answer from the next record on. Without it nobody is held to an answer.
@@ -55,7 +56,7 @@ impl Desk {
                 let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
                 let (decision, decide_ns) = decide(Some(policy), &facts, gaps, situation.now, situation.availability);
                 let (leg, fact, value, by) = (leg.clone(), fact.clone(), value.clone(), by.clone());
-                let command = Command::AnswerOnLeg { leg, fact, value, by, facts, decision: Box::new(decision) };
+                let command = Command::AnswerOnLeg { leg, fact, value, by, facts, decision: Arc::new(decision) };
                 Ok(Prepared { command, content: None, decide_ns })
             })
             .await?;

@@ -5,7 +5,7 @@ use super::load::held_by;
 use super::roster::Roster;
 use crate::clock::Clock;
 use crate::facts::ContactTraces;
-use crate::incident::{Event, Incident};
+use crate::incident::{Asked, Event, Incident, RecordReceived};
 use crate::journal::{self, AdapterEvent, Entry, Journal, JournalError, Standing, Stored, Subject};
 use crate::policy::Policy;
 use crate::record::{AgencyId, IncidentId};
@@ -30,8 +30,14 @@ const ASSESSED_READ_MAX: usize = 4 * super::remembering::RECENT_MAX;
 /// Messages given up that are read again, at most: those that were no loss are among them.
 const LETTERS_READ_MAX: usize = 2 * super::dead_letters::LETTERS_MAX;
 
-/// One record's traces, with whose they are.
-type Contact = (ContactTraces, AgencyId, IncidentId, Timestamp);
+/// What one record left to be remembered.
+struct Met {
+    incident: IncidentId,
+    agency: AgencyId,
+    contact: Option<ContactTraces>,
+    asked: Option<Asked>,
+    at: Timestamp,
+}
 
 impl Desk {
     /// Opens the desk on a journal. Deadlines are as durable as the offers they belong to: those that passed while
@@ -63,8 +69,13 @@ impl Desk {
         }
         self.fold_unsettled().await?;
         self.leave_to_others().await?;
-        for (traces, agency, incident, at) in contacts(&**journal, now).await?.iter().rev() {
-            lock(&self.inner().contacts).note(traces, agency, incident, *at);
+        for Met { incident, agency, contact, asked, at } in met(&**journal, now).await?.iter().rev() {
+            if let Some(traces) = contact {
+                lock(&self.inner().contacts).note(traces, agency, incident, *at);
+            }
+            if let Some(asked) = asked {
+                lock(&self.inner().requests).note(asked, incident);
+            }
         }
         for entry in assessed(&**journal).await?.iter().rev() {
             if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
@@ -168,23 +179,24 @@ async fn back_from_newest(
     }
 }
 
-/// The traces that the records of the last month left, newest first.
-async fn contacts(journal: &dyn Journal, now: Timestamp) -> Result<Vec<Contact>, JournalError> {
-    let mut contacts = Vec::new();
+/// The traces that the records of the last month left, and the requests that they came with, newest first.
+async fn met(journal: &dyn Journal, now: Timestamp) -> Result<Vec<Met>, JournalError> {
+    let mut met = Vec::new();
     let mut older = 0_usize;
     back_from_newest(journal, "record-received", |entry| {
         let young = now.duration_since(entry.at).as_hours() <= CONTACTS_H;
         older = if young { 0 } else { older.saturating_add(1) };
         if let (Subject::Incident(id), Stored::Incident(Event::RecordReceived(received))) =
             (entry.subject, entry.stored)
-            && let Some(traces) = received.contact
+            && (received.contact.is_some() || received.asked.is_some())
         {
-            contacts.push((traces, received.identity.agency, id, entry.at));
+            let RecordReceived { contact, asked, identity, .. } = received;
+            met.push(Met { incident: id, agency: identity.agency, contact, asked, at: entry.at });
         }
         older >= OLDER_IN_A_ROW_MAX
     })
     .await?;
-    Ok(contacts)
+    Ok(met)
 }
 
 /// The last assessment of each of the calls assessed last, newest first.

@@ -56,11 +56,14 @@ impl Desk {
         (recent.iter().filter(sent).count(), recent.len())
     }
 
-    /// Remembers what a durable event tells of places, numbers, decisions and messages that were given up, now or while the journal is read again.
+    /// Remembers what a durable event tells of places, numbers, requests, decisions and messages that were given up, now or while the journal is read again.
     pub(super) fn remember(&self, incident: &IncidentId, event: &Event, at: Timestamp) {
         lock(&self.inner().dead_letters).note(incident, event, at);
         match event {
             Event::RecordReceived(received) => {
+                if let Some(asked) = &received.asked {
+                    lock(&self.inner().requests).note(asked, incident);
+                }
                 if let Some(traces) = &received.contact {
                     lock(&self.inner().contacts).note(traces, &received.identity.agency, incident, at);
                 }

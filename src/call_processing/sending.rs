@@ -2,7 +2,6 @@
 
 use super::live::{Desk, Slot, State, lock};
 use crate::incident::{Effect, Outgoing};
-use std::sync::Arc;
 
 /// Carries an effect out: the outbox, given by the composition root.
 pub type Sink = Box<dyn Fn(Outgoing) + Send + Sync>;
@@ -41,7 +40,7 @@ impl Desk {
         }
         self.fetch_record(state).await;
         lock(&slot.view).record.clone_from(&state.record);
-        let decision = state.incident.decision.clone().map(Arc::new);
+        let decision = state.incident.decision.clone();
         let Some(sink) = self.inner().sink.get() else { return };
         for effect in effects {
             sink(Outgoing {

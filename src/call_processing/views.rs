@@ -25,7 +25,7 @@ pub struct Answer {
     /// What is known, with sources.
     pub facts: Facts,
     /// The decision.
-    pub decision: Decision,
+    pub decision: Arc<Decision>,
     /// Nanoseconds spent deciding.
     pub decide_ns: u64,
     /// Where the incident stands.

@@ -1,7 +1,8 @@
 //! EIDO conveyance to another agency's desk, as its client: one WebSocket with mutual TLS for each destination.
 //!
 //! An offer is a `requestForService` under the leg's name, a recall a `cancelRequest` of it. A message counts as delivered
-//! once the peer answers it, whatever it answers; what it answers to an offer goes to the desk as the team's word. The
+//! once the peer answers it, unless it says that it could not take it now; what it answers to an offer goes to the desk as
+//! the team's word, and a 200 to a recall as its word that it has heard it. The
 //! connection stands from the start and is made again whenever it is lost: an answer may come at any time, and a desk
 //! that cannot be reached is known before a call needs it.
 
@@ -44,9 +45,11 @@ const RECONNECT_MAX: Duration = Duration::from_secs(10);
 /// Messages that may wait for the connection.
 const WAITING_MAX: usize = 256;
 
-/// What a peer answered to an offer, as far as it is an answer of a team.
+/// What a peer answered to an offer or to its recall, as far as it is an answer of a team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerAnswer {
+    /// It has heard that the call is taken back.
+    RecallHeard,
     /// It takes the call.
     Accepted,
     /// It does not, and why by the closed list.
@@ -87,7 +90,28 @@ fn meaning(code: u16) -> Meaning {
     }
 }
 
-/// Told what peers answer to offers.
+/// What a response code means to a recall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RecallMeaning {
+    /// Not the answer to it: provisional, or the end of the request itself (487, RFC 3261 section 9.1).
+    NotYet,
+    Heard,
+    /// The peer has it, and does not know the request or does not take it back: nobody says that a team has heard it.
+    Unheard,
+    /// Not durable over there.
+    Later,
+}
+
+fn recall_meaning(code: u16) -> RecallMeaning {
+    match code {
+        100..200 | 487 => RecallMeaning::NotYet,
+        200 => RecallMeaning::Heard,
+        503 | 504 => RecallMeaning::Later,
+        _ => RecallMeaning::Unheard,
+    }
+}
+
+/// Told what peers answer to offers and recalls.
 pub(super) type Answers = Arc<dyn Fn(&str, &str, PeerAnswer, u16) + Send + Sync>;
 
 /// What one try asks of the connection.
@@ -314,20 +338,25 @@ impl Link {
             }
         };
         let (request, code) = (response.request_id, response.response_code);
-        let waiting = self.waiting.remove(&request);
-        let recall = waiting.as_ref().is_some_and(|(recall, _)| *recall);
-        let answer = match meaning(code) {
-            // Whatever is said to a recall, the peer has it; `200` to it is no acceptance of the call.
-            _ if recall => Answer::Taken,
-            Meaning::InHand => Answer::Taken,
-            Meaning::Answer(answer) => {
-                (self.answers)(&self.destination, &request, answer, code);
+        let recall = self.waiting.get(&request).is_some_and(|(recall, _)| *recall);
+        let said = |answer| (self.answers)(&self.destination, &request, answer, code);
+        let answer = match (recall, meaning(code), recall_meaning(code)) {
+            (true, _, RecallMeaning::NotYet) => return None,
+            // `200` to a recall is no acceptance of the call.
+            (true, _, RecallMeaning::Heard) => {
+                said(PeerAnswer::RecallHeard);
                 Answer::Taken
             }
-            Meaning::NotTaken => Answer::Refused(format!("refused-{code}")),
-            Meaning::Later => Answer::later("not-now", true),
+            (true, _, RecallMeaning::Unheard) => Answer::Taken,
+            (true, _, RecallMeaning::Later) | (false, Meaning::Later, _) => Answer::later("not-now", true),
+            (false, Meaning::InHand, _) => Answer::Taken,
+            (false, Meaning::Answer(answer), _) => {
+                said(answer);
+                Answer::Taken
+            }
+            (false, Meaning::NotTaken, _) => Answer::Refused(format!("refused-{code}")),
         };
-        if let Some((_, done)) = waiting {
+        if let Some((_, done)) = self.waiting.remove(&request) {
             let _ = done.send(answer);
         }
         None
@@ -360,6 +389,22 @@ mod tests {
         }
         for code in [400, 404, 500, 501, 502, 505, 513] {
             assert_eq!(meaning(code), Meaning::NotTaken, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_200_says_that_a_recall_was_heard() {
+        for code in 0..1_000 {
+            assert_eq!(recall_meaning(code) == RecallMeaning::Heard, code == 200, "{code}");
+        }
+        for code in [100, 180, 182, 199, 487] {
+            assert_eq!(recall_meaning(code), RecallMeaning::NotYet, "{code}");
+        }
+        for code in [503, 504] {
+            assert_eq!(recall_meaning(code), RecallMeaning::Later, "{code}");
+        }
+        for code in [299, 400, 403, 404, 481, 500, 501, 603] {
+            assert_eq!(recall_meaning(code), RecallMeaning::Unheard, "{code}");
         }
     }
 }

@@ -46,7 +46,7 @@ pub trait Outcomes: Send + Sync {
     /// `deadline-passed`, `retry-time-exhausted`, `superseded`, `queue-full`, `destination-down`, `no-cad`, `no-record`, `too-large`.
     fn undeliverable(&self, incident: &IncidentId, key: &str, why: &str) -> Pending<'_, ()>;
 
-    /// A destination that answers offers itself has answered this one. Whether the leg is its own is the
+    /// A destination that answers offers itself has answered this one, or its recall. Whether the leg is its own is the
     /// implementation's to see. `code` is what the answer was read from.
     fn answered(&self, destination: &str, leg: &LegId, answer: PeerAnswer, code: u16) -> Pending<'_, ()>;
 }

@@ -298,6 +298,7 @@ impl From<Refusal> for Problem {
             Refusal::OutOfOrder { stands, .. } => Self::new(OUT_OF_ORDER, detail).because(stands),
             Refusal::NotOwed { why } => Self::new(NOT_OWED, detail).because(why),
             Refusal::NotRedriven { why } => Self::new(NOT_SENT_AGAIN, detail).because(why),
+            Refusal::NotTakenBack { why } => Self::new(OUT_OF_ORDER, detail).because(why),
             Refusal::KindNotAllowed { .. } => Self::new(KIND_NOT_ALLOWED, KIND_NOT_ALLOWED.title),
         }
     }

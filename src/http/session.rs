@@ -5,14 +5,14 @@ use super::conveyance::{ConveyanceSettings, PeerSettings};
 use super::limits::{ms, size};
 use super::listener::stopped;
 use super::told_incident::told;
-use crate::call_processing::IncidentView;
+use crate::call_processing::{CallProblem, IncidentView};
 use crate::clock::{monotonic_now, random_bytes};
-use crate::incident::{Incident, Owner, Phase};
+use crate::incident::{Asked, Incident, Owner, Phase};
 use crate::journal::{Entry, Subject};
 use crate::policy::Status as Standing;
 use crate::record::{Format, IncidentId};
 use crate::wire::{
-    ConveyanceFault, ConveyanceMessage, Ending, Notification, Push, Receipt, Response, Status, Subscribe,
+    Cancel, ConveyanceFault, ConveyanceMessage, Ending, Notification, Push, Receipt, Response, Status, Subscribe,
 };
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -32,6 +32,10 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 const UNANSWERED_MAX: u32 = 3;
 /// EIDOs in one notification, at most.
 const NOTIFIED_AT_ONCE_MAX: usize = 64;
+/// Answers to a cancellation and to what it cancels, by SIP's (RFC 3261 sections 9.2, 21.4.19 and 21.4.25). The list of the
+/// draft of version 1.1 has neither, and nothing that says the same.
+const NO_REQUEST: u16 = 481;
+const TERMINATED: u16 = 487;
 /// Requests for service whose final answer is still owed, at most.
 const REQUESTS_MAX: usize = 256;
 
@@ -168,7 +172,7 @@ impl Session {
             ConveyanceMessage::Event(event) => self.records(event).await,
             ConveyanceMessage::RequestForService(push) => self.service(push).await,
             ConveyanceMessage::RequestAwareness(push) => {
-                let (code, words) = match self.receive(push.eido).await {
+                let (code, words) = match self.receive(push.eido, None).await {
                     Ok(_) => (200, "OK"),
                     Err(refusal) => refusal,
                 };
@@ -178,13 +182,12 @@ impl Session {
                 self.unanswered = 0;
                 Ok(())
             }
-            // A call that another agency asked for is taken back by a record that says it is cancelled.
-            other @ (ConveyanceMessage::CancelRequest(_) | ConveyanceMessage::Terminate(_)) => {
-                match other.not_implemented() {
-                    Some(answer) => self.send(&answer).await,
-                    None => Ok(()),
-                }
-            }
+            ConveyanceMessage::CancelRequest(cancel) => self.cancel(cancel).await,
+            // We are nobody's subscriber.
+            other @ ConveyanceMessage::Terminate(_) => match other.not_implemented() {
+                Some(answer) => self.send(&answer).await,
+                None => Ok(()),
+            },
             ConveyanceMessage::SubscribeResponse(_)
             | ConveyanceMessage::UnsubscribeResponse(_)
             | ConveyanceMessage::TerminateResponse(_)
@@ -238,8 +241,13 @@ impl Session {
         if asked.request_type.as_deref() != Some("EIDO") {
             return Err((400, "requestType is EIDO"));
         }
-        if asked.qual_filter.is_some() {
-            return Err((406, "filters are not read here"));
+        match (&asked.qual_filter, &asked.incident_id) {
+            (Some(_), Some(_)) => return Err((400, "qualFilter must not stand beside incidentId")),
+            // Passing over a filter would tell more than was asked for, or less. No published text says how one is written.
+            (Some(_), None) => {
+                return Err((406, "qualFilter: no filter is known here, for its grammar is not published"));
+            }
+            (None, _) => {}
         }
         if self.subscriptions.len() >= size(self.settings.subscriptions_max) {
             return Err((503, "too many subscriptions"));
@@ -275,7 +283,7 @@ impl Session {
     async fn records(&mut self, event: Notification) -> Result<(), Ended> {
         let (mut status_code, mut words) = (200, "OK");
         for eido in event.notification {
-            if let Err((code, why)) = self.receive(eido).await {
+            if let Err((code, why)) = self.receive(eido, None).await {
                 (status_code, words) = (if code == 403 { 481 } else { code }, why);
             }
         }
@@ -288,14 +296,20 @@ impl Session {
         if self.requests.len() >= REQUESTS_MAX {
             return self.respond(push.request_id, 503, "too many requests in hand").await;
         }
-        let (incident, standing) = match self.receive(push.eido).await {
+        let asked = Asked { by: self.peer.name.clone(), request: push.request_id.clone() };
+        let (incident, standing) = match self.receive(push.eido, Some(asked)).await {
             Ok(received) => received,
             Err((code, words)) => return self.respond(push.request_id, code, words).await,
         };
         match standing {
             Standing::Eligible | Standing::NeedsAnswer => {
-                self.requests.insert(incident, push.request_id.clone());
-                self.respond(push.request_id, 182, "queued: a person decides").await
+                self.requests.insert(incident.clone(), push.request_id.clone());
+                self.respond(push.request_id, 182, "queued: a person decides").await?;
+                // One that is sent again, after a broken link say, may have been settled meanwhile: nothing will change.
+                for view in self.views(&BTreeSet::from([incident])).await {
+                    self.settle(&view.incident).await?;
+                }
+                Ok(())
             }
             Standing::NotAssessed { .. }
             | Standing::Ineligible { .. }
@@ -308,13 +322,54 @@ impl Session {
         }
     }
 
+    /// Whoever asked for service takes it back; 200 means durable. The request is found by the peer and its name for it in
+    /// the journal, whatever connection it came over.
+    async fn cancel(&mut self, cancel: Cancel) -> Result<(), Ended> {
+        let asked = Asked { by: self.peer.name.clone(), request: cancel.request_id.clone() };
+        let desk = Arc::clone(&self.state.desk);
+        match self.state.to_the_end(async move { Ok(desk.cancel_request(asked).await) }).await {
+            Ok(Ok(view)) => {
+                self.respond(cancel.request_id.clone(), 200, "taken back").await?;
+                if self.requests.get(&view.incident.id) == Some(&cancel.request_id) {
+                    self.requests.remove(&view.incident.id);
+                    return self.respond(cancel.request_id, TERMINATED, "taken back by whoever asked").await;
+                }
+                Ok(())
+            }
+            Ok(Err(CallProblem::NoSuchIncident)) => {
+                self.respond(cancel.request_id, NO_REQUEST, "no such request").await
+            }
+            // A team is there, or another agency has this call too.
+            Ok(Err(CallProblem::Refused(_))) => {
+                self.respond(
+                    cancel.request_id,
+                    403,
+                    "the request stands: a team is there, or another agency has this call too",
+                )
+                .await
+            }
+            Ok(Err(_)) | Err(_) => {
+                self.respond(cancel.request_id, 503, "not taken back: nothing can be made durable now").await
+            }
+        }
+    }
+
     /// One record through the whole line. 2xx to the peer means durable.
-    async fn receive(&self, eido: Box<RawValue>) -> Result<(IncidentId, Standing), (u16, &'static str)> {
+    async fn receive(
+        &self,
+        eido: Box<RawValue>,
+        asked: Option<Asked>,
+    ) -> Result<(IncidentId, Standing), (u16, &'static str)> {
         let sender = self.peer.sender.clone().ok_or((403, "this peer may send no records"))?;
         let (desk, bytes) = (Arc::clone(&self.state.desk), Bytes::from(String::from(Box::<str>::from(eido))));
-        let line = async move { desk.receive(bytes, Some(Format::EidoJson), &sender).await };
+        let line = async move {
+            match asked {
+                Some(asked) => desk.receive_request(bytes, Some(Format::EidoJson), &sender, asked).await,
+                None => desk.receive(bytes, Some(Format::EidoJson), &sender).await,
+            }
+        };
         match self.state.to_the_end(line).await {
-            Ok(answer) => Ok((answer.incident, answer.decision.status)),
+            Ok(answer) => Ok((answer.incident, answer.decision.status.clone())),
             Err(problem) => Err(match problem.status() {
                 413 => (413, "too large"),
                 400..500 => (400, "not an EIDO that can be read"),
@@ -363,11 +418,7 @@ impl Session {
         }
         let views = self.views(&changed).await;
         for view in &views {
-            if let Some((code, words)) = settled(&view.incident)
-                && let Some(request) = self.requests.remove(&view.incident.id)
-            {
-                self.respond(request, code, words).await?;
-            }
+            self.settle(&view.incident).await?;
         }
         for (subscription, one) in wanted {
             let of_it = |view: &&IncidentView| one.as_ref().is_none_or(|one| *one == view.incident.id);
@@ -379,6 +430,16 @@ impl Session {
             if one.is_some() && matching.iter().any(|view| view.incident.phase == Phase::Closed) {
                 self.end(&subscription).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Gives the final answer to a request for service, once there is one.
+    async fn settle(&mut self, incident: &Incident) -> Result<(), Ended> {
+        if let Some((code, words)) = settled(incident)
+            && let Some(request) = self.requests.remove(&incident.id)
+        {
+            self.respond(request, code, words).await?;
         }
         Ok(())
     }

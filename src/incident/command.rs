@@ -1,10 +1,11 @@
 //! What is asked of an incident, and why it may be refused.
 
 use super::duty::DutyOutcome;
-use super::event::{Actor, ApartEntry, BackupService, DeclineCause, Disposition, Party, RecordReceived};
+use super::event::{Actor, ApartEntry, Asked, BackupService, DeclineCause, Disposition, Party, RecordReceived};
 use crate::facts::Facts;
 use crate::policy::{Decision, ProgramKind, RouteStep};
 use crate::record::{DutyId, IncidentId, LegId, TimePoint, UnitStatus};
+use std::sync::Arc;
 
 /// A request to the state machine. Facts and decisions are computed by the caller (they are pure) and handed in,
 /// so that one command is one atomic append.
@@ -19,7 +20,12 @@ pub enum Command {
         /// Merged facts after this record.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
+    },
+    /// Whoever asked for service takes it back.
+    CancelRequest {
+        /// The request.
+        asked: Asked,
     },
     /// A call-taker answered a question; re-assessed.
     Answer {
@@ -32,7 +38,7 @@ pub enum Command {
         /// Merged facts after the answer.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// The call-taker accepts the recommendation as it stands (ordinary or fourth option).
     AcceptRecommendation {
@@ -121,7 +127,7 @@ pub enum Command {
         /// Merged facts after the answer.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// A recalled team has heard it.
     AcknowledgeRecall {
@@ -168,7 +174,7 @@ pub enum Command {
         /// Merged facts.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// The outbox carried an effect out.
     EffectDelivered {
@@ -203,14 +209,14 @@ pub enum Command {
         /// Merged facts.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
     },
     /// What is known of the incidents that are tied to this one holds for it too; assessed where that is news.
     FollowLinks {
         /// The facts of before, with every danger of theirs.
         facts: Facts,
         /// The decision on them.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
         /// True where this incident was merged into another that is open: it ends here.
         merged: bool,
     },
@@ -283,6 +289,12 @@ pub enum Refusal {
     #[error("not to be sent again: {why}")]
     NotRedriven {
         /// Kebab-case reason: `not-given-up`, `offer-over`, `overtaken`.
+        why: &'static str,
+    },
+    /// A request for service stands: it cannot be taken back alone.
+    #[error("the request stands: {why}")]
+    NotTakenBack {
+        /// Kebab-case reason: `not-asked`, `another-agency`, `team-arrived`.
         why: &'static str,
     },
     /// The program's kind may not take this call.

@@ -8,6 +8,7 @@ use crate::record::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The version written beside every stored event; a reader refuses a later one rather than skip it.
 pub const EVENT_VERSION: u32 = 1;
@@ -21,7 +22,7 @@ pub enum Event {
     /// The policy decided on what was known.
     Assessed {
         /// The decision, whole.
-        decision: Box<Decision>,
+        decision: Arc<Decision>,
         /// The facts it was made on.
         facts: Facts,
         /// What made it happen.
@@ -280,6 +281,19 @@ pub struct RecordReceived {
     /// Other incidents that the record ties to this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<Related>,
+    /// The request for service that it came with, where another agency asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// A request for service of another agency (EIDO conveyance 1.1). Kept with the record, so that whoever asked can take it
+/// back by this name, over any connection and after a restart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Asked {
+    /// The peer that asked, as the configuration names it.
+    pub by: String,
+    /// The peer's own name of the request.
+    pub request: String,
 }
 
 /// What made an assessment happen.

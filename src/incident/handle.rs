@@ -75,6 +75,7 @@ fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
         Command::AcceptLeg { leg, by: _ } => Some((leg, "accepted")),
         Command::DeclineLeg { leg, cause: _, by: _ } => Some((leg, "declined")),
         Command::Receive { .. }
+        | Command::CancelRequest { .. }
         | Command::Answer { .. }
         | Command::AcceptRecommendation { .. }
         | Command::OverrideToOrdinary { .. }
@@ -188,6 +189,7 @@ impl Draft {
     fn run(&mut self, command: &Command) -> Result<(), Refusal> {
         match command {
             Command::Receive { received, units, facts, decision } => self.receive(received, units, facts, decision),
+            Command::CancelRequest { asked } => self.cancel_request(asked)?,
             Command::Answer { fact, value, by, facts, decision } => {
                 self.must_be_open()?;
                 self.push(Event::AnswerGiven { fact: fact.clone(), value: value.clone(), by: by.clone() });

@@ -17,7 +17,7 @@ pub use command::{Command, Hands, Refusal};
 pub use duty::{Bounds, Duty, DutyKind, DutyOutcome, DutyState};
 pub use effect::{Act, CadNotice, Effect, Outgoing};
 pub use event::{
-    Actor, ApartEntry, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, Party,
+    Actor, ApartEntry, Asked, AssessmentCause, BackupService, DeclineCause, Disposition, EVENT_VERSION, Event, Party,
     RecordReceived,
 };
 pub use state::{GivenUp, Incident, Leg, LegState, Owner, Phase};

@@ -9,16 +9,17 @@
 //! - **availability** (hours, area, units, shadow): never recalls what was chosen.
 
 use super::command::{Hands, JOURNAL_AWAY, MERGED};
-use super::event::{Actor, AssessmentCause, BackupService, RecordReceived};
+use super::event::{Actor, Asked, AssessmentCause, BackupService, RecordReceived};
 use super::handle::Draft;
 use super::legs::{barring, bars};
 use super::transition::{element_key, ended_by_source};
-use super::{Event, Incident, Leg, LegState, Phase};
+use super::{Event, Incident, Leg, LegState, Phase, Refusal};
 use crate::facts::Facts;
 use crate::policy::{Decision, LegPlan, Mode, RouteStep, Status};
-use crate::record::{LegId, Lifecycle, UnitStatus};
+use crate::record::{AgencyId, LegId, Lifecycle, UnitStatus};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What is new against a chosen program: `row` names it, for the team.
 enum Against {
@@ -32,9 +33,14 @@ impl Draft {
         received: &RecordReceived,
         units: &[UnitStatus],
         facts: &Facts,
-        decision: &Decision,
+        decision: &Arc<Decision>,
     ) {
-        if self.state.seen.contains(&received.identity.content_sha256) && !canary!(RepeatTakenForNew) {
+        let seen = self.state.seen.contains(&received.identity.content_sha256) && !canary!(RepeatTakenForNew);
+        if seen {
+            // The record is known; that somebody asks for service with it may be news, and must be found again.
+            if received.asked.as_ref().is_some_and(|asked| !self.state.is_asked(asked)) {
+                self.push(Event::RecordReceived(RecordReceived { applied: false, ..received.clone() }));
+            }
             return;
         }
         let stale = self.state.is_overtaken(received);
@@ -62,7 +68,7 @@ impl Draft {
     }
 
     /// The dangers of the incidents tied to this one hold for it too; where another of them has its call, it ends.
-    pub(super) fn follow_links(&mut self, facts: &Facts, decision: &Decision, merged: bool) {
+    pub(super) fn follow_links(&mut self, facts: &Facts, decision: &Arc<Decision>, merged: bool) {
         if self.state.is_open() && self.state.facts != *facts {
             self.assess(AssessmentCause::Linked, facts, decision);
         }
@@ -90,8 +96,8 @@ impl Draft {
     }
 
     /// A new decision, and the recall of whatever it is against.
-    pub(super) fn assess(&mut self, cause: AssessmentCause, facts: &Facts, decision: &Decision) {
-        self.push(Event::Assessed { decision: Box::new(decision.clone()), facts: facts.clone(), cause });
+    pub(super) fn assess(&mut self, cause: AssessmentCause, facts: &Facts, decision: &Arc<Decision>) {
+        self.push(Event::Assessed { decision: Arc::clone(decision), facts: facts.clone(), cause });
         if canary!(ExclusionSkippedOnUpdate) && cause == AssessmentCause::Record {
             return;
         }
@@ -157,6 +163,29 @@ impl Draft {
         self.push(Event::Closed { why: why.to_owned() });
     }
 
+    /// Whoever asked for service takes it back: what a record of its agency that says `cancelled` would do. The request
+    /// stands where a team has arrived, which keeps the call until it clears, and where another agency has spoken of the
+    /// call too: one agency's word does not end a call that is not its alone.
+    pub(super) fn cancel_request(&mut self, asked: &Asked) -> Result<(), Refusal> {
+        let not_taken_back = |why| Err(Refusal::NotTakenBack { why });
+        let Some((_, agency)) = self.state.asked.iter().find(|(known, _)| known == asked) else {
+            return not_taken_back("not-asked");
+        };
+        if !self.state.is_open() {
+            return Ok(());
+        }
+        if !self.state.is_of_one_agency(agency) {
+            return not_taken_back("another-agency");
+        }
+        if self.state.owning_leg().is_some_and(|leg| leg.state.has_arrived()) {
+            return not_taken_back("team-arrived");
+        }
+        if let Some(why) = ended_by_source(Lifecycle::Cancelled) {
+            self.end_by_source(Lifecycle::Cancelled, why, false);
+        }
+        Ok(())
+    }
+
     /// Offers without a call-taker's key where mode, row and call allow it, and only before any choice was made.
     pub(super) fn offer_automatically(&mut self) {
         let state = &self.state;
@@ -209,6 +238,17 @@ impl Draft {
 }
 
 impl Incident {
+    fn is_asked(&self, asked: &Asked) -> bool {
+        self.asked.iter().any(|(known, _)| known == asked)
+    }
+
+    /// True where every record that counted, and every request, is this agency's.
+    fn is_of_one_agency(&self, agency: &AgencyId) -> bool {
+        let its = |element: &String| element.strip_prefix(agency.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        let last = self.identity.as_ref().is_none_or(|identity| identity.agency == *agency);
+        last && self.applied.keys().all(its) && self.asked.iter().all(|(_, of)| of == agency)
+    }
+
     /// True where the same element has already been applied in a newer version, by the element's own clock.
     ///
     /// A record without a version time cannot be placed and counts as new.

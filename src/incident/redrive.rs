@@ -24,7 +24,8 @@ impl Draft {
 impl Incident {
     /// Why an effect may not be carried out again; `None` where it may. Recalls always may. A notice that is no longer
     /// true would undo in the CAD what a later one said.
-    fn not_redriven(&self, act: &Act) -> Option<&'static str> {
+    #[must_use]
+    pub fn not_redriven(&self, act: &Act) -> Option<&'static str> {
         let has_it = |program: &ProgramId| self.owning_leg().is_some_and(|leg| leg.plan.program == *program);
         let still_so = match act {
             // The offer's leg has ended, and so has the order to go that a tandem waited for.

@@ -1,12 +1,13 @@
 //! The state of one incident: what folding its events leaves behind.
 
-use super::{Bounds, Duty, DutyState, Effect};
+use super::{Asked, Bounds, Duty, DutyState, Effect};
 use crate::facts::Facts;
 use crate::policy::{Decision, FollowUp, LegPlan, Mode, RouteStep, Status};
-use crate::record::{IncidentId, LegId, RecordIdentity, Relation, TimePoint};
+use crate::record::{AgencyId, IncidentId, LegId, RecordIdentity, Relation, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Who owns the call at this instant. Always exactly one (invariant I2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +117,7 @@ pub struct Incident {
     /// What is known.
     pub facts: Facts,
     /// The last decision.
-    pub decision: Option<Decision>,
+    pub decision: Option<Arc<Decision>>,
     /// Legs in the order offered.
     pub legs: Vec<Leg>,
     /// Steps not yet tried.
@@ -150,6 +151,8 @@ pub struct Incident {
     pub follow_up: Vec<FollowUp>,
     /// What somebody owes or has owed, in the order opened.
     pub duties: Vec<Duty>,
+    /// Requests for service that came with its records, each with the agency that the record was of.
+    pub asked: BTreeSet<(Asked, AgencyId)>,
     /// Stories that went their own way while the shared journal was away and are kept in this one, by their first entry.
     pub kept_apart: BTreeSet<String>,
     /// Other incidents that records tie to this one, by their sender's name for them.
@@ -186,6 +189,7 @@ impl Incident {
             bounds: None,
             follow_up: Vec::new(),
             duties: Vec::new(),
+            asked: BTreeSet::new(),
             kept_apart: BTreeSet::new(),
             related: BTreeMap::new(),
         }

@@ -7,6 +7,7 @@ use crate::policy::{Decision, LegPlan, Mode, ProgramKind, RouteStep, Status};
 use crate::record::{DutyId, LegId, Lifecycle, ProgramId, RELATED_MAX, Related, Relation, TimePoint};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Incident {
     /// Applies one event: the only transition function, live and at recovery.
@@ -120,6 +121,7 @@ impl Incident {
         for related in &received.related {
             self.relate(related, received.applied);
         }
+        self.asked.extend(received.asked.clone().map(|asked| (asked, received.identity.agency.clone())));
         if canary!(DeadlineLengthenedByUpdate) {
             self.legs.iter_mut().for_each(|leg| leg.deadline += jiff::SignedDuration::from_secs(30));
         }
@@ -156,9 +158,9 @@ impl Incident {
         }
     }
 
-    fn on_assessed(&mut self, decision: &Decision, facts: &Facts, at: Timestamp) -> Option<Act> {
+    fn on_assessed(&mut self, decision: &Arc<Decision>, facts: &Facts, at: Timestamp) -> Option<Act> {
         self.facts = facts.clone();
-        self.decision = Some(decision.clone());
+        self.decision = Some(Arc::clone(decision));
         match self.phase {
             Phase::Assessed | Phase::Ordinary => {
                 self.phase = if self.choice_is_open() { Phase::Assessed } else { Phase::Ordinary };

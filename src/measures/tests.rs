@@ -13,6 +13,7 @@ use crate::record::{
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_000_000 + seconds)
@@ -118,6 +119,7 @@ fn received(mode: Mode, stated: &[(TimePoint, i64)]) -> Event {
         contact: None,
         bounds: None,
         related: Vec::new(),
+        asked: None,
     })
 }
 
@@ -127,7 +129,7 @@ fn assessed(status: Status, reason: &str) -> Event {
     decision.status = status;
     decision.rule = reason.starts_with("rule").then(|| reason.to_owned());
     decision.reasons = vec![Reason { code: reason.to_owned(), text: String::new(), cite: None }];
-    Event::Assessed { decision: Box::new(decision), facts: Facts::default(), cause: AssessmentCause::Record }
+    Event::Assessed { decision: Arc::new(decision), facts: Facts::default(), cause: AssessmentCause::Record }
 }
 
 fn moved(leg: &LegId, status: TimePoint) -> Event {
@@ -249,7 +251,7 @@ fn every_incident_that_was_not_offered_has_its_reason() {
     book.offered("offered");
     let mut bare = assessed(Status::EligibleNoUnit, "x");
     if let Event::Assessed { decision, .. } = &mut bare {
-        decision.reasons.clear();
+        Arc::make_mut(decision).reasons.clear();
     }
     book.write("bare", 8, received(Mode::Advise, &[]));
     book.write("bare", 8, bare);

@@ -1,7 +1,7 @@
 //! The frame around every page: head, banner, navigation, language switch, notices, and the page that says what went wrong.
 
 use super::assets;
-use super::visitor::{CallTaking, Duty, Evaluating, TeamWork, Visitor};
+use super::visitor::{CallTaking, Duty, Evaluating, Operating, TeamWork, Visitor};
 use super::words::{Language, Words};
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
@@ -84,11 +84,12 @@ pub fn page(page: &Page<'_>) -> Markup {
     }
 }
 
-fn pages_of(visitor: &Visitor) -> [(&'static str, &'static str, bool); 3] {
+fn pages_of(visitor: &Visitor) -> [(&'static str, &'static str, bool); 4] {
     [
         ("/", "nav.calls", CallTaking::allows(visitor)),
         ("/team", "nav.team", TeamWork::allows(visitor)),
         ("/evaluation", "nav.evaluation", Evaluating::allows(visitor)),
+        ("/operations", "nav.operations", Operating::allows(visitor)),
     ]
 }
 
@@ -160,6 +161,7 @@ const BAD_NEWS: &[&str] = &[
     "no-longer-yours",
     "out-of-order",
     "not-owed",
+    "not-sent-again",
     "nothing-to-choose",
     "reason-required",
     "no-leg",

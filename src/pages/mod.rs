@@ -1,4 +1,4 @@
-//! What people see: the call-taker's page, the team's, the evaluator's. Server-rendered; script only enhances.
+//! What people see: the call-taker's page, the team's, the evaluator's, the operator's. Server-rendered; script only enhances.
 //!
 //! Every page comes from one of two doors in [`visitor`]: an `Entrant` may look, a `Press` may change something.
 //! A look never changes anything; a press answers with a redirect back to what was looked at.
@@ -16,6 +16,7 @@ mod owed;
 pub mod call_taker;
 pub mod team;
 pub mod evaluation;
+pub mod operations;
 mod events;
 mod sign_in;
 
@@ -115,6 +116,7 @@ pub fn router(state: PageState) -> Router {
         .merge(call_taker::routes())
         .merge(team::routes())
         .merge(evaluation::routes())
+        .merge(operations::routes())
         .merge(events::routes())
         .merge(sign_in::routes())
         .merge(assets::routes())
@@ -167,9 +169,10 @@ fn refusal_code(refusal: &Refusal) -> &'static str {
         Refusal::NothingToChoose { .. } => "nothing-to-choose",
         Refusal::OutOfOrder { .. } => "out-of-order",
         Refusal::NotOwed { .. } => "not-owed",
+        // No page takes another agency's request back.
+        Refusal::NotTakenBack { .. } => "out-of-order",
         Refusal::KindNotAllowed { .. } => "kind-not-allowed",
-        // No page sends a message again.
-        Refusal::NotRedriven { .. } => "out-of-order",
+        Refusal::NotRedriven { .. } => "not-sent-again",
     }
 }
 

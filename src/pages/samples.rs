@@ -207,7 +207,7 @@ fn incident(id: &str, began_s: i64, phase: Phase, decision: Decision, known: &[(
     incident.phase = phase;
     incident.mode = Mode::Advise;
     incident.facts = facts(known);
-    incident.decision = Some(decision);
+    incident.decision = Some(Arc::new(decision));
     incident.times = BTreeMap::from([(TimePoint::Received, ago(began_s)), (TimePoint::Assessed, ago(began_s - 2))]);
     incident
 }
@@ -320,7 +320,7 @@ pub fn life(incident: &str) -> Vec<Entry> {
     let desk = || Actor::CallTaker("desk-3".to_owned());
     let team = || Actor::Team("cso-north-2".to_owned());
     let assessed = Event::Assessed {
-        decision: Box::new(decision(Status::Eligible, "cso-north")),
+        decision: Arc::new(decision(Status::Eligible, "cso-north")),
         facts: facts(DOWN),
         cause: crate::incident::AssessmentCause::Record,
     };

@@ -89,6 +89,7 @@ fn safe_next(next: Option<&str>) -> &str {
     match next {
         Some("/team") => "/team",
         Some("/evaluation") => "/evaluation",
+        Some("/operations") => "/operations",
         _ => "/",
     }
 }

@@ -115,6 +115,10 @@ duty!(
     Evaluating = SeeFigures
 );
 duty!(
+    /// Seeing what could not be delivered, and having it sent again.
+    Operating = SeeOperations, Redrive
+);
+duty!(
     /// Being recognised at all.
     Recognised =
 );
@@ -341,6 +345,8 @@ pub fn home_of(identity: &Identity) -> &'static str {
         "/team"
     } else if identity.may(Action::SeeFigures) {
         "/evaluation"
+    } else if identity.may(Action::SeeOperations) {
+        "/operations"
     } else {
         "/sign-in"
     }

@@ -142,8 +142,8 @@ impl Space {
         let mut nowhere = whole.clone();
         for (dimension, span) in self.each() {
             match dimension {
-                Dimension::ZoneState => restrict(span, &mut nowhere, |state| state == INSIDE),
-                Dimension::Zone { .. } => restrict(span, &mut nowhere, |class| class == NOT_IN),
+                Dimension::ZoneState => span.restrict(&mut nowhere, |state| state == INSIDE),
+                Dimension::Zone { .. } => span.restrict(&mut nowhere, |class| class == NOT_IN),
                 Dimension::Fact { .. } => {}
             }
         }
@@ -156,14 +156,14 @@ impl Space {
                 continue;
             };
             let mut not_inside = whole.clone();
-            restrict(part_span, &mut not_inside, |class| class == IN);
+            part_span.restrict(&mut not_inside, |class| class == IN);
             for (dimension, span) in self.each() {
                 match dimension {
-                    Dimension::ZoneState => restrict(span, &mut not_inside, |state| state != INSIDE),
+                    Dimension::ZoneState => span.restrict(&mut not_inside, |state| state != INSIDE),
                     Dimension::Zone { places: wholes, .. } if is_part(sides, part, wholes) => {
                         let mut apart = whole.clone();
-                        restrict(part_span, &mut apart, |class| class == IN);
-                        restrict(span, &mut apart, |class| class == NOT_IN);
+                        part_span.restrict(&mut apart, |class| class == IN);
+                        span.restrict(&mut apart, |class| class == NOT_IN);
                         impossible.push(apart);
                     }
                     _ => {}
@@ -239,9 +239,9 @@ impl Space {
             let mut one = whole.clone();
             for (dimension, span) in self.each() {
                 match dimension {
-                    Dimension::ZoneState => restrict(span, &mut one, |state| state == INSIDE || state_ok(state)),
+                    Dimension::ZoneState => span.restrict(&mut one, |state| state == INSIDE || state_ok(state)),
                     Dimension::Zone { places, .. } if names_it(places) => {
-                        restrict(span, &mut one, |class| class == NOT_IN)
+                        span.restrict(&mut one, |class| class == NOT_IN)
                     }
                     _ => {}
                 }
@@ -252,8 +252,8 @@ impl Space {
         for (dimension, span) in self.each() {
             let mut one = whole.clone();
             match dimension {
-                Dimension::ZoneState if unknown || outside => restrict(span, &mut one, state_ok),
-                Dimension::Zone { places, .. } if names_it(places) => restrict(span, &mut one, |class| class == IN),
+                Dimension::ZoneState if unknown || outside => span.restrict(&mut one, state_ok),
+                Dimension::Zone { places, .. } if names_it(places) => span.restrict(&mut one, |class| class == IN),
                 _ => continue,
             }
             boxes.push(one);
@@ -329,12 +329,12 @@ impl Space {
                 }
                 (Dimension::ZoneState, Some((column, code))) if *code != 0 => {
                     let outside = column.names.len().checked_sub(1).is_some_and(|outside| call.zones.holds(outside));
-                    restrict(span, &mut space, |state| state == if outside { OUTSIDE } else { INSIDE });
+                    span.restrict(&mut space, |state| state == if outside { OUTSIDE } else { INSIDE });
                 }
                 (Dimension::Zone { places, .. }, Some((_, code))) if *code != 0 => {
                     let place = places.first().copied().flatten();
                     let inside = place.is_some_and(|place| call.zones.holds(place));
-                    restrict(span, &mut space, |class| (class == IN) == inside);
+                    span.restrict(&mut space, |class| (class == IN) == inside);
                 }
                 _ => {}
             }
@@ -351,13 +351,13 @@ impl Space {
                 Dimension::Fact { columns, .. } => columns[0].is_some_and(|place| call.codes[place] == 0),
                 Dimension::ZoneState => table.zone_column.is_some_and(|place| call.codes[place] == 0),
                 Dimension::Zone { .. } if table.zone_column.is_some_and(|place| call.codes[place] == 0) => {
-                    restrict(span, &mut space, |class| class == NOT_IN);
+                    span.restrict(&mut space, |class| class == NOT_IN);
                     false
                 }
                 Dimension::Zone { .. } => false,
             };
             if unknown {
-                restrict(span, &mut space, |class| class == UNKNOWN);
+                span.restrict(&mut space, |class| class == UNKNOWN);
             }
         }
         space
@@ -379,7 +379,7 @@ impl Space {
                     });
                 }
                 Dimension::ZoneState if table.zone_column.and_then(is_it).is_some() => {
-                    restrict(span, &mut space, |state| (state != UNKNOWN) == known);
+                    span.restrict(&mut space, |state| (state != UNKNOWN) == known);
                 }
                 _ => {}
             }
@@ -395,7 +395,7 @@ impl Space {
         for (dimension, span) in self.each() {
             let mut one = from.clone();
             match dimension {
-                Dimension::Zone { places, .. } if named(places) => restrict(span, &mut one, |class| class == IN),
+                Dimension::Zone { places, .. } if named(places) => span.restrict(&mut one, |class| class == IN),
                 _ => continue,
             }
             boxes.push(one);
@@ -429,11 +429,11 @@ impl Space {
         let mut left = Vec::new();
         for span in self.grid.spans().iter().filter(|span| !span.is_alike(other, &self.whole)) {
             let mut beyond = inside.clone();
-            restrict(span, &mut beyond, |class| !span.holds(other, class));
+            span.restrict(&mut beyond, |class| !span.holds(other, class));
             if !self.is_empty(&beyond) {
                 left.push(beyond);
             }
-            restrict(span, &mut inside, |class| span.holds(other, class));
+            span.restrict(&mut inside, |class| span.holds(other, class));
         }
         left
     }
@@ -547,7 +547,7 @@ impl Space {
                 && let Some(column) = columns.first().copied().flatten().and_then(|place| table.columns.get(place))
                 && column.fact == fact
             {
-                restrict(span, &mut fixed, |other| other == class);
+                span.restrict(&mut fixed, |other| other == class);
             }
         }
         (!self.is_empty(&fixed)).then_some(fixed)
@@ -567,10 +567,6 @@ fn accepts(column: &Column, code: u16, row: usize) -> bool {
     column.accept.get(usize::from(code)).is_some_and(|rows| rows.contains(row))
 }
 
-fn restrict(span: &Span, of: &mut Box, keep: impl Fn(usize) -> bool) {
-    span.restrict(of, keep);
-}
-
 fn restrict_classes(span: &Span, of: &mut Box, classes: &[Class], keep: impl Fn(&Class) -> bool) {
-    restrict(span, of, |class| classes.get(class).is_some_and(&keep));
+    span.restrict(of, |class| classes.get(class).is_some_and(&keep));
 }

@@ -228,7 +228,7 @@ impl Assessment<'_> {
             0..=2 => of::<2>(&self.near()),
             3..=4 => of::<4>(&self.near()),
             5..=8 => of::<8>(&self.near()),
-            _ => of::<16>(&self.near()),
+            _ => of::<WORDS>(&self.near()),
         }
     }
 

@@ -3,8 +3,7 @@
 use super::compile::{Coded, Table, unsettled};
 use super::decision::Gap;
 use super::route::{Can, Moment, Verdict, Way};
-use super::row_set::RowSet;
-use super::row_set::WORDS;
+use super::row_set::{RowSet, WORDS};
 use super::{Availability, Compiled, Mode};
 use crate::facts::Facts;
 use crate::record::ProgramId;

@@ -12,7 +12,7 @@ use super::column::Column;
 use super::compile::{rank, unsettled};
 use super::decide::Assessment;
 use super::decision::Question;
-use super::language::RowKind;
+use super::language::{RowKind, StepForm};
 use super::near::Near;
 use super::route::{Can, Way};
 use super::row_set::RowSet;
@@ -208,13 +208,29 @@ impl Assessment<'_> {
                     let waiting = table.columns.iter().filter(|column| column.soft.contains(by));
                     facts.extend(waiting.map(|column| column.fact));
                 }
-                // Whoever stands after one that can take the call is not asked.
-                Can::Take => break,
-                Can::Barred(_) | Can::OutOfArea | Can::OutOfHours | Can::NoUnit | Can::NoDecider | Can::Absent(_) => {}
+                // Whoever stands after one that can take the call alone is not asked.
+                Can::Take if self.may_go_alone(row, place) => break,
+                Can::Take
+                | Can::Barred(_)
+                | Can::OutOfArea
+                | Can::OutOfHours
+                | Can::NoUnit
+                | Can::NoDecider
+                | Can::Absent(_) => {}
             }
         }
         facts.sort_unstable();
         facts.dedup();
         facts
+    }
+
+    /// Whether a row sends the call to a program by itself: neither as one half of a tandem nor by a referral.
+    fn may_go_alone(&self, row: usize, program: usize) -> bool {
+        match self.policy.table.rows.get(row).map(|row| &row.kind) {
+            Some(RowKind::Rule { send, .. }) => {
+                send.iter().any(|step| step.form == StepForm::AnyOf && step.programs.contains(&program))
+            }
+            Some(RowKind::Exclusion(_)) | None => true,
+        }
     }
 }

@@ -12,6 +12,8 @@ pub const SUBPROTOCOL: &str = "emergency-ent1.0";
 const IDENTIFIER_BYTES_MAX: usize = 256;
 /// Bytes of the words beside a code, at most: more is cut off.
 const WORDS_BYTES_MAX: usize = 256;
+/// Said of a subscription that is not there.
+const NO_SUBSCRIPTION: &str = "no such subscription";
 /// EIDOs in one notification, at most.
 const NOTIFICATION_MAX: usize = 256;
 
@@ -210,7 +212,8 @@ impl Message {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What is answered to a request by whoever does not do what it asks; `None` for what asks nothing.
+    /// What is answered to a request by whoever does not do what it asks, and to what comes of a subscription by whoever has
+    /// none; `None` for what asks nothing.
     #[must_use]
     pub fn not_implemented(&self) -> Option<Self> {
         let (status_code, words) = (501, "Not implemented".to_owned());
@@ -224,15 +227,15 @@ impl Message {
             Self::RequestForService(one) | Self::RequestAwareness(one) => Some(answer(&one.request_id)),
             Self::CancelRequest(one) => Some(answer(&one.request_id)),
             Self::Event(one) => {
-                let transaction_id = one.transaction_id.clone();
-                Some(Self::EventResponse(Receipt { transaction_id, status_code, status_text: words }))
+                let (transaction_id, status_text) = (one.transaction_id.clone(), NO_SUBSCRIPTION.to_owned());
+                Some(Self::EventResponse(Receipt { transaction_id, status_code: 481, status_text }))
             }
             Self::Terminate(one) => Some(Self::TerminateResponse(Status {
                 request_id: Some(one.request_id.clone()),
                 subscription_id: Some(one.subscription_id.clone()),
                 expires: None,
-                status_code,
-                status_text: words,
+                status_code: 481,
+                status_text: NO_SUBSCRIPTION.to_owned(),
             })),
             Self::SubscribeResponse(_)
             | Self::UnsubscribeResponse(_)

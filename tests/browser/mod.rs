@@ -26,6 +26,69 @@ pub fn a_call_is_answered_accepted_and_cleared(pages_url: &str, intake_url: &str
     });
 }
 
+/// Has a message that was given up sent again by keyboard alone, and measures what is read of it in light and dark.
+///
+/// The adapter must be open on loopback, hold exactly one letter that may be sent again, and have a destination that now
+/// takes it. Blocks its thread.
+pub fn a_letter_is_sent_again_by_keyboard(pages_url: &str, screenshots: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let browser = Browser::start().await;
+        for (scheme, language) in [("dark", "fr"), ("dark", "en"), ("light", "fr"), ("light", "en")] {
+            browser.prefer(scheme).await;
+            browser.open(&format!("{pages_url}/operations?lang={language}")).await;
+            browser.there(&format!("html[lang={language}][data-keys=ready] .owed-line button")).await;
+            let faint = browser.run(FAINT).await;
+            assert_eq!(faint, Value::Array(Vec::new()), "too faint or too small in {scheme}");
+            browser.picture(screenshots, &format!("operations_{scheme}_{language}")).await;
+        }
+        let reached = "return document.activeElement.matches('.owed-line form button')";
+        let mut tabs = 0;
+        while browser.run(reached).await != Value::Bool(true) {
+            assert!(tabs < 30, "the press is not reached by keyboard");
+            tabs += 1;
+            browser.press(TAB).await;
+        }
+        browser.press(ENTER).await;
+        browser.there(".notice-good").await;
+        browser.gone(".owed-line form button").await;
+        let complaints = browser.complaints().await;
+        assert!(complaints.is_empty(), "the browser complained: {complaints:#?}");
+        browser.end().await;
+    });
+}
+
+/// Keys by their WebDriver names.
+const TAB: &str = "\u{E004}";
+const ENTER: &str = "\u{E007}";
+
+/// Texts whose contrast is under 4.5 to 1 (WCAG 2.2, 1.4.3) and buttons under 24 pixels (2.5.8).
+const FAINT: &str = r##"
+const bytes = (colour) => colour.match(/[\d.]+/g).map(Number);
+const light = (colour) => {
+  const [r, g, b] = bytes(colour).map((c) => c / 255).map((c) => (c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4));
+  return .2126 * r + .7152 * g + .0722 * b;
+};
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    if (bytes(colour)[3] !== 0) return colour;
+  }
+  return "rgb(255, 255, 255)";
+};
+const words = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+const bad = [];
+for (const element of document.querySelectorAll("#letters, #letters *, .banner nav a")) {
+  const box = element.getBoundingClientRect();
+  if (element.tagName === "BUTTON" && Math.min(box.width, box.height) < 24) bad.push("small: " + element.textContent);
+  if (!words(element) || element.closest(".unseen, svg")) continue;
+  const [front, back] = [light(getComputedStyle(element).color), light(behind(element))];
+  const ratio = (Math.max(front, back) + .05) / (Math.min(front, back) + .05);
+  if (ratio < 4.5) bad.push(ratio.toFixed(2) + ": " + element.textContent.trim());
+}
+return bad;
+"##;
+
 async fn drive(pages_url: &str, intake_url: &str, screenshots: &Path) {
     let browser = Browser::start().await;
     browser.prefer("light").await;

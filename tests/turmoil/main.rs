@@ -18,6 +18,8 @@
 
 #[path = "../worlds/chance.rs"]
 mod chance;
+#[path = "../worlds/disk.rs"]
+mod disk;
 #[cfg(feature = "canaries")]
 mod broken;
 mod desk;

@@ -125,7 +125,7 @@ fn sweep(from: u64, ground: &Arc<Ground>, enough: &(dyn Fn(u64) -> bool + Sync))
 fn report(tally: &Tally, took_s: f64) {
     let each_ms = took_s * 1e3 * cores() as f64 / tally.worlds.max(1) as f64;
     println!(
-        "worlds {} ({} with TLS), {} run twice with identical bytes ({} of them with TLS, {} bytes compared)",
+        "layer B: {} worlds ({} with TLS), {} run twice with identical bytes ({} of them with TLS, {} bytes compared)",
         tally.worlds, tally.tls, tally.twice, tally.twice_tls, tally.bytes_compared
     );
     println!(

@@ -65,7 +65,7 @@ pub fn run(plan: &Plan, ground: &Arc<Ground>, keep: bool) -> Ending {
     }
     let mut trace = world.trace.take().unwrap_or_default();
     if keep {
-        for entry in &world.store.entries {
+        for entry in &world.store.disk.entries {
             trace.push_str(&serde_json::to_string(entry).unwrap());
             trace.push('\n');
         }
@@ -75,7 +75,7 @@ pub fn run(plan: &Plan, ground: &Arc<Ground>, keep: bool) -> Ending {
         at_ms,
         injected: std::mem::take(&mut world.injected),
         checks: world.oracle.checks + 1,
-        entries: world.store.entries.len() as u64,
+        entries: world.store.disk.entries.len() as u64,
         connections: world.connections,
         trace,
         log,

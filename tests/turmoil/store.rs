@@ -1,10 +1,10 @@
 //! The simulated journal: survives every crash, and is where appends die, tear, fail, wait, or lose their answer.
 
 use crate::chance::Chance;
+use crate::disk::{Disk, kind};
 use crate::plan::{Aim, Fault, Plan, Point};
 use crate::world::{Crash, Life, Shared, held, now_ms};
 use bytes::Bytes;
-use fourth_option::incident::Event;
 use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject};
 use fourth_option::record::IncidentId;
 use jiff::Timestamp;
@@ -14,10 +14,7 @@ use tokio::time::sleep;
 
 /// What is on the disk, and what is going to go wrong with it.
 pub struct Store {
-    pub entries: Vec<Entry>,
-    versions: BTreeMap<IncidentId, u64>,
-    contents: BTreeMap<String, Bytes>,
-    standings: BTreeMap<IncidentId, Standing>,
+    pub disk: Disk,
     faults: Vec<(Aim, Fault)>,
     appends: u64,
     kinds: BTreeMap<&'static str, u64>,
@@ -51,10 +48,7 @@ enum Then {
 impl Store {
     pub fn new(plan: &Plan) -> Self {
         Self {
-            entries: Vec::new(),
-            versions: BTreeMap::new(),
-            contents: BTreeMap::new(),
-            standings: BTreeMap::new(),
+            disk: Disk::default(),
             faults: plan.faults.clone(),
             appends: 0,
             kinds: BTreeMap::new(),
@@ -129,38 +123,6 @@ impl Store {
         let nth = self.sent;
         self.aimed(|aim| *aim == Aim::Sent(nth)).map(Crash::of)
     }
-
-    fn commit(&mut self, batch: Batch) -> Result<Vec<Entry>, JournalError> {
-        let (mut version, incident) = match &batch.subject {
-            Subject::Adapter => (0, None),
-            Subject::Incident(id) => (self.versions.get(id).copied().unwrap_or(0), Some(id.clone())),
-        };
-        if incident.is_some() && version != batch.expected_version {
-            return Err(JournalError::Conflict { expected: batch.expected_version, found: version });
-        }
-        if let Some(content) = batch.content {
-            self.contents.insert(content.sha256, content.bytes);
-        }
-        let from = self.entries.len();
-        for stored in batch.events {
-            version += u64::from(incident.is_some());
-            self.entries.push(Entry {
-                sequence: self.entries.len() as u64 + 1,
-                subject: batch.subject.clone(),
-                version,
-                at: batch.at,
-                stored,
-                hash: String::new(),
-            });
-        }
-        if let Some(id) = incident {
-            if let Some(standing) = batch.standing {
-                self.standings.insert(id.clone(), standing);
-            }
-            self.versions.insert(id, version);
-        }
-        Ok(self.entries[from..].to_vec())
-    }
 }
 
 impl Crash {
@@ -169,33 +131,6 @@ impl Crash {
             Fault::Die { down_ms, power, clock_step_s, .. } => Self { down_ms, power, clock_step_s },
             _ => Self { down_ms: 1_000, power: false, clock_step_s: 0 },
         }
-    }
-}
-
-/// The name of an event, as in its JSON.
-pub fn kind(stored: &Stored) -> &'static str {
-    let Stored::Incident(event) = stored else { return "adapter" };
-    match event {
-        Event::RecordReceived(_) => "record-received",
-        Event::Assessed { .. } => "assessed",
-        Event::Chosen { .. } => "chosen",
-        Event::Offered { .. } => "offered",
-        Event::Accepted { .. } => "accepted",
-        Event::Declined { .. } => "declined",
-        Event::TimedOut { .. } => "timed-out",
-        Event::Withdrawn { .. } => "withdrawn",
-        Event::AnsweredLate { .. } => "answered-late",
-        Event::TeamMoved { .. } => "team-moved",
-        Event::HazardReported { .. } => "hazard-reported",
-        Event::StoodBack { .. } => "stood-back",
-        Event::ReturnedToOrdinary { .. } => "returned-to-ordinary",
-        Event::Cleared { .. } => "cleared",
-        Event::Closed { .. } => "closed",
-        Event::Delivered { .. } => "delivered",
-        Event::Undeliverable { .. } => "undeliverable",
-        Event::DutyOpened { .. } => "duty-opened",
-        Event::DutyOverdue { .. } => "duty-overdue",
-        _ => "other",
     }
 }
 
@@ -325,7 +260,7 @@ impl Journal for SimulatedJournal {
             let answer = {
                 let mut world = held(&self.world);
                 if self.life.is_alive() {
-                    let written = world.store.commit(batch);
+                    let written = world.store.disk.commit(batch);
                     if let Ok(entries) = &written {
                         world.written(entries, now_ms());
                     }
@@ -355,16 +290,12 @@ impl Journal for SimulatedJournal {
     }
 
     fn read_after(&self, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
-        Box::pin(self.read(move |store| {
-            store.entries.iter().skip(usize::try_from(after).unwrap()).take(limit).cloned().collect()
-        }))
+        Box::pin(self.read(move |store| store.disk.after(after, limit)))
     }
 
     fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
-        let subject = Subject::Incident(incident.clone());
-        Box::pin(
-            self.read(move |store| store.entries.iter().filter(|entry| entry.subject == subject).cloned().collect()),
-        )
+        let incident = incident.clone();
+        Box::pin(self.read(move |store| store.disk.of_incident(&incident)))
     }
 
     fn read_kind_before<'a>(
@@ -373,31 +304,20 @@ impl Journal for SimulatedJournal {
         before: u64,
         limit: usize,
     ) -> Pending<'a, Result<Vec<Entry>, JournalError>> {
-        Box::pin(self.read(move |store| {
-            let found =
-                store.entries.iter().rev().filter(|entry| entry.sequence < before && kind(&entry.stored) == wanted);
-            found.take(limit).cloned().collect()
-        }))
+        Box::pin(self.read(move |store| store.disk.of_kind_before(wanted, before, limit)))
     }
 
     fn unsettled(&self) -> Pending<'_, Result<Vec<(IncidentId, Option<Called>)>, JournalError>> {
-        Box::pin(self.read(|store| {
-            let open = store.standings.iter().filter(|(_, standing)| !standing.rests);
-            open.map(|(id, standing)| (id.clone(), standing.called.clone())).collect()
-        }))
+        Box::pin(self.read(|store| store.disk.unsettled()))
     }
 
     fn called_since(&self, since: Timestamp) -> Pending<'_, Result<Vec<(IncidentId, Called)>, JournalError>> {
-        Box::pin(self.read(move |store| {
-            let resting = store.standings.iter().filter(|(_, standing)| standing.rests);
-            let called = resting.filter_map(|(id, standing)| Some((id.clone(), standing.called.clone()?)));
-            called.filter(|(_, called)| called.closed_at.is_none_or(|at| at >= since)).collect()
-        }))
+        Box::pin(self.read(move |store| store.disk.called_since(since)))
     }
 
     fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
         Box::pin(async {
-            let last = self.read(|store| store.entries.last().map(|entry| entry.at)).await?;
+            let last = self.read(|store| store.disk.last_instant()).await?;
             held(&self.world).goes_on_from(last);
             Ok(last)
         })
@@ -405,7 +325,7 @@ impl Journal for SimulatedJournal {
 
     fn content(&self, _: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
         let sha256 = sha256.to_owned();
-        Box::pin(self.read(move |store| store.contents.get(&sha256).cloned()))
+        Box::pin(self.read(move |store| store.disk.content(&sha256)))
     }
 
     fn ready(&self) -> bool {

@@ -1,9 +1,10 @@
 //! What the hosts of one world share, and the adapter among them.
 
+use crate::disk::kind;
 use crate::ground::Ground;
 use crate::oracle::{Oracle, Violation};
 use crate::plan::{Item, Manner, Plan, TEAMS};
-use crate::store::{SimulatedJournal, Store, kind};
+use crate::store::{SimulatedJournal, Store};
 use crate::wire::Simulated;
 use crate::{desk, peers};
 use fourth_option::app::Application;

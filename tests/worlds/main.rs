@@ -15,6 +15,7 @@
 )]
 
 mod chance;
+mod disk;
 mod ledger;
 mod many;
 mod oracle;

@@ -183,8 +183,8 @@ impl Oracle {
             self.batches += 1;
             let from = std::mem::replace(&mut self.read, end);
             let mut touched = None;
-            for entry in &store.entries[from..end] {
-                self.fresh.push(crate::store::kind(&entry.stored));
+            for entry in &store.disk.entries[from..end] {
+                self.fresh.push(crate::disk::kind(&entry.stored));
                 match (&entry.subject, &entry.stored) {
                     (Subject::Incident(id), Stored::Incident(event)) => {
                         self.entry(id, event, entry.version, entry.at, now_ms)?;
@@ -202,8 +202,11 @@ impl Oracle {
             }
         }
         self.checked.count(&[11]);
-        if store.entries.len() as u64 > (self.asked + 20) * ENTRIES_EACH_MAX {
-            return Err(Violation::new("I11", format!("{} entries for {} messages", store.entries.len(), self.asked)));
+        if store.disk.entries.len() as u64 > (self.asked + 20) * ENTRIES_EACH_MAX {
+            return Err(Violation::new(
+                "I11",
+                format!("{} entries for {} messages", store.disk.entries.len(), self.asked),
+            ));
         }
         self.in_time(store, now_ms)
     }

@@ -141,7 +141,7 @@ impl Store {
     /// A new life joins: its lease runs, and it hears from here on.
     pub fn joins(&mut self, node: usize) {
         let (ear, hearing) = mpsc::channel(HEARD_MAX);
-        let followed = self.entries.len();
+        let followed = self.disk.entries.len();
         let member = &mut self.sharing.members[node];
         let cut = member.cut;
         *member = Member {
@@ -190,7 +190,7 @@ impl Store {
             return;
         }
         if let Some(written) = self.sharing.members[node].in_doubt.take() {
-            let entries = self.entries[written].to_vec();
+            let entries = self.disk.entries[written].to_vec();
             self.sharing.tell(node, Heard::Recovered(entries));
         }
     }
@@ -205,8 +205,8 @@ impl Store {
             return;
         }
         let member = &mut self.sharing.members[node];
-        let from = std::mem::replace(&mut member.followed, self.entries.len());
-        let others = self.entries[from..].iter().zip(&self.sharing.authors[from..]).filter(|(_, by)| **by != node);
+        let from = std::mem::replace(&mut member.followed, self.disk.entries.len());
+        let others = self.disk.entries[from..].iter().zip(&self.sharing.authors[from..]).filter(|(_, by)| **by != node);
         let entries: Vec<Entry> = others.map(|(entry, _)| entry.clone()).collect();
         if !entries.is_empty() {
             self.sharing.tell(node, Heard::Appended(entries));

@@ -1,11 +1,11 @@
 //! The simulated store: what every adapter of a world appends to, and where most of what goes wrong does.
 
 use crate::chance::Chance;
+use crate::disk::{Disk, kind};
 use crate::plan::{Aim, Fault, Item, Plan, Point};
 use crate::sharing::{APPEND_DEADLINE_MS, Sharing};
 use crate::world::News;
 use bytes::Bytes;
-use fourth_option::incident::Event;
 use fourth_option::journal::{
     AdapterEvent, Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject, Unsettled,
 };
@@ -38,12 +38,9 @@ pub struct Life {
 
 /// What is on the disk, and what is going to go wrong with it.
 pub struct Store {
-    pub entries: Vec<Entry>,
-    /// Where each batch ends in `entries`.
+    pub disk: Disk,
+    /// Where each batch ends among its entries.
     pub batches: Vec<usize>,
-    versions: BTreeMap<IncidentId, u64>,
-    contents: BTreeMap<String, Bytes>,
-    standings: BTreeMap<IncidentId, Standing>,
     lives: Vec<u64>,
     poisoned: Vec<bool>,
     faults: Vec<(Aim, Fault)>,
@@ -97,11 +94,8 @@ impl Store {
             _ => None,
         });
         Self {
-            entries: Vec::new(),
+            disk: Disk::default(),
             batches: Vec::new(),
-            versions: BTreeMap::new(),
-            contents: BTreeMap::new(),
-            standings: BTreeMap::new(),
             lives: vec![0; plan.nodes],
             poisoned: vec![false; plan.nodes],
             faults: faults.collect(),
@@ -196,7 +190,7 @@ impl Store {
 
     /// Incidents that do not rest.
     pub fn unsettled_now(&self) -> impl Iterator<Item = &IncidentId> {
-        self.standings.iter().filter(|(_, standing)| !standing.rests).map(|(id, _)| id)
+        self.disk.open()
     }
 
     pub fn is_poisoned(&self, node: usize) -> bool {
@@ -339,77 +333,14 @@ impl Store {
     }
 
     fn commit(&mut self, batch: Batch, node: usize) -> Result<Vec<Entry>, JournalError> {
-        let (mut version, incident) = match &batch.subject {
-            Subject::Adapter => (0, None),
-            Subject::Incident(id) => (self.versions.get(id).copied().unwrap_or(0), Some(id.clone())),
-        };
-        if incident.is_some() && version != batch.expected_version {
-            return Err(JournalError::Conflict { expected: batch.expected_version, found: version });
-        }
-        if let Some(content) = batch.content {
-            self.contents.insert(content.sha256, content.bytes);
-        }
-        let from = self.entries.len();
-        for stored in batch.events {
-            version += u64::from(incident.is_some());
-            self.entries.push(Entry {
-                sequence: self.entries.len() as u64 + 1,
-                subject: batch.subject.clone(),
-                version,
-                at: batch.at,
-                stored,
-                hash: String::new(),
-            });
-        }
-        let written = incident.clone();
-        if let Some(id) = incident {
-            if let Some(standing) = batch.standing {
-                self.standings.insert(id.clone(), standing);
-            }
-            self.versions.insert(id, version);
-        }
-        self.batches.push(self.entries.len());
-        self.sharing.wrote(node, written.as_ref(), self.entries.len() - from);
+        let incident = if let Subject::Incident(id) = &batch.subject { Some(id.clone()) } else { None };
+        let written = self.disk.commit(batch)?;
+        self.batches.push(self.disk.entries.len());
+        self.sharing.wrote(node, incident.as_ref(), written.len());
         if self.sharing.is_shared() {
             let _ = self.tell.send(News::Appended(node));
         }
-        Ok(self.entries[from..].to_vec())
-    }
-}
-
-/// The name of an event, as in its JSON.
-pub fn kind(stored: &Stored) -> &'static str {
-    let event = match stored {
-        Stored::Incident(event) => event,
-        Stored::Adapter(AdapterEvent::PolicyLoaded { .. }) => return "policy-loaded",
-        Stored::Adapter(AdapterEvent::Started { .. }) => return "started",
-        Stored::Adapter(_) => return "adapter",
-    };
-    match event {
-        Event::RecordReceived(_) => "record-received",
-        Event::Assessed { .. } => "assessed",
-        Event::Chosen { .. } => "chosen",
-        Event::Offered { .. } => "offered",
-        Event::Accepted { .. } => "accepted",
-        Event::Declined { .. } => "declined",
-        Event::TimedOut { .. } => "timed-out",
-        Event::Withdrawn { .. } => "withdrawn",
-        Event::AnsweredLate { .. } => "answered-late",
-        Event::TeamMoved { .. } => "team-moved",
-        Event::HazardReported { .. } => "hazard-reported",
-        Event::StoodBack { .. } => "stood-back",
-        Event::ReturnedToOrdinary { .. } => "returned-to-ordinary",
-        Event::Cleared { .. } => "cleared",
-        Event::Closed { .. } => "closed",
-        Event::Delivered { .. } => "delivered",
-        Event::Undeliverable { .. } => "undeliverable",
-        Event::HandedOn { .. } => "handed-on",
-        Event::BackupRequested { .. } => "backup-requested",
-        Event::AnswerGiven { .. } => "answer-given",
-        Event::DutyOpened { .. } => "duty-opened",
-        Event::DutyOverdue { .. } => "duty-overdue",
-        Event::DutyClosed { .. } => "duty-closed",
-        _ => "other",
+        Ok(written)
     }
 }
 
@@ -468,9 +399,9 @@ impl Journal for SimulatedJournal {
             let answer = {
                 let mut store = held(&self.store);
                 if store.lives(self.life) {
-                    let before = store.entries.len();
+                    let before = store.disk.entries.len();
                     let written = store.commit(batch, self.life.node);
-                    let entries = before..store.entries.len();
+                    let entries = before..store.disk.entries.len();
                     match then {
                         // Sent before the cut, and answered after it.
                         Then::Answer | Then::LoseAnswer if store.sharing.is_cut(self.life.node) && written.is_ok() => {
@@ -503,16 +434,12 @@ impl Journal for SimulatedJournal {
     }
 
     fn read_after(&self, after: u64, limit: usize) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
-        Box::pin(self.read(move |store| {
-            store.entries.iter().skip(usize::try_from(after).unwrap()).take(limit).cloned().collect()
-        }))
+        Box::pin(self.read(move |store| store.disk.after(after, limit)))
     }
 
     fn read_incident(&self, incident: &IncidentId) -> Pending<'_, Result<Vec<Entry>, JournalError>> {
-        let subject = Subject::Incident(incident.clone());
-        Box::pin(
-            self.read(move |store| store.entries.iter().filter(|entry| entry.subject == subject).cloned().collect()),
-        )
+        let incident = incident.clone();
+        Box::pin(self.read(move |store| store.disk.of_incident(&incident)))
     }
 
     fn read_kind_before<'a>(
@@ -521,35 +448,24 @@ impl Journal for SimulatedJournal {
         before: u64,
         limit: usize,
     ) -> Pending<'a, Result<Vec<Entry>, JournalError>> {
-        Box::pin(self.read(move |store| {
-            let found =
-                store.entries.iter().rev().filter(|entry| entry.sequence < before && kind(&entry.stored) == wanted);
-            found.take(limit).cloned().collect()
-        }))
+        Box::pin(self.read(move |store| store.disk.of_kind_before(wanted, before, limit)))
     }
 
     fn unsettled(&self) -> Pending<'_, Result<Vec<Unsettled>, JournalError>> {
-        Box::pin(self.read(|store| {
-            let open = store.standings.iter().filter(|(_, standing)| !standing.rests);
-            open.map(|(id, standing)| (id.clone(), standing.called.clone())).collect()
-        }))
+        Box::pin(self.read(|store| store.disk.unsettled()))
     }
 
     fn called_since(&self, since: Timestamp) -> Pending<'_, Result<Vec<(IncidentId, Called)>, JournalError>> {
-        Box::pin(self.read(move |store| {
-            let resting = store.standings.iter().filter(|(_, standing)| standing.rests);
-            let called = resting.filter_map(|(id, standing)| Some((id.clone(), standing.called.clone()?)));
-            called.filter(|(_, called)| called.closed_at.is_none_or(|at| at >= since)).collect()
-        }))
+        Box::pin(self.read(move |store| store.disk.called_since(since)))
     }
 
     fn last_instant(&self) -> Pending<'_, Result<Option<Timestamp>, JournalError>> {
-        Box::pin(self.read(|store| store.entries.last().map(|entry| entry.at)))
+        Box::pin(self.read(|store| store.disk.last_instant()))
     }
 
     fn content(&self, _: &IncidentId, sha256: &str) -> Pending<'_, Result<Option<Bytes>, JournalError>> {
         let sha256 = sha256.to_owned();
-        Box::pin(self.read(move |store| store.contents.get(&sha256).cloned()))
+        Box::pin(self.read(move |store| store.disk.content(&sha256)))
     }
 
     fn ready(&self) -> bool {

@@ -154,7 +154,7 @@ pub fn run(plan: &Plan, policies: &Policies, trace: bool) -> Ending {
             violation: violation.map(|violation| (violation, now_ms)),
             injected,
             checked: world.oracle.checked,
-            entries: store.entries.len() as u64,
+            entries: store.disk.entries.len() as u64,
             digest: world.digest,
             trace: world.trace.take().unwrap_or_default(),
         }
@@ -300,7 +300,7 @@ impl<'p> World<'p> {
         let now_ms = self.now_ms();
         let store = Arc::clone(&self.store);
         let store = held(&store);
-        let fresh = store.entries.len();
+        let fresh = store.disk.entries.len();
         self.oracle.step(&store, now_ms)?;
         self.digest = (self.digest ^ fresh as u64).wrapping_mul(0x100_0000_01b3).rotate_left(7) ^ now_ms;
         if self.trace.is_some() && !self.oracle.fresh.is_empty() {

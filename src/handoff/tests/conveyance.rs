@@ -201,17 +201,75 @@ async fn what_a_desk_answers_is_mapped_to_the_closed_list() {
     }
 }
 
-/// Said to a cancellation, `200` is no acceptance.
+/// Said to a cancellation, `200` is no acceptance: it says that the recall was heard. What else is said to it says nothing
+/// of the team, and the end of the request itself is not the answer.
 #[tokio::test]
-async fn a_recall_is_a_cancelled_request_and_its_answer_accepts_nothing() {
+async fn a_recall_is_a_cancelled_request_and_only_200_says_that_it_was_heard() {
     let authority = Authority::new();
-    let desk: Desk = |_, message| Some(vec![says(&request(message), 200)]);
+    let desk: Desk = |number, message| {
+        let all = |codes: &[u16]| codes.iter().map(|code| says(&request(message), *code)).collect();
+        Some(all([&[200][..], &[182, 487, 200], &[481], &[403], &[501]][number]))
+    };
+    let next_desk = NextDesk::start(&authority, PROTOCOL, desk).await;
+    let (outbox, mut ends) = told(authority.settings(next_desk.port, ""));
+    for (number, heard) in [true, true, false, false, false].into_iter().enumerate() {
+        let incident = format!("i{number}");
+        outbox.submit(withdraw(&incident, "eido"));
+        let mut expected = vec![delivered(&format!("{incident}.5.withdraw"))];
+        expected.extend(heard.then(|| answered(&format!("{incident}.1"), "eido", PeerAnswer::RecallHeard, 200)));
+        let mut told = Vec::new();
+        while told.len() < expected.len() {
+            told.push(next(&mut ends).await);
+        }
+        told.sort();
+        expected.sort();
+        assert_eq!(told, expected);
+        assert_eq!(next_desk.heard()[number], format!(r#"{{"cancelRequest":{{"requestId":"{incident}.1"}}}}"#));
+    }
+    // Each message is answered in order, so that nothing of an earlier one can be on its way still.
+    assert!(ends.try_recv().is_err());
+}
+
+/// What is not durable over there is not taken: the recall is said again until it is.
+#[tokio::test]
+async fn a_recall_that_a_desk_cannot_take_now_is_sent_again() {
+    let authority = Authority::new();
+    let desk: Desk = |number, message| Some(vec![says(&request(message), [503, 504, 200][number])]);
     let next_desk = NextDesk::start(&authority, PROTOCOL, desk).await;
     let (outbox, mut ends) = told(authority.settings(next_desk.port, ""));
     outbox.submit(withdraw("i1", "eido"));
-    assert_eq!(next(&mut ends).await, delivered("i1.5.withdraw"));
-    assert_eq!(next_desk.heard(), [r#"{"cancelRequest":{"requestId":"i1.1"}}"#]);
-    assert!(ends.try_recv().is_err());
+    let mut two = [next(&mut ends).await, next(&mut ends).await];
+    two.sort();
+    assert_eq!(two, [answered("i1.1", "eido", PeerAnswer::RecallHeard, 200), delivered("i1.5.withdraw")]);
+    assert_eq!(next_desk.heard().len(), 3);
+}
+
+/// Nobody subscribes here: what comes of a subscription is told that there is none.
+#[tokio::test]
+async fn a_desk_that_takes_us_for_its_subscriber_is_told_that_we_are_none() {
+    let authority = Authority::new();
+    let desk: Desk = |number, _message| {
+        Some(match number {
+            0 => vec![
+                Frame::text(r#"{"terminate":{"requestId":"t","subscriptionId":"s"}}"#),
+                Frame::text(r#"{"event":{"subscriptionId":"s","transactionId":"e"}}"#),
+                Frame::text(r#"{"subscribe":{"requestId":"u"}}"#),
+            ],
+            1..3 => Vec::new(),
+            _ => vec![says("i1.1", 182)],
+        })
+    };
+    let next_desk = NextDesk::start(&authority, PROTOCOL, desk).await;
+    let (outbox, mut ends) = told(authority.settings(next_desk.port, ""));
+    outbox.submit(offer("i1", "eido", 1));
+    assert_eq!(next(&mut ends).await, delivered("i1.3.offer"));
+    let heard = next_desk.heard();
+    let code = |number: usize, name: &str, key: &str| {
+        serde_json::from_str::<Value>(&heard[number]).unwrap()[name][key].as_u64()
+    };
+    assert_eq!(code(1, "terminateResponse", "statusCode"), Some(481), "{heard:?}");
+    assert_eq!(code(2, "eventResponse", "statusCode"), Some(481), "{heard:?}");
+    assert_eq!(code(3, "response", "responseCode"), Some(501), "{heard:?}");
 }
 
 /// Fault 33 over a WebSocket: taken by TCP, answered by nobody.

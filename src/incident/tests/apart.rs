@@ -20,7 +20,7 @@ pub(super) fn keep_apart(first_hash: &str, decision: Decision) -> Command {
         first_hash: first_hash.to_owned(),
         entries: vec![ApartEntry { at: at(15), happened }],
         facts: Facts::default(),
-        decision: Box::new(decision),
+        decision: Arc::new(decision),
     }
 }
 

@@ -8,6 +8,7 @@ mod handover;
 mod ledger;
 mod sequences;
 mod owed;
+mod requests;
 mod team;
 mod updates;
 
@@ -22,6 +23,7 @@ use crate::record::{
     TimePoint, TimePoints, UnitStatus,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 
 /// Seconds after the start of the test evening.
 fn at(seconds: i64) -> Timestamp {
@@ -153,6 +155,8 @@ struct Record {
     units: Vec<UnitStatus>,
     times: TimePoints,
     bounds: Option<Bounds>,
+    agency: &'static str,
+    asked: Option<Asked>,
 }
 
 fn record(digest: &str, updated_s: i64) -> Record {
@@ -166,6 +170,8 @@ fn record(digest: &str, updated_s: i64) -> Record {
         units: Vec::new(),
         times: TimePoints::default(),
         bounds: None,
+        agency: "agency",
+        asked: None,
     }
 }
 
@@ -173,7 +179,7 @@ impl Record {
     fn received(&self) -> RecordReceived {
         RecordReceived {
             identity: RecordIdentity {
-                agency: AgencyId::new("agency"),
+                agency: AgencyId::new(self.agency),
                 element: SourceId::new(self.element),
                 incident: "2026-1".to_owned(),
                 updated_at: self.updated_s.map(at),
@@ -189,6 +195,7 @@ impl Record {
             contact: None,
             related: Vec::new(),
             bounds: self.bounds,
+            asked: self.asked.clone(),
         }
     }
 
@@ -197,7 +204,7 @@ impl Record {
             received: Box::new(self.received()),
             units: self.units,
             facts: Facts::default(),
-            decision: Box::new(decision),
+            decision: Arc::new(decision),
         }
     }
 }
@@ -326,7 +333,7 @@ fn answer(decision: Decision) -> Command {
         value: "none".to_owned(),
         by: taker(),
         facts: Facts::default(),
-        decision: Box::new(decision),
+        decision: Arc::new(decision),
     }
 }
 
@@ -337,7 +344,7 @@ fn hazard(number: u32, decision: Decision) -> Command {
         value: "present".to_owned(),
         by: team(),
         facts: Facts::default(),
-        decision: Box::new(decision),
+        decision: Arc::new(decision),
     }
 }
 

@@ -416,7 +416,7 @@ fn a_second_decider_assesses_again_and_others_do_not() {
         value: "none".to_owned(),
         by: team(),
         facts: Facts::default(),
-        decision: Box::new(decision),
+        decision: Arc::new(decision),
     };
     let line = || accepted(with_plan(|plan| plan.kind = ProgramKind::Phone));
     assert_eq!(names(&line().good(30, on_leg(eligible(&[&["b"]])))), ["answer-given", "assessed"]);

@@ -30,6 +30,7 @@ enum Happens {
     Undeliverable(usize),
     Redrive(usize),
     KeptApart(u8, u8),
+    TakenBack,
     Tick,
     AtDeadline(Box<Happens>),
 }
@@ -121,6 +122,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => (0_usize..8).prop_map(Happens::Undeliverable),
         2 => (0_usize..4).prop_map(Happens::Redrive),
         1 => (0_u8..8, 0_u8..24).prop_map(|(which, says)| Happens::KeptApart(which, says)),
+        1 => Just(Happens::TakenBack),
         3 => Just(Happens::Tick),
     ];
     prop_oneof![
@@ -151,6 +153,8 @@ fn command(world: &World, happens: &Happens) -> Command {
                 recall_acknowledged_within_s: 30,
                 return_acknowledged_within_s: 45,
             }),
+            agency: "agency",
+            asked: (digest % 8 == 1).then(|| Asked { by: "neighbour".to_owned(), request: "q".to_owned() }),
         }
         .with(says(*choice)),
         Happens::Answered(choice) => answer(says(*choice)),
@@ -189,7 +193,7 @@ fn command(world: &World, happens: &Happens) -> Command {
             value: "present".to_owned(),
             by: team(),
             facts: Facts::default(),
-            decision: Box::new(says(*choice)),
+            decision: Arc::new(says(*choice)),
         },
         Happens::AnsweredOnLeg(back, choice) => Command::AnswerOnLeg {
             leg: leg_near(world, *back),
@@ -197,7 +201,7 @@ fn command(world: &World, happens: &Happens) -> Command {
             value: "none".to_owned(),
             by: team(),
             facts: Facts::default(),
-            decision: Box::new(says(*choice)),
+            decision: Arc::new(says(*choice)),
         },
         Happens::HeardRecall(back) => Command::AcknowledgeRecall { leg: leg_near(world, *back), by: team() },
         Happens::HasReturn => Command::AcknowledgeReturn { by: taker() },
@@ -216,6 +220,9 @@ fn command(world: &World, happens: &Happens) -> Command {
             Command::Redrive { key, by: Actor::Operator("duty".to_owned()) }
         }
         Happens::KeptApart(which, choice) => apart::keep_apart(&format!("{which:02x}"), says(*choice)),
+        Happens::TakenBack => {
+            Command::CancelRequest { asked: Asked { by: "neighbour".to_owned(), request: "q".to_owned() } }
+        }
         Happens::Tick => Command::Tick,
         Happens::AtDeadline(inner) => command(world, inner),
     }

@@ -80,7 +80,7 @@ fn an_overtaken_record_is_stored_and_not_applied() {
     let Event::RecordReceived(received) = &events[0] else { panic!("not a record") };
     assert!(!received.applied);
     assert_eq!(world.incident.identity.as_ref().unwrap().content_sha256, "d2");
-    assert_eq!(world.incident.decision.as_ref(), Some(&doubtful()));
+    assert_eq!(world.incident.decision.as_deref(), Some(&doubtful()));
     assert!(!world.incident.test);
     assert_eq!(world.good(22, record("d1", 10).with(dangerous())), [], "and it is known by now");
 }
@@ -243,7 +243,7 @@ fn a_barred_step_is_passed_over() {
     world.incident.steps_left[0].legs[0].kind = ProgramKind::CoResponse;
     world.incident.steps_left.insert(0, steps(&[&["b"]]).remove(0));
     // The exclusion came with no recall of its own, so that only the passing over is seen.
-    world.incident.decision.as_mut().unwrap().exclusions = vec![exclusion("threat", &[], Some("pact"))];
+    Arc::make_mut(world.incident.decision.as_mut().unwrap()).exclusions = vec![exclusion("threat", &[], Some("pact"))];
     let events = world.good(20, decline(1));
     assert_eq!(names(&events), ["declined", "offered"]);
     assert_eq!(world.incident.legs[1].plan.program.as_str(), "pact");
@@ -375,7 +375,7 @@ fn an_update_before_its_create_makes_the_call_and_the_create_changes_nothing_but
     assert_eq!(world.stands(), (Phase::Assessed, Owner::Psap), "with the PSAP until the answer comes");
     let events = world.good(6, record("create", 0).with(eligible(&[&["a"]])));
     assert_eq!(names(&events), ["record-received"]);
-    assert_eq!(world.incident.decision.as_ref(), Some(&doubtful()));
+    assert_eq!(world.incident.decision.as_deref(), Some(&doubtful()));
     let mut told = World::new();
     told.good(5, record("update", 60).with(eligible(&[&["a"]])));
     told.good(6, record("create", 0).with(dangerous()));

@@ -59,7 +59,16 @@ pub(super) fn fault(error: &Error, sequence: u64) -> JournalError {
 /// which POSIX gives up when any descriptor of the file is closed.
 #[derive(Debug)]
 pub(super) struct FileLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FileLock {
+    /// Closing is not enough: a process that is being started at this instant holds a copy of the descriptor until it runs.
+    fn drop(&mut self) {
+        if self.file.unlock().is_err() {
+            tracing::warn!("the journal's lock is freed only when the process ends");
+        }
+    }
 }
 
 impl FileLock {
@@ -73,7 +82,7 @@ impl FileLock {
             .open(&lock_path)
             .map_err(|error| unavailable(format!("`{}` cannot be opened: {error}", lock_path.display())))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => {
                 Err(unavailable(format!("`{}` is in use by another adapter", path.display())))
             }

@@ -35,7 +35,7 @@ impl Standing {
             Phase::Assessed => Self::Choose,
             Phase::Ordinary if incident.test => Self::Test,
             Phase::Ordinary if incident.mode == Mode::Shadow => Self::Shadow,
-            Phase::Ordinary if incident.decision.as_ref().is_some_and(shadow_row) => Self::Shadow,
+            Phase::Ordinary if incident.decision.as_deref().is_some_and(shadow_row) => Self::Shadow,
             Phase::Ordinary => Self::Ordinary,
         }
     }

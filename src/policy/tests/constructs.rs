@@ -62,6 +62,23 @@ fn a_tandem_is_asked_whole_or_not_at_all() {
     assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("send differently"));
 }
 
+/// Regression: the first half could take the call, so that nobody was asked what the second waits for.
+#[test]
+fn of_a_tandem_both_halves_are_asked_for() {
+    let policy = policy(&[
+        program("standby", "police-community", ""),
+        program("line", "phone", "required = [\"callback\"]"),
+        rule("[{ tandem = [\"standby\", \"line\"] }]", ""),
+        "[[exclusion]]\nid = \"well\"\nbecause = \"well\"\nbars = [\"line\"]\nmedical = \"none, minor, unknown\"\n"
+            .to_owned(),
+    ]);
+    let decision = answer(&policy, &[("weapon", "none"), ("violence", "none")], &Availability::default());
+    assert_eq!((&decision.status, option(&decision, "standby").0), (&Status::NeedsAnswer, "can-take"));
+    // No answer brings the second half, and still the decision says what it waits for.
+    let asked: Vec<&str> = decision.questions.iter().map(|question| question.fact.as_str()).collect();
+    assert_eq!(asked, ["callback"]);
+}
+
 #[test]
 fn what_a_program_declines_is_referred_and_nothing_else_is() {
     // Edmonton: out of mandate is referred elsewhere, not declined.

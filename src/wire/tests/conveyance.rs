@@ -142,6 +142,26 @@ proptest! {
         prop_assert_eq!(Message::read(&text).unwrap().text(), text);
     }
 
+    /// Whoever does nothing of it still answers each request once, under its own name, and never with a yes.
+    #[test]
+    fn what_is_answered_by_whoever_does_none_of_it_reads_back_and_is_no_yes(message in message()) {
+        let asks = !matches!(message, Message::SubscribeResponse(_) | Message::TerminateResponse(_) | Message::Response(_));
+        let answer = message.not_implemented();
+        prop_assert_eq!(answer.is_some(), asks);
+        if let Some(answer) = answer {
+            let read = Message::read(&answer.text());
+            let (code, name) = match read.as_ref().unwrap() {
+                Message::Response(said) => (said.response_code, said.request_id.clone()),
+                Message::EventResponse(said) => (said.status_code, said.transaction_id.clone()),
+                Message::TerminateResponse(said) => (said.status_code, said.request_id.clone().unwrap()),
+                other => panic!("{other:?}"),
+            };
+            let of_a_subscription = matches!(message, Message::Event(_) | Message::Terminate(_));
+            prop_assert_eq!(code, if of_a_subscription { 481 } else { 501 });
+            prop_assert!(message.text().contains(&serde_json::to_string(&name).unwrap()));
+        }
+    }
+
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
         let _ = Message::read(&text);

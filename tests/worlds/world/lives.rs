@@ -17,7 +17,7 @@ impl World<'_> {
     /// A process starts: the desk is opened on what the store has.
     pub(super) async fn begin_life(&mut self, node: usize) {
         let life = self.nodes[node].life;
-        let last = held(&self.store).entries.last().map(|entry| entry.at);
+        let last = held(&self.store).disk.entries.last().map(|entry| entry.at);
         if let Some(last) = last.filter(|last| *last > self.civil()) {
             self.oracle.clock_was_set_back(last, self.now_ms());
         }
@@ -87,7 +87,7 @@ impl World<'_> {
                 self.at(self.now_ms() + 1_000, Happening::Kill(died));
             }
             News::Appended(by) => {
-                let entries = held(&self.store).entries.len() as u64;
+                let entries = held(&self.store).disk.entries.len() as u64;
                 for node in (0..self.nodes.len()).filter(|node| *node != by) {
                     let delay =
                         Chance::of(self.plan.seed, &[11, entries, node as u64]).below(self.plan.hears_within_ms);
@@ -95,7 +95,7 @@ impl World<'_> {
                 }
             }
             News::Doubted(node) => {
-                let entries = held(&self.store).entries.len() as u64;
+                let entries = held(&self.store).disk.entries.len() as u64;
                 let delay = Chance::of(self.plan.seed, &[12, entries]).between(1, 1_500);
                 self.at(self.now_ms() + delay, Happening::Recover(node));
             }
