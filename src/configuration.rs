@@ -153,6 +153,8 @@ impl Configuration {
         }
         let beside = [&mut configuration.journal.key_file, &mut configuration.journal.checkpoint_file];
         beside.into_iter().flatten().for_each(from_base);
+        let journal::Settings { postgres, key_file, .. } = &mut configuration.journal;
+        postgres.iter_mut().for_each(|postgres| postgres.key_file.clone_from(key_file));
         for layout in configuration.senders.iter_mut().filter_map(|sender| sender.layout.as_mut()) {
             from_base(layout);
         }
@@ -182,14 +184,10 @@ impl Configuration {
                 return Err(BadInput::new("`[journal]` has neither `path` nor `[journal.postgres]`")
                     .help("`path = \"fourth.db\"` keeps the journal in one file beside this configuration"));
             }
-            (Some(postgres), without_path) => {
-                let journal = &self.journal;
-                let key_without_file = journal.key_file.is_some() && without_path;
-                if key_without_file || journal.checkpoint_file.is_some() || journal.retention_days.is_some() {
-                    let what =
-                        "`journal.key_file`, `checkpoint_file` and `retention_days` are of the journal in a file";
-                    return Err(BadInput::new(format!("{what}; the shared one has none of them yet"))
-                        .help("leave them out, and let the database encrypt its disks"));
+            (Some(postgres), _) => {
+                if self.journal.checkpoint_file.is_some() {
+                    return Err(BadInput::new("`journal.checkpoint_file` is of the journal in a file")
+                        .help("leave it out: adapters remember where the shared chain ends, and refuse a server that is behind"));
                 }
                 postgres.check().map_err(|fault| BadInput::new(format!("`[journal.postgres]`: {fault}")))?;
             }
@@ -396,16 +394,25 @@ mod tests {
             Path::new("/etc/fourth/away.db"),
             "where it is journaled while the database is away"
         );
+        let keyed = with(&shared.replace("[journal]\n", "[journal]\nkey_file = \"k\"\nretention_days = 9\n")).unwrap();
+        for journal in [&beside.journal, &keyed.journal] {
+            let one_key = Some(Path::new("/etc/fourth/k"));
+            assert_eq!(journal.key_file.as_deref(), one_key, "of the local files");
+            assert_eq!(journal.postgres.as_ref().unwrap().key_file.as_deref(), one_key, "and of the shared journal");
+        }
         let printed = format!("{:?} {configuration:?}", configuration.summary());
         assert!(printed.contains("localhost:5432/journal") && !printed.contains("canary-password"), "{printed}");
         for (journal, word) in [
             ("[journal]", "neither"),
-            (&*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\nretention_days = 9\n"), "retention_days"),
+            (
+                &*shared.replace("[journal]\n", "[journal]\npath = \"a.db\"\ncheckpoint_file = \"c\"\n"),
+                "checkpoint_file",
+            ),
             (&*format!("{shared}\naway_after_ms = 10"), "away_after_ms"),
             (&*shared.replace("localhost", "db.example"), "sslmode=require"),
             (&*shared.replace("postgres://", "postgres:/"), "no PostgreSQL address"),
             (&*shared.replace("postgres://", "host="), "sslmode=require"),
-            (&*shared.replace("[journal]\n", "[journal]\nkey_file = \"k\"\n"), "key_file"),
+            (&*format!("{shared}\nkey_file = \"k\""), "key_file"),
             (&*shared.replace("agency = ", "surprise = "), "surprise"),
         ] {
             let fault = with(journal).unwrap_err().to_string();

@@ -365,6 +365,20 @@ fn what_the_commands_read_is_what_is_in_the_database(cluster: &Cluster, place: &
     assert!(shown.lines().all(|line| line.contains(&incident)) && shown.lines().count() >= 2, "{shown}");
     let received = cluster.sql("SELECT count(DISTINCT incident) FROM fourth.entry WHERE kind = 'record-received'");
     assert!(said(&["report", "--json"], 0).contains(&format!("[\"incidents\",\"{received}\"]")));
+    // What is open is neither forgotten nor dropped, and whoever asks stops no adapter.
+    let refused = |words: &[&str]| {
+        let (ended, said, complaint) = fourth(&[words, &["--config", &config]].concat());
+        assert_eq!((ended, said.as_str()), (2, ""), "{words:?}: {complaint}");
+        complaint
+    };
+    let open = cluster.sql("SELECT min(incident) FROM fourth.incident WHERE NOT rests");
+    let told = refused(&["journal", "forget", &open]);
+    assert!(told.contains("is open, and its record is needed; close it first"), "{told}");
+    let sealed = said(&["journal", "seal", "--before", "9999-01-01T00:00:00Z"], 0);
+    let through = cluster.sql("SELECT through FROM fourth.seal");
+    assert!(sealed.contains(&format!("up to entry {through}")), "{sealed}");
+    assert!(refused(&["journal", "drop", "--through", &through]).contains("is open; close it first"));
+    assert_eq!(cluster.sql("SELECT string_agg(DISTINCT adapter, ' ') FROM fourth.writer"), "east");
     cluster.sql(
         "BEGIN; SET LOCAL session_replication_role = replica; UPDATE fourth.entry SET kind = 'declined' WHERE sequence = 3; COMMIT",
     );

@@ -329,3 +329,94 @@ async fn a_homecoming_that_is_broken_off_and_begun_again_brings_everything_once(
     let told = |entries: &[Entry]| entries.iter().filter(|entry| matches!(entry.stored, Stored::Adapter(_))).count();
     assert_eq!(told(&entries), told(&before), "and noted once");
 }
+
+/// Under a key file the local files hold nothing to be read, and what comes home is under the shared journal's keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_are_under_keys_here_and_at_home() {
+    let (cluster, folder) = (Cluster::start(&[]), tempfile::tempdir().unwrap());
+    let key_file = Some(folder.path().join("key"));
+    std::fs::write(folder.path().join("key"), "a".repeat(64)).unwrap();
+    let line = Line::to(&cluster);
+    let keyed = |settings: PostgresSettings| PostgresSettings { key_file: key_file.clone(), ..settings };
+    let local = Settings { key_file: key_file.clone(), ..Settings::new(folder.path().join("away.db")) };
+    let shared = keyed(settings(&line.url(), "east"));
+    let east = serve(Arc::new(AwayJournal::open(&shared, &local).await.unwrap())).await;
+    let known = receive(&east, "known", "none").await.incident;
+    goes_away(&east, &line).await;
+    let new = receive(&east, "new", "none").await.incident;
+    let update = record("known", "2026-05-15T20:01:00-07:00", "unknown");
+    east.desk.receive(update.clone(), None, "default").await.unwrap();
+    // Stands in the records and in no event.
+    let stands_in = |bytes: &[u8]| bytes.windows(7).any(|window| window == b"gml:pos");
+    assert!(stands_in(&update));
+    for suffix in ["1", "1-wal"] {
+        let kept = std::fs::read(folder.path().join(format!("away.db.{suffix}"))).unwrap_or_default();
+        assert!(!stands_in(&kept), "{suffix}");
+    }
+    assert!(east.desk.view(&new).await.unwrap().record.is_some(), "but whoever has the key reads it");
+    comes_home(&east, &line, folder.path()).await;
+    let west = PostgresJournal::open(&keyed(settings(&cluster.url(&[]), "west"))).await.unwrap();
+    let entries = west.read_after(0, 10_000).await.unwrap();
+    let mut records = Vec::new();
+    for entry in &entries {
+        let Stored::Incident(Event::RecordReceived(received)) = &entry.stored else { continue };
+        let crate::journal::Subject::Incident(incident) = &entry.subject else { panic!("{entry:?}") };
+        records.push(west.content(incident, &received.identity.content_sha256).await.unwrap().unwrap());
+    }
+    assert_eq!(records.len(), 3);
+    assert!(records.contains(&update) && records.iter().all(|bytes| stands_in(bytes)));
+    let of_incidents =
+        "incident IN ($i$KNOWN$i$, $i$NEW$i$)".replace("KNOWN", known.as_str()).replace("NEW", new.as_str());
+    let keys = cluster.sql(&format!("SELECT count(*) FROM fourth.incident_key WHERE {of_incidents}"));
+    let locked = cluster.sql(&format!("SELECT count(*) FROM fourth.record WHERE locked AND {of_incidents}"));
+    let open = cluster.sql("SELECT count(*) FROM fourth.record WHERE position('gml:pos'::bytea IN bytes) > 0");
+    assert_eq!((keys.as_str(), locked.as_str(), open.as_str()), ("2", "3", "0"));
+    // With another key file the shared journal is not taken for one that is away.
+    std::fs::write(folder.path().join("other"), "b".repeat(64)).unwrap();
+    let other = Some(folder.path().join("other"));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let local = Settings { key_file: other.clone(), ..Settings::new(elsewhere.path().join("away.db")) };
+    let shared = PostgresSettings { key_file: other, ..settings(&cluster.url(&[]), "north") };
+    let refused = AwayJournal::open(&shared, &local).await.unwrap_err();
+    assert!(refused.to_string().contains("under another key file"), "{refused}");
+}
+
+/// An adapter without its line to the database while a period is dropped: what ended in it is gone from memory too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_was_dropped_with_its_period_while_the_line_was_cut_is_gone_from_memory_too() {
+    let cluster = Cluster::start(&[]);
+    let line = Line::to(&cluster);
+    let west = serve(Arc::new(PostgresJournal::open(&settings(&line.url(), "west")).await.unwrap())).await;
+    let dropped = receive(&west, "dropped", "none").await.incident;
+    let stays = receive(&west, "stays", "none").await.incident;
+    line.cut();
+    let upkeep = PostgresJournal::open_for_upkeep(&settings(&cluster.url(&[]), "west")).await.unwrap();
+    let closed = async |incident: &IncidentId| {
+        let story = upkeep.read_incident(incident).await.unwrap();
+        let last = story.last().unwrap().clone();
+        let events = vec![Stored::Incident(Event::Closed { why: "cleared".to_owned() })];
+        let told = crate::journal::Standing { rests: true, next_deadline: None, called: None };
+        let subject = crate::journal::Subject::Incident(incident.clone());
+        let batch = crate::journal::Batch::new(subject, last.version, last.at, events);
+        upkeep.append(crate::journal::Batch { standing: Some(told), ..batch }).await.unwrap().pop().unwrap()
+    };
+    closed(&dropped).await;
+    let now = jiff::Timestamp::MAX;
+    let seal = upkeep.seal(now, EVENING.parse().unwrap()).await.unwrap().unwrap();
+    let refused = upkeep.drop_sealed(seal.through, EVENING.parse().unwrap()).await.unwrap_err().to_string();
+    assert!(refused.contains(stays.as_str()) && refused.contains("is open"), "{refused}");
+    closed(&stays).await;
+    upkeep.drop_sealed(seal.through, EVENING.parse().unwrap()).await.unwrap();
+    assert!(west.desk.view(&dropped).await.is_ok(), "it has heard nothing of all this");
+    line.mend();
+    for incident in [&dropped, &stays] {
+        until("it is gone", async || matches!(west.desk.view(incident).await, Err(CallProblem::NoSuchIncident))).await;
+    }
+    // The sender's name is free again, and the adapter serves.
+    let again = receive(&west, "dropped", "none").await.incident;
+    assert_ne!(again, dropped, "a new incident under a name of its own");
+    assert_eq!(
+        upkeep.read_incident(&again).await.unwrap().len(),
+        west.desk.view(&again).await.unwrap().incident.version as usize
+    );
+}

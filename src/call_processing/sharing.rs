@@ -42,6 +42,10 @@ impl Desk {
             };
             match heard {
                 Heard::Reached => self.read_what_is_shared().await,
+                Heard::Missed => {
+                    self.read_what_is_in_memory().await;
+                    self.read_what_is_shared().await;
+                }
                 Heard::Appended(entries) => self.follow(entries, false).await,
                 Heard::Recovered(entries) => self.follow(entries, true).await,
                 Heard::TakenOver(incidents) => {
@@ -65,6 +69,31 @@ impl Desk {
             tokio::time::sleep(READ_AGAIN_AFTER).await;
         }
         self.resume().await;
+    }
+
+    /// A period was dropped before all of it was heard of: what ended in it is gone, and was at rest.
+    async fn read_what_is_in_memory(&self) {
+        let slots: Vec<_> = lock(&self.inner().live).slots.values().cloned().collect();
+        for slot in slots.iter().filter(|slot| !self.is_apart(&slot.id)) {
+            let mut state = slot.state.lock().await;
+            // One of which nothing is appended yet is just being begun.
+            if state.incident.version == 0 || state.in_doubt.is_some() {
+                continue;
+            }
+            let incident = match self.fold(&slot.id).await {
+                Ok(incident) => incident,
+                Err(CallProblem::NoSuchIncident) => Incident::new(slot.id.clone()),
+                Err(problem) => {
+                    // Its next command finds that the version has moved on, and reads it again.
+                    tracing::error!(%problem, incident = %slot.id, "an incident could not be read again");
+                    continue;
+                }
+            };
+            if incident.version != state.incident.version {
+                self.becomes(slot, &mut state, incident, !slot.is_held_elsewhere());
+                self.settle(slot, &state);
+            }
+        }
     }
 
     /// At the opening: what other adapters hold is left to them.
@@ -105,6 +134,7 @@ impl Desk {
             }
             self.publish_entry(entry);
         }
+        self.follow_ties().await;
     }
 
     async fn follow_one(&self, id: &IncidentId, story: &[&Entry], ours: bool) -> Result<(), CallProblem> {
@@ -160,6 +190,8 @@ impl Desk {
             self.becomes(&slot, &mut state, incident, true);
             self.settle(&slot, &state);
             self.resume_one(&slot, &mut state).await;
+            drop(state);
+            self.follow_ties().await;
             Ok::<_, CallProblem>(())
         };
         if let Err(problem) = taken.await {

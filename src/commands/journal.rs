@@ -10,7 +10,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
 
 /// Entries between two movements of the progress bar.
 const PROGRESS_EVERY: u64 = 512;
@@ -56,26 +55,23 @@ enum Action {
     },
     /// Destroys what is kept of the people behind an incident; what happened to it stays, and the chain still verifies
     Forget {
-        /// The journal's file; no adapter may be running on it
-        #[arg(long, value_name = "PATH")]
-        journal: PathBuf,
+        #[command(flatten)]
+        journal: Where,
         /// The adapter's name of the incident
         incident: String,
     },
     /// Seals the period before an instant: its last hash and count, a checkpoint to be published
     Seal {
-        /// The journal's file; no adapter may be running on it
-        #[arg(long, value_name = "PATH")]
-        journal: PathBuf,
+        #[command(flatten)]
+        journal: Where,
         /// Where the period ends, as `2026-01-01T00:00:00Z`
         #[arg(long, value_name = "INSTANT")]
         before: jiff::Timestamp,
     },
     /// Drops every entry up to the end of a sealed period; the rest verifies from the seal
     Drop {
-        /// The journal's file; no adapter may be running on it
-        #[arg(long, value_name = "PATH")]
-        journal: PathBuf,
+        #[command(flatten)]
+        journal: Where,
         /// Sequence of the entry that the seal ends at
         #[arg(long, value_name = "SEQUENCE")]
         through: u64,
@@ -121,9 +117,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Ending {
     match &args.action {
         Action::Verify { journal, checkpoint, json } => verify(&journal.open()?, checkpoint, *json, out),
         Action::Export { journal, after } => journal_keeping::export(&journal.open()?, *after, out),
-        Action::Forget { journal, incident } => journal_keeping::forget(journal, incident, out),
-        Action::Seal { journal, before } => journal_keeping::seal(journal, before, out),
-        Action::Drop { journal, through } => journal_keeping::drop_sealed(journal, *through, out),
+        Action::Forget { journal, incident } => journal_keeping::forget(&journal.open_for_upkeep()?, incident, out),
+        Action::Seal { journal, before } => journal_keeping::seal(&journal.open_for_upkeep()?, before, out),
+        Action::Drop { journal, through } => journal_keeping::drop_sealed(&journal.open_for_upkeep()?, *through, out),
         Action::Show { journal, incident, json } => show(&journal.open()?, incident, *json, out),
         Action::Undelivered { journal, json } => undelivered(&journal.open()?, *json, out),
     }

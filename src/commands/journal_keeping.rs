@@ -1,21 +1,20 @@
 //! `fourth journal export|forget|seal|drop`: everything as lines of JSON; a person forgotten; periods sealed and dropped.
 
-use super::source::{Source, unreadable};
-use super::{BadInput, Ending, Verdict, in_runtime};
+use super::source::{Source, Upkeep};
+use super::{Ending, Verdict};
 use crate::clock::Clock;
-use crate::journal::{EmbeddedJournal, Entry, Journal, JournalError, Seal};
+use crate::journal::{Entry, Seal};
 use crate::record::IncidentId;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::path::Path;
 
 /// Entries read from the journal at a time.
 const PAGE_ENTRIES: usize = 5_000;
 
 /// What leaves of an event: an allow-list, so that a field that a later event brings stays until somebody puts it here.
 /// Not among them: reasons typed by a person, who may name one, and the keyed hashes of places and numbers.
-const RELEASED: [&str; 52] = [
+const RELEASED: [&str; 53] = [
     "event",
     "identity",
     "format",
@@ -25,6 +24,7 @@ const RELEASED: [&str; 52] = [
     "repairs",
     "mode",
     "applied",
+    "related",
     "asked",
     "decision",
     "facts",
@@ -112,59 +112,42 @@ pub(super) fn export(journal: &Source, after: u64, out: &mut dyn Write) -> Endin
 }
 
 /// Destroys what is kept of the people behind an incident.
-pub(super) fn forget(path: &Path, incident: &str, out: &mut dyn Write) -> Ending {
-    let journal = open(path)?;
-    in_runtime(async {
-        let forgotten = journal.forget(&IncidentId::new(incident), Clock::system().now()).await;
-        let entry = forgotten.map_err(|error| refused(path, &error))?;
-        writeln!(out, "what was kept of the people of `{incident}` is destroyed; entry {} says so", entry.sequence)?;
-        writeln!(out, "copies of the file made before still hold it, under the key file where one is configured")?;
-        Ok(Verdict::Good)
-    })
+pub(super) fn forget(journal: &Upkeep, incident: &str, out: &mut dyn Write) -> Ending {
+    let (id, now) = (IncidentId::new(incident), Clock::system().now());
+    let entry = journal.run(async |journal| journal.forget(&id, now).await)?;
+    writeln!(out, "what was kept of the people of `{incident}` is destroyed; entry {} says so", entry.sequence)?;
+    writeln!(out, "{}, under the key file where one is configured", journal.copies)?;
+    Ok(Verdict::Good)
 }
 
 /// Seals what happened before an instant.
-pub(super) fn seal(path: &Path, before: &Timestamp, out: &mut dyn Write) -> Ending {
-    let journal = open(path)?;
-    in_runtime(async {
-        let sealed = journal.seal(*before, Clock::system().now()).await.map_err(|error| refused(path, &error))?;
-        match sealed {
-            Some(Seal { through, hash, entries, ended_at }) => writeln!(
-                out,
-                "sealed: {entries} entries up to entry {through}, which happened at {ended_at}; checkpoint {through}:{hash}"
-            )?,
-            None => writeln!(out, "nothing that is not sealed yet happened before {before}")?,
-        }
-        Ok(Verdict::Good)
-    })
+pub(super) fn seal(journal: &Upkeep, before: &Timestamp, out: &mut dyn Write) -> Ending {
+    let now = Clock::system().now();
+    match journal.run(async |journal| journal.seal(*before, now).await)? {
+        Some(Seal { through, hash, entries, ended_at }) => writeln!(
+            out,
+            "sealed: {entries} entries up to entry {through}, which happened at {ended_at}; checkpoint {through}:{hash}"
+        )?,
+        None => writeln!(out, "nothing that is not sealed yet happened before {before}")?,
+    }
+    Ok(Verdict::Good)
 }
 
 /// Drops what a seal ends.
-pub(super) fn drop_sealed(path: &Path, through: u64, out: &mut dyn Write) -> Ending {
-    let journal = open(path)?;
-    in_runtime(async {
-        let gone = journal.drop_sealed(through, Clock::system().now()).await.map_err(|error| refused(path, &error))?;
-        writeln!(out, "{gone} entries up to entry {through} are dropped; the chain begins after it")?;
-        Ok(Verdict::Good)
-    })
-}
-
-fn open(path: &Path) -> Result<EmbeddedJournal, BadInput> {
-    EmbeddedJournal::open_for_upkeep(path).map_err(|error| refused(path, &error))
-}
-
-fn refused(path: &Path, error: &JournalError) -> BadInput {
-    match error {
-        JournalError::Unavailable(why) => BadInput::new(format!("journal `{}`: {why}", path.display())),
-        other => unreadable(path, other),
-    }
+pub(super) fn drop_sealed(journal: &Upkeep, through: u64, out: &mut dyn Write) -> Ending {
+    let now = Clock::system().now();
+    let gone = journal.run(async |journal| journal.drop_sealed(through, now).await)?;
+    writeln!(out, "{gone} entries up to entry {through} are dropped; the chain begins after it")?;
+    Ok(Verdict::Good)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::Where;
     use super::*;
     use crate::journal::Stored;
     use crate::journal::conformance::{Until, instant, life};
+    use std::path::Path;
 
     #[test]
     fn every_frozen_event_leaves_whole_but_for_what_a_person_typed_and_the_hashes_of_contacts() {
@@ -211,5 +194,68 @@ mod tests {
             let told = released(&entry).unwrap().to_string();
             assert!(told.contains(r#""override_reason":"given""#) && !told.contains("Canary"), "{told}");
         }
+    }
+
+    /// A command on a thread of its own: it has a runtime of its own.
+    fn told(config: &Where, work: impl FnOnce(&Where, &mut dyn Write) -> Ending + Send + 'static) -> (Ending, String) {
+        let config = config.clone();
+        std::thread::spawn(move || crate::commands::trial::ran(|out| work(&config, out))).join().unwrap()
+    }
+
+    /// The same words on a shared database, by the configuration that names it, beside an adapter.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn people_are_forgotten_and_periods_dropped_in_a_shared_database_by_its_configuration() {
+        use crate::journal::server::Cluster;
+        use crate::journal::{Journal, PostgresJournal, PostgresSettings};
+        let (cluster, folder) = (Cluster::start(&[]), tempfile::tempdir().unwrap());
+        let sample = include_str!("../../schemas/fourth.toml");
+        let shared = format!(
+            "[journal]\n[journal.postgres]\nurl = \"{}\"\nagency = \"psap.example\"\nadapter = \"east\"\n#",
+            cluster.url(&[])
+        );
+        let config = folder.path().join("fourth.toml");
+        std::fs::write(&config, sample.replace("[journal]\npath = \"fourth.db\" ", &shared)).unwrap();
+        let config = Where { journal: None, config: Some(config) };
+        let no_journal = told(&config, |config, out| forget(&config.open_for_upkeep()?, "one", out)).0.unwrap_err();
+        assert!(no_journal.message.contains("no journal is in this database"), "{no_journal}");
+        let settings = PostgresSettings::new(cluster.url(&[]).parse().unwrap(), "psap.example", "east");
+        let east = PostgresJournal::open(&settings).await.unwrap();
+        for (name, until) in [("one", Until::Rest), ("two", Until::Offered)] {
+            for batch in life(name, instant(0), until) {
+                east.append(batch).await.unwrap();
+            }
+        }
+        let (ending, said) = told(&config, |config, out| forget(&config.open_for_upkeep()?, "one", out));
+        assert_eq!(ending, Ok(Verdict::Good));
+        assert!(said.contains("is destroyed") && said.contains("backups and logs of the database"), "{said}");
+        let open = told(&config, |config, out| forget(&config.open_for_upkeep()?, "two", out)).0.unwrap_err();
+        assert!(open.message.contains("agency psap.example") && open.message.contains("`two` is open"), "{open}");
+        let (ending, said) = told(&config, |config, out| seal(&config.open_for_upkeep()?, &instant(3_600), out));
+        assert_eq!(ending, Ok(Verdict::Good));
+        let last = cluster.sql("SELECT through || ' ' || encode(hash, 'hex') FROM fourth.seal");
+        let (through, hash) = last.split_once(' ').unwrap();
+        let end: u64 = through.parse().unwrap();
+        let dropping =
+            |through| told(&config, move |config, out| drop_sealed(&config.open_for_upkeep()?, through, out));
+        assert!(said.contains(&format!("checkpoint {through}:{hash}")), "{said}");
+        let refused = dropping(1).0.unwrap_err();
+        assert!(refused.message.contains("no seal ends at entry 1"), "{refused}");
+        let refused = dropping(end);
+        assert!(refused.0.unwrap_err().message.contains("`two` began in the period and is open"));
+        let version = east.read_incident(&IncidentId::new("two")).await.unwrap().len() as u64;
+        let whole = life("two", instant(0), Until::Rest).into_iter();
+        for batch in whole.skip_while(|batch| batch.expected_version < version) {
+            east.append(batch).await.unwrap();
+        }
+        let (ending, said) = dropping(end);
+        assert_eq!(ending, Ok(Verdict::Good));
+        assert!(said.starts_with(&format!("{through} entries up to entry {through} are dropped")), "{said}");
+        let (ending, said) = told(&config, |config, out| export(&config.open()?, 0, out));
+        assert_eq!(ending, Ok(Verdict::Good));
+        let first: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        assert_eq!(first["sequence"].as_u64().unwrap() - 1, end);
+        assert!(!east.read_after(0, 9).await.unwrap().is_empty() && east.ready());
+        let names = cluster.sql("SELECT string_agg(adapter || ' ' || epoch, ',') FROM fourth.writer");
+        assert_eq!(names, "east 1", "nobody was fenced, and nobody stays");
     }
 }

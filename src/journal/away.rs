@@ -9,8 +9,8 @@ pub use beside::Group;
 
 use super::restart::{Called, Unsettled};
 use super::{
-    AdapterEvent, Batch, Entry, Heard, Journal, JournalError, Pending, PostgresJournal, PostgresSettings, Settings,
-    Shared, Stored, Subject,
+    AdapterEvent, Batch, Entry, Heard, Journal, JournalError, Pending, PostgresJournal, PostgresSettings, Seal,
+    Settings, Shared, Stored, Subject,
 };
 use crate::incident::Event;
 use crate::record::IncidentId;
@@ -312,6 +312,28 @@ impl Journal for AwayJournal {
             }
             self.reached()?.content(&incident, &sha256).await
         })
+    }
+
+    fn forget(&self, incident: &IncidentId, at: Timestamp) -> Pending<'_, Result<Entry, JournalError>> {
+        let incident = incident.clone();
+        Box::pin(async move {
+            if self.goes_on_here(&incident) {
+                return Err(unavailable("the incident goes on in the local journal, and is not home yet"));
+            }
+            self.reached()?.forget(&incident, at).await
+        })
+    }
+
+    fn seal(&self, before: Timestamp, at: Timestamp) -> Pending<'_, Result<Option<Seal>, JournalError>> {
+        Box::pin(async move { self.reached()?.seal(before, at).await })
+    }
+
+    fn drop_sealed(&self, through: u64, at: Timestamp) -> Pending<'_, Result<u64, JournalError>> {
+        Box::pin(async move { self.reached()?.drop_sealed(through, at).await })
+    }
+
+    fn seals(&self) -> Pending<'_, Result<Vec<Seal>, JournalError>> {
+        Box::pin(async move { self.reached()?.seals().await })
     }
 
     fn wind_down(&self) -> Pending<'_, Result<(), JournalError>> {

@@ -1,5 +1,7 @@
 //! What every journal must do, as one suite: each store runs it on its own files.
 
+pub mod keeping;
+
 use super::{AdapterEvent, Batch, Content, Entry, Journal, JournalError, Pending, Standing, Stored, Subject, restart};
 use crate::incident::{Actor, Event};
 use crate::record::{IncidentId, LegId};
@@ -312,101 +314,4 @@ async fn what_a_restart_asks_is_what_the_chain_says(open: Open<'_>) {
 /// The sequence of the third-last assessment: a place to go on from.
 async fn told_sequence(journal: &Arc<dyn Journal>) -> u64 {
     journal.read_kind_before("assessed", u64::MAX, 3).await.unwrap()[2].sequence
-}
-
-/// What a store must do to forget people and to drop periods, on one store, empty at first.
-pub async fn suite_of_keeping(open: Open<'_>) {
-    a_person_is_forgotten_and_the_chain_stays(open).await;
-    sealed_periods_are_dropped_and_the_rest_goes_on(open).await;
-}
-
-/// A life whose record is kept beside it: its bytes are `bytes`.
-fn life_with_record(name: &str, from: Timestamp, until: Until, bytes: &str) -> (Vec<Batch>, String) {
-    let sha256 = hex::encode(Sha256::digest(bytes));
-    let mut batches = life(name, from, until);
-    for stored in &mut batches[0].events {
-        if let Stored::Incident(Event::RecordReceived(received)) = stored {
-            received.identity.content_sha256 = sha256.clone();
-        }
-    }
-    batches[0].content = Some(Content { sha256: sha256.clone(), bytes: Bytes::from(bytes.to_owned()) });
-    (batches, sha256)
-}
-
-async fn a_person_is_forgotten_and_the_chain_stays(open: Open<'_>) {
-    let journal = open().await;
-    let mut sha256 = String::new();
-    for (name, until) in [("gone", Until::Rest), ("stays", Until::Rest), ("open", Until::Offered)] {
-        let (batches, digest) = life_with_record(name, instant(0), until, "Canary-Name of a caller");
-        sha256 = digest;
-        for batch in batches {
-            journal.append(batch).await.unwrap();
-        }
-    }
-    let [gone, stays, open_one] = ["gone", "stays", "open"].map(IncidentId::new);
-    for incident in [&gone, &stays, &open_one] {
-        assert_eq!(journal.content(incident, &sha256).await.unwrap().unwrap(), "Canary-Name of a caller");
-    }
-    let story = journal.read_incident(&gone).await.unwrap();
-    let before = all(&journal).await;
-    for refused in [&open_one, &IncidentId::new("nobody")] {
-        let refused = journal.forget(refused, instant(9)).await;
-        assert!(matches!(refused, Err(JournalError::Unavailable(_))), "{refused:?}");
-    }
-    assert_eq!(all(&journal).await, before, "a refusal appends nothing");
-    let entry = journal.forget(&gone, instant(9)).await.unwrap();
-    assert_eq!(entry.stored, Stored::Adapter(AdapterEvent::PersonForgotten { incident: gone.clone() }));
-    drop(journal);
-    let journal = open().await;
-    assert_eq!(journal.content(&gone, &sha256).await.unwrap(), None);
-    assert_eq!(journal.content(&stays, &sha256).await.unwrap().unwrap(), "Canary-Name of a caller", "another's record");
-    assert_eq!(journal.read_incident(&gone).await.unwrap(), story, "what happened stays");
-    assert_eq!(all(&journal).await.last(), Some(&entry));
-    assert!(journal.forget(&gone, instant(9)).await.is_ok(), "asked twice, done twice");
-}
-
-async fn sealed_periods_are_dropped_and_the_rest_goes_on(open: Open<'_>) {
-    let journal = open().await;
-    let year = SignedDuration::from_hours(365 * 24);
-    let roster = AdapterEvent::RosterSet { surge: true, unstaffed: Vec::new(), deciders_away: Vec::new() };
-    let said = Batch::new(Subject::Adapter, 0, instant(10), vec![Stored::Adapter(roster.clone())]);
-    journal.append(said).await.unwrap();
-    let ends = instant(0) + year;
-    for (name, from) in [("of-last-year", instant(60)), ("of-this-year", ends + SignedDuration::from_secs(60))] {
-        for batch in life(name, from, Until::Rest) {
-            journal.append(batch).await.unwrap();
-        }
-    }
-    let whole = all(&journal).await;
-    let now = ends + SignedDuration::from_hours(24);
-    let seal = journal.seal(ends, now).await.unwrap().unwrap();
-    let last = whole.iter().rfind(|entry| entry.at < ends).unwrap();
-    assert_eq!((seal.through, &seal.hash, seal.ended_at), (last.sequence, &last.hash, last.at));
-    assert_eq!(seal.entries, last.sequence);
-    assert_eq!(journal.seal(ends, now).await.unwrap(), None, "there is nothing more to seal");
-    assert_eq!(journal.seals().await.unwrap(), std::slice::from_ref(&seal));
-    assert!(journal.drop_sealed(seal.through - 1, now).await.is_err(), "no seal ends there");
-    let refused = journal.drop_sealed(seal.through, now).await;
-    assert!(matches!(refused, Err(JournalError::Unavailable(_))), "an open incident began in the period: {refused:?}");
-    assert_eq!(journal.read_after(0, 1).await.unwrap(), whole[..1]);
-    for (id, _) in journal.unsettled().await.unwrap() {
-        let version = journal.read_incident(&id).await.unwrap().len() as u64;
-        let events = vec![Stored::Incident(Event::Closed { why: "cleared".to_owned() })];
-        let told = Standing { rests: true, next_deadline: None, called: None };
-        let closing = Batch::new(Subject::Incident(id), version, now, events);
-        journal.append(Batch { standing: Some(told), ..closing }).await.unwrap();
-    }
-    let before = all(&journal).await;
-    assert_eq!(journal.drop_sealed(seal.through, now).await.unwrap(), seal.entries);
-    drop(journal);
-    let journal = open().await;
-    let left = all(&journal).await;
-    assert_eq!(left[0].sequence, seal.through + 1);
-    assert!(left.starts_with(&before[usize::try_from(seal.through).unwrap()..]), "what came after is as it was");
-    assert_eq!(journal.read_incident(&IncidentId::new("of-last-year")).await.unwrap(), []);
-    assert!(!journal.read_incident(&IncidentId::new("of-this-year")).await.unwrap().is_empty());
-    let kept = journal.read_kind_before("roster-set", u64::MAX, 1).await.unwrap().pop().unwrap();
-    assert_eq!(kept.stored, Stored::Adapter(roster), "the roster in force outlives its period");
-    let next = journal.append(batch("after-the-drop", 0, 1)).await.unwrap();
-    assert_eq!(next[0].sequence, left.last().unwrap().sequence + 1);
 }

@@ -42,6 +42,8 @@ pub use personal::{IncidentKey, MasterKey};
 pub use postgres::{PostgresJournal, PostgresReader, PostgresSettings, Url};
 pub use restart::{Called, KINDS_READ_AT_OPEN, Standing, Unsettled, fold};
 pub use shared::{Heard, Shared};
+#[cfg(feature = "adapter")]
+use stored::digests_of;
 pub use unavailable::UnavailableJournal;
 
 use crate::incident::Event;

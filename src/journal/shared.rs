@@ -52,6 +52,8 @@ pub enum Heard {
     Holding(BTreeSet<IncidentId>),
     /// The store is reached for the first time since this adapter started: what is in it is not known yet.
     Reached,
+    /// A period was dropped of which this adapter had not heard everything: what it has in memory may be gone.
+    Missed,
     /// This adapter has taken these over from a dead one.
     TakenOver(Vec<IncidentId>),
 }

@@ -80,6 +80,15 @@ pub(super) fn entry_of(
     Ok(Entry { sequence, subject, version: link.version, at, stored, hash: hex::encode(hash) })
 }
 
+/// The digests of the records that came for an incident.
+pub(super) fn digests_of(entries: &[Entry]) -> Vec<String> {
+    let digest = |entry: &Entry| match &entry.stored {
+        Stored::Incident(Event::RecordReceived(received)) => Some(received.identity.content_sha256.clone()),
+        Stored::Incident(_) | Stored::Adapter(_) => None,
+    };
+    entries.iter().filter_map(digest).collect()
+}
+
 /// The error of a row that is not as it was written.
 pub(super) fn corrupt(sequence: u64, why: impl Into<String>) -> JournalError {
     JournalError::Corrupt { sequence, why: why.into() }

@@ -1,4 +1,4 @@
--- The tables of the shared journal (PostgreSQL 15 or later, format 1). Run once, by the first adapter or by a DBA.
+-- The tables of the shared journal (PostgreSQL 15 or later, format 1). Run once, by the first adapter or by a DBA; then those of 004.
 -- `agency_id` leads every key: on Citus, distribute every table by it (ARCHITECTURE.md, "A province or a country").
 
 CREATE SCHEMA IF NOT EXISTS fourth;
@@ -12,7 +12,7 @@ CREATE TABLE fourth.agency (
     PRIMARY KEY (agency_id)
 );
 
--- What happened, in one order an agency. Never updated, never deleted from. No personal data.
+-- What happened, in one order an agency. Never updated, and deleted from by whole sealed periods only (004). No personal data.
 CREATE TABLE fourth.entry (
     agency_id     text    NOT NULL,                     -- whose journal
     sequence      bigint  NOT NULL,                     -- position in the agency's order, from 1, without gaps
@@ -39,7 +39,7 @@ $$ BEGIN RAISE EXCEPTION 'entries are never updated or deleted'; END $$;
 CREATE TRIGGER entries_stay BEFORE UPDATE OR DELETE ON fourth.entry
     FOR EACH ROW EXECUTE FUNCTION fourth.entries_stay();
 
--- Call records as they came. Personal data. The chain commits to the digest only, so that a row can be destroyed and the chain still verifies.
+-- Call records as an earlier program kept them; today they go into `record` (004), and are still read from here. Personal data.
 CREATE TABLE fourth.content (
     agency_id     text    NOT NULL,                     -- whose journal
     sha256        text    NOT NULL CHECK (octet_length(sha256) = 64), -- SHA-256 of the bytes, lower-case hex

@@ -1,7 +1,11 @@
 -- One append: several batches in one commit and one round trip, under the lock of the agency's head.
 -- Event by event the chain is extended as src/journal/chain.rs says. A batch whose incident is at another version is
--- refused alone; an adapter whose epoch has passed is refused whole (SQLSTATE FO001).
-CREATE FUNCTION fourth.append(
+-- refused alone; an adapter whose epoch has passed is refused whole (SQLSTATE FO001), and so is a commit with a record under
+-- a key that is not its incident's, or is not there any more (FO003). Earlier programs leave the last two arguments out.
+DROP FUNCTION IF EXISTS fourth.append(text, text, bigint, bytea, text[], bigint[], text[], boolean[], text[], text[], text[], text[],
+    integer[], text[], integer[], bytea[], text[], bytea[]);
+
+CREATE OR REPLACE FUNCTION fourth.append(
     p_agency_id      text,
     p_adapter        text,      -- who appends
     p_epoch          bigint,    -- the epoch it joined under
@@ -19,7 +23,9 @@ CREATE FUNCTION fourth.append(
     p_event_versions integer[], -- of each event: version of its shape
     p_payloads       bytea[],   -- of each event: its JSON
     p_digests        text[],    -- of each batch: SHA-256 of the record's bytes; null without
-    p_contents       bytea[]    -- of each batch: the record's bytes; null without
+    p_contents       bytea[],   -- of each batch: the record's bytes, under its incident's key where one is given; null without
+    p_wrapped        bytea[]   DEFAULT NULL, -- of each batch: the key that the record is under, wrapped; null where it is as it came
+    p_new_keys       boolean[] DEFAULT NULL  -- of each batch: the key was made for this record, and no other is known
 ) RETURNS TABLE (
     batch    integer, -- position of the batch, from 1
     sequence bigint,  -- of each event written; null where the batch was refused
@@ -94,9 +100,21 @@ BEGIN
                     began = excluded.began, closed_at = excluded.closed_at;
         END IF;
         IF p_digests[b] IS NOT NULL THEN
-            INSERT INTO fourth.content (agency_id, sha256, bytes, stored_at)
-                VALUES (p_agency_id, p_digests[b], p_contents[b], p_ats[b])
-                ON CONFLICT (agency_id, sha256) DO NOTHING;
+            IF p_wrapped[b] IS NOT NULL THEN
+                IF p_new_keys[b] THEN
+                    INSERT INTO fourth.incident_key (agency_id, incident, wrapped)
+                        VALUES (p_agency_id, p_incidents[b], p_wrapped[b])
+                        ON CONFLICT (agency_id, incident) DO NOTHING;
+                END IF;
+                -- Another was first, or the person was forgotten meanwhile: under this key nobody could read the record.
+                IF NOT EXISTS (SELECT FROM fourth.incident_key
+                        WHERE agency_id = p_agency_id AND incident = p_incidents[b] AND wrapped = p_wrapped[b]) THEN
+                    RAISE EXCEPTION 'the key of a record is not its incident''s' USING ERRCODE = 'FO003';
+                END IF;
+            END IF;
+            INSERT INTO fourth.record (agency_id, incident, sha256, locked, bytes, stored_at)
+                VALUES (p_agency_id, coalesce(p_incidents[b], ''), p_digests[b], p_wrapped[b] IS NOT NULL, p_contents[b], p_ats[b])
+                ON CONFLICT (agency_id, incident, sha256) DO NOTHING;
         END IF;
     END LOOP;
     INSERT INTO fourth.entry

@@ -1,9 +1,14 @@
--- Entries after a sequence, each with the chain value of the one before, so that every reading checks the chain.
+-- Entries after a sequence, each with the chain value of the one before or of the seal, so that every reading checks the
+-- chain, and the sequence after which the chain begins.
 SELECT sequence, subject, incident, version, at, kind, event_version, payload, hash,
-       (SELECT before.hash FROM fourth.entry AS before
-        WHERE before.agency_id = entry.agency_id AND before.sequence = entry.sequence - 1) AS hash_before
+       coalesce((SELECT before.hash FROM fourth.entry AS before
+                 WHERE before.agency_id = entry.agency_id AND before.sequence = entry.sequence - 1),
+                (SELECT seal.hash FROM fourth.seal
+                 WHERE seal.agency_id = entry.agency_id AND seal.through = entry.sequence - 1 AND seal.dropped)) AS hash_before,
+       (SELECT coalesce(max(through), 0) FROM fourth.seal WHERE agency_id = $1 AND dropped) AS begins_after
 FROM fourth.entry
 WHERE agency_id = $1
-    AND sequence > $2               -- the last sequence already read
+    AND sequence > greatest($2,     -- the last sequence already read
+                            (SELECT coalesce(max(through), 0) FROM fourth.seal WHERE agency_id = $1 AND dropped))
 ORDER BY sequence
 LIMIT $3                            -- rows at most

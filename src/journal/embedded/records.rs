@@ -1,9 +1,8 @@
 //! Records as they came, apart from the chain, each under its incident's key where a key file is configured.
 
 use super::file::fault;
-use crate::incident::Event;
 use crate::journal::personal::{IncidentKey, MasterKey};
-use crate::journal::{Content, Entry, JournalError, Stored};
+use crate::journal::{Content, JournalError};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -143,13 +142,4 @@ fn delete(connection: &Connection, sql: &str, name: &str) -> Result<(), JournalE
         .and_then(|mut delete| delete.execute([name]))
         .map_err(|error| fault(&error, 0))
         .map(drop)
-}
-
-/// The digests of the records that came for an incident.
-pub(super) fn digests_of(entries: &[Entry]) -> Vec<String> {
-    let digest = |entry: &Entry| match &entry.stored {
-        Stored::Incident(Event::RecordReceived(received)) => Some(received.identity.content_sha256.clone()),
-        Stored::Incident(_) | Stored::Adapter(_) => None,
-    };
-    entries.iter().filter_map(digest).collect()
 }

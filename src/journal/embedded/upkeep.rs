@@ -4,7 +4,7 @@ use super::file::{fault, unavailable};
 use super::writer::{End, WriterThread};
 use super::{records, rows, seals, standing};
 use crate::journal::stored::whole;
-use crate::journal::{AdapterEvent, Batch, Entry, JournalError, Seal, Stored, Subject, fold};
+use crate::journal::{AdapterEvent, Batch, Entry, JournalError, Seal, Stored, Subject, digests_of, fold};
 use crate::record::IncidentId;
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -26,7 +26,7 @@ impl WriterThread {
         }
         let forgotten = AdapterEvent::PersonForgotten { incident: incident.clone() };
         let appended = self.append_alone(at, vec![forgotten], |connection, _| {
-            records::destroy_older(connection, &records::digests_of(&entries))?;
+            records::destroy_older(connection, &digests_of(&entries))?;
             records::destroy(connection, incident)
         })?;
         // The log may still hold what was destroyed: it is folded into the file and emptied.

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::session::{Connector, Session, Trouble};
-use crate::journal::{Chain, Entry, Heard, JournalError};
+use crate::journal::{Chain, Entry, Heard, JournalError, MasterKey};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub(super) const ENDED: u8 = 2;
 pub(super) struct Common {
     pub(super) settings: Settings,
     pub(super) connector: Connector,
+    /// The key file's, where one is configured and records are read or kept.
+    pub(super) master: Option<MasterKey>,
     /// 16 random bytes of this process.
     pub(super) instance: [u8; 16],
     pub(super) state: AtomicU8,
@@ -48,12 +50,14 @@ pub(super) struct Common {
 impl Common {
     pub(super) fn new(
         settings: Settings,
+        master: Option<MasterKey>,
         instance: [u8; 16],
         heard: mpsc::Sender<Heard>,
     ) -> Result<Self, JournalError> {
         Ok(Self {
             connector: Connector::new(&settings)?,
             settings,
+            master,
             instance,
             state: AtomicU8::new(FAILING),
             waiting: AtomicUsize::default(),
@@ -135,13 +139,13 @@ impl Common {
                     (session, statement)
                 }
             };
-            let hash = settled_at(&session, &statement, &self.settings, last.sequence).await?;
-            Ok::<_, Trouble>((session, statement, hash))
+            let held = settled_at(&session, &statement, &self.settings, (last.sequence, &last.hash)).await?;
+            Ok::<_, Trouble>((session, statement, held))
         };
-        let (session, statement, hash) =
+        let (session, statement, held) =
             timeout_at(deadline, work).await.unwrap_or(Err(Trouble::Unknown("no answer in time")))?;
         *settler = Some((session, statement));
-        if hash != last.hash {
+        if !held {
             return Err(JournalError::Unavailable("what was read is not in the database any more".to_owned()));
         }
         self.is_durable(last);
@@ -149,17 +153,19 @@ impl Common {
     }
 }
 
-/// Commits durably and tells the chain value at a sequence on this server, lower-case hex; empty where there is none.
+/// Commits durably and tells whether this server has a chain value at a sequence, or has dropped what it was of: then a later
+/// seal stands for it.
 pub(super) async fn settled_at(
     session: &Session,
     settle: &Statement,
     settings: &Settings,
-    sequence: u64,
-) -> Result<String, Trouble> {
+    (sequence, hash): (u64, &str),
+) -> Result<bool, Trouble> {
     let at = i64::try_from(sequence).unwrap_or(i64::MAX);
     let rows = session.commit(settle, &[&settings.agency, &settings.adapter, &at]).await?;
-    let hash: Option<&[u8]> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
-    Ok(hash.map(hex::encode).unwrap_or_default())
+    let found: Option<&[u8]> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
+    let dropped = rows.first().and_then(|row| row.try_get(1).ok()).unwrap_or(false);
+    Ok(found.map_or(dropped, |found| hex::encode(found) == hash))
 }
 
 /// The statement that [`settled_at`] runs.

@@ -144,14 +144,27 @@ pub(super) async fn follow(common: Arc<Common>, reading: Arc<Reading>) {
 }
 
 async fn follow_to_head(common: &Common, reading: &Reading) -> Result<(), JournalError> {
+    let mut ends = reading.ends().await?;
     loop {
         let after = common.followed.load(Ordering::Acquire);
-        let head = reading.head().await?;
-        if head <= after {
+        if ends.begins.sequence() > after {
+            tracing::warn!("a period was dropped before all of it was heard of here; what is in memory is read again");
+            if common.heard.send(Heard::Missed).await.is_err() {
+                return Ok(());
+            }
+            common.followed.fetch_max(ends.begins.sequence(), Ordering::AcqRel);
+            continue;
+        }
+        if ends.head <= after {
             return Ok(());
         }
-        let upto = head.min(after.saturating_add(FOLLOWED_AT_ONCE_MAX));
+        let upto = ends.head.min(after.saturating_add(FOLLOWED_AT_ONCE_MAX));
         let entries: Vec<Entry> = reading.of_others(after, upto).await?;
+        // Asked after the entries: none of them was taken away before it was read, where the chain still begins before them.
+        ends = reading.ends().await?;
+        if ends.begins.sequence() > after {
+            continue;
+        }
         if !entries.is_empty() && common.heard.send(Heard::Appended(entries)).await.is_err() {
             return Ok(());
         }

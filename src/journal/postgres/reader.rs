@@ -1,7 +1,7 @@
 //! The shared journal for a command that reads it and takes no part: it joins nothing, writes nothing, and holds nobody up.
 
 use super::common::Common;
-use super::reading::Reading;
+use super::reading::{Ends, Reading};
 use super::settings::Settings;
 use crate::clock::random_bytes;
 use crate::journal::{ChainFault, Entry, JournalError, Verification};
@@ -29,8 +29,8 @@ impl PostgresReader {
     pub async fn open(settings: &Settings) -> Result<Self, JournalError> {
         let instance = random_bytes().map_err(|_| JournalError::Unavailable("no randomness".to_owned()))?;
         let (ear, _) = mpsc::channel(1);
-        let reading = Reading::of_an_onlooker(&Arc::new(Common::new(settings.clone(), instance, ear)?))?;
-        reading.head().await?;
+        let reading = Reading::of_an_onlooker(&Arc::new(Common::new(settings.clone(), None, instance, ear)?))?;
+        reading.ends().await?;
         Ok(Self(reading))
     }
 
@@ -50,23 +50,26 @@ impl PostgresReader {
         self.0.of_incident(incident).await
     }
 
-    /// The chain value of an entry, lower-case hex; `None` where there is none.
+    /// The chain value of an entry, lower-case hex, also of a sealed one that was dropped; `None` where there is none.
     ///
     /// # Errors
     /// As [`PostgresReader::entries_after`].
     pub async fn chain_value(&self, sequence: u64) -> Result<Option<String>, JournalError> {
+        if let Some((seal, _)) = self.0.seals().await?.into_iter().find(|(seal, _)| seal.through == sequence) {
+            return Ok(Some(seal.hash));
+        }
         let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
         let found = self.0.after(before, 1).await?.pop();
         Ok(found.filter(|entry| entry.sequence == sequence).map(|entry| entry.hash))
     }
 
-    /// Recomputes the whole chain. `progress` is told entries done and entries in all.
+    /// Recomputes the whole chain, from the seal where periods were dropped. `progress` is told entries done and entries in all.
     ///
     /// # Errors
     /// Where the database cannot be read; a broken chain is a finding, not an error.
     pub async fn verify(&self, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Verification, JournalError> {
-        let head = self.0.head().await?;
-        let (mut done, mut last_hash) = (0_u64, crate::journal::Chain::default().hash_hex());
+        let Ends { head, begins } = self.0.ends().await?;
+        let (mut done, mut last_hash) = (begins.sequence(), begins.hash_hex());
         let mut fault = None;
         while done < head {
             // Every reading recomputes each entry from the stored value of the one before.
@@ -94,6 +97,7 @@ impl PostgresReader {
                 (done, last_hash) = (entry.sequence, entry.hash);
             }
         }
-        Ok(Verification { entries: done, begins_after: 0, last_hash, fault })
+        let entries = done.saturating_sub(begins.sequence());
+        Ok(Verification { entries, begins_after: begins.sequence(), last_hash, fault })
     }
 }

@@ -1,11 +1,12 @@
 //! Readings, on a few pooled sessions. Nothing is handed out before it is known to be durable.
 
 use super::common::Common;
+use super::keys::other_key_file;
 use super::rows::{self, field};
 use super::session::{Session, Trouble};
 use super::writer::SELECT_HELD;
 use crate::journal::stored::{corrupt, whole};
-use crate::journal::{Called, Entry, JournalError, Unsettled};
+use crate::journal::{Called, Chain, Entry, JournalError, Seal, Unsettled};
 use crate::record::IncidentId;
 use bytes::Bytes;
 use deadpool::managed::{self, Metrics, Pool, RecycleError, RecycleResult};
@@ -20,12 +21,29 @@ use tokio_postgres::types::ToSql;
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/postgres/select_entries_after.sql");
 const SELECT_OF_OTHERS: &str = include_str!("../../../schemas/journal/postgres/select_entries_of_others.sql");
 const SELECT_INCIDENT: &str = include_str!("../../../schemas/journal/postgres/select_entries_of_incident.sql");
-const SELECT_CONTENT: &str = include_str!("../../../schemas/journal/postgres/select_content.sql");
-const SELECT_HEAD: &str = "SELECT head_sequence FROM fourth.agency WHERE agency_id = $1";
+const SELECT_RECORD: &str = include_str!("../../../schemas/journal/postgres/select_record.sql");
+const SELECT_ENDS: &str = include_str!("../../../schemas/journal/postgres/select_ends.sql");
+const SELECT_SEALS: &str = include_str!("../../../schemas/journal/postgres/select_seals.sql");
+const SELECT_OPEN_SINCE: &str = include_str!("../../../schemas/journal/postgres/select_open_since.sql");
+const SELECT_INSTANT: &str = "SELECT at FROM fourth.entry WHERE agency_id = $1 AND sequence = $2";
+const TAKE_AWAY: &str = "SELECT fourth.take_away($1, $2, $3)";
+const LEAVE: &str = include_str!("../../../schemas/journal/postgres/leave.sql");
 const SELECT_OF_KIND: &str = include_str!("../../../schemas/journal/postgres/select_entries_of_kind_before.sql");
 const SELECT_UNSETTLED: &str = include_str!("../../../schemas/journal/postgres/select_unsettled.sql");
 const SELECT_CALLED_SINCE: &str = include_str!("../../../schemas/journal/postgres/select_called_since.sql");
 const CLAIM_CALL_NAME: &str = include_str!("../../../schemas/journal/postgres/claim_call_name.sql");
+
+/// Entries of dropped periods taken away at a time: an append waits for no more than these.
+const TAKEN_AT_ONCE: i64 = 1_000;
+
+/// Where the chain ends, and where it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// Sequence of the last entry.
+    pub(super) head: u64,
+    /// The end of the last dropped period, or the place before the first entry.
+    pub(super) begins: Chain,
+}
 
 /// Makes the pool's sessions.
 struct Sessions(Arc<Common>);
@@ -141,21 +159,85 @@ impl Reading {
         self.durable(entries?).await
     }
 
-    pub(super) async fn content(&self, sha256: &str) -> Result<Option<Bytes>, JournalError> {
-        let rows = self.rows(SELECT_CONTENT, &[&self.common.settings.agency, &sha256]).await?;
-        let bytes: Option<&[u8]> = rows.first().map(|row| field(row, 0)).transpose()?;
-        match bytes {
-            Some(bytes) if hex::encode(Sha256::digest(bytes)) != sha256 => {
-                Err(corrupt(0, format!("content `{sha256}` is not what its digest says")))
-            }
-            bytes => Ok(bytes.map(Bytes::copy_from_slice)),
+    pub(super) async fn content(&self, incident: &IncidentId, sha256: &str) -> Result<Option<Bytes>, JournalError> {
+        if incident.as_str().contains('\0') {
+            return Ok(None);
         }
+        let agency = &self.common.settings.agency;
+        let rows = self.rows(SELECT_RECORD, &[agency, &incident.as_str(), &sha256]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (locked, kept): (bool, &[u8]) = (field(row, 0)?, field(row, 1)?);
+        let damaged = |why: &str| corrupt(0, format!("record `{sha256}` {why}"));
+        let bytes = if locked {
+            // Without the incident's key the person is forgotten, although a copy may still hold the row.
+            let Some(wrapped) = field::<Option<&[u8]>>(row, 2)? else { return Ok(None) };
+            let Some(master) = &self.common.master else {
+                let why = "the record is under a key file, and none is configured";
+                return Err(JournalError::Unavailable(why.to_owned()));
+            };
+            let key = master.unwrap(incident, wrapped).ok_or_else(|| other_key_file(incident))?;
+            key.unlock(incident, sha256, kept).ok_or_else(|| damaged("does not open under its key"))?
+        } else {
+            kept.to_vec()
+        };
+        if hex::encode(Sha256::digest(&bytes)) != sha256 {
+            return Err(damaged("is not what its digest says"));
+        }
+        Ok(Some(Bytes::from(bytes)))
+    }
+
+    pub(super) async fn ends(&self) -> Result<Ends, JournalError> {
+        let rows = self.rows(SELECT_ENDS, &[&self.common.settings.agency]).await?;
+        let Some(row) = rows.first() else { return Ok(Ends { head: 0, begins: Chain::default() }) };
+        let number = |number: i64| u64::try_from(number).unwrap_or_default();
+        let begins = match (field::<Option<i64>>(row, 1)?, field::<Option<&[u8]>>(row, 2)?) {
+            (Some(through), Some(hash)) => {
+                let hash =
+                    hash.try_into().map_err(|_| corrupt(0, "the seal that the chain begins at cannot be read"))?;
+                Chain::standing_at(number(through), hash)
+            }
+            (_, _) => Chain::default(),
+        };
+        Ok(Ends { head: number(field(row, 0)?), begins })
     }
 
     pub(super) async fn head(&self) -> Result<u64, JournalError> {
-        let rows = self.rows(SELECT_HEAD, &[&self.common.settings.agency]).await?;
-        let head: Option<i64> = rows.first().map(|row| field(row, 0)).transpose()?;
-        Ok(head.and_then(|head| u64::try_from(head).ok()).unwrap_or_default())
+        Ok(self.ends().await?.head)
+    }
+
+    /// The seals, oldest first, each with whether its period was dropped.
+    pub(super) async fn seals(&self) -> Result<Vec<(Seal, bool)>, JournalError> {
+        let rows = self.rows(SELECT_SEALS, &[&self.common.settings.agency]).await?;
+        rows.iter().map(rows::seal_of).collect()
+    }
+
+    /// An incident that began up to a sequence and does not rest.
+    pub(super) async fn open_since(&self, through: u64) -> Result<Option<IncidentId>, JournalError> {
+        let rows = self.rows(SELECT_OPEN_SINCE, &[&self.common.settings.agency, &whole(through)?]).await?;
+        rows.first().map(|row| Ok(IncidentId::new(field::<&str>(row, 0)?))).transpose()
+    }
+
+    /// When an entry happened, by its sequence.
+    pub(super) async fn instant_of(&self, sequence: i64) -> Result<Timestamp, JournalError> {
+        let rows = self.rows(SELECT_INSTANT, &[&self.common.settings.agency, &sequence]).await?;
+        let place = u64::try_from(sequence).unwrap_or_default();
+        let at: Option<&str> = rows.first().map(|row| field(row, 0)).transpose()?;
+        at.ok_or_else(|| corrupt(place, "the entry is missing"))?
+            .parse()
+            .map_err(|_| corrupt(place, "column `at` is no instant"))
+    }
+
+    /// Takes some of the oldest entries of dropped periods away; answers how many. Done twice, it is done once.
+    pub(super) async fn take_away(&self, through: u64) -> Result<u64, JournalError> {
+        let rows = self.rows(TAKE_AWAY, &[&self.common.settings.agency, &whole(through)?, &TAKEN_AT_ONCE]).await?;
+        let taken: Option<i64> = rows.first().map(|row| field(row, 0)).transpose()?;
+        Ok(taken.and_then(|taken| u64::try_from(taken).ok()).unwrap_or_default())
+    }
+
+    /// Takes this adapter's name out of the tables: it was here for one command.
+    pub(super) async fn leave(&self) -> Result<(), JournalError> {
+        let settings = &self.common.settings;
+        self.rows(LEAVE, &[&settings.agency, &settings.adapter]).await.map(drop)
     }
 
     pub(super) async fn held(&self) -> Result<BTreeSet<IncidentId>, JournalError> {

@@ -1,8 +1,9 @@
 //! Batches to the arrays of one append, and rows to entries.
 
+use super::keys::Lock;
 use crate::incident::EVENT_VERSION;
 use crate::journal::stored::{self, StoredEvent, corrupt, stored_events};
-use crate::journal::{Batch, Called, Content, Entry, JournalError, Link, Subject};
+use crate::journal::{Batch, Called, Content, Entry, JournalError, Link, Seal, Subject};
 use crate::record::{AgencyId, IncidentId};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -66,6 +67,19 @@ impl Prepared {
         payloads.saturating_add(self.content.as_ref().map_or(0, |content| content.bytes.len()))
     }
 
+    /// The record that came for an incident, where one did.
+    pub(super) fn record(&self) -> Option<(&IncidentId, &Content)> {
+        match &self.subject {
+            Subject::Incident(incident) => Some((incident, self.content.as_ref()?)),
+            Subject::Adapter => None,
+        }
+    }
+
+    /// True where its incident has begun before.
+    pub(super) fn continues(&self) -> bool {
+        self.expected_version > 0
+    }
+
     fn incident(&self) -> Option<&str> {
         match &self.subject {
             Subject::Incident(incident) => Some(incident.as_str()),
@@ -91,15 +105,19 @@ pub(super) struct Arrays<'a> {
     pub(super) payloads: Vec<&'a [u8]>,
     pub(super) digests: Vec<Option<&'a str>>,
     pub(super) contents: Vec<Option<&'a [u8]>>,
+    pub(super) wrapped: Vec<Option<&'a [u8]>>,
+    pub(super) new_keys: Vec<bool>,
 }
 
 impl<'a> Arrays<'a> {
-    pub(super) fn of(batches: impl Iterator<Item = &'a Prepared>) -> Self {
+    pub(super) fn of(batches: &'a [Prepared], locks: &'a [Lock]) -> Self {
         let mut arrays = Self::default();
-        for batch in batches {
+        for (batch, lock) in batches.iter().zip(locks) {
             arrays.incidents.push(batch.incident());
-            // A version that no incident can have is refused by the comparison like any other wrong one.
-            arrays.expected.push(i64::try_from(batch.expected_version).unwrap_or(i64::MAX));
+            // A version that no incident can have is refused by the comparison like any other wrong one: also for a batch
+            // whose record cannot be locked, so that the others that share its commit are written.
+            let expected = i64::try_from(batch.expected_version).ok().filter(|_| lock.is_ok());
+            arrays.expected.push(expected.unwrap_or(i64::MAX));
             arrays.ats.push(&batch.at_text);
             arrays.rests.push(batch.rests);
             let called = batch.called.as_ref();
@@ -114,7 +132,11 @@ impl<'a> Arrays<'a> {
                 arrays.payloads.push(&event.payload);
             }
             arrays.digests.push(batch.content.as_ref().map(|content| content.sha256.as_str()));
-            arrays.contents.push(batch.content.as_ref().map(|content| content.bytes.as_ref()));
+            let locked = lock.as_ref().ok().and_then(Option::as_ref);
+            let bytes = batch.content.as_ref().map(|content| content.bytes.as_ref());
+            arrays.contents.push(locked.map(|locked| locked.bytes.as_slice()).or(bytes));
+            arrays.wrapped.push(locked.map(|locked| locked.wrapped.as_slice()));
+            arrays.new_keys.push(locked.is_some_and(|locked| locked.is_new));
         }
         arrays
     }
@@ -123,6 +145,7 @@ impl<'a> Arrays<'a> {
 /// What became of each batch, by the rows that the append returned.
 pub(super) fn outcomes(
     batches: &[Prepared],
+    locks: Vec<Lock>,
     rows: &[Row],
 ) -> Result<Vec<Result<Vec<Entry>, JournalError>>, JournalError> {
     let mut outcomes: Vec<Result<Vec<Entry>, JournalError>> = batches.iter().map(|_| Ok(Vec::new())).collect();
@@ -153,7 +176,12 @@ pub(super) fn outcomes(
     let whole = |(batch, outcome): (&Prepared, &Result<Vec<Entry>, JournalError>)| {
         outcome.as_ref().is_err() || outcome.as_ref().is_ok_and(|entries| entries.len() == batch.events.len())
     };
-    if batches.iter().zip(&outcomes).all(whole) { Ok(outcomes) } else { Err(unexpected("fewer events than were sent")) }
+    if !batches.iter().zip(&outcomes).all(whole) {
+        return Err(unexpected("fewer events than were sent"));
+    }
+    // Sent to be refused: why is known here only.
+    let why = |(outcome, lock): (_, Lock)| lock.and(outcome);
+    Ok(outcomes.into_iter().zip(locks).map(why).collect())
 }
 
 /// What became of each batch of a commit whose answer was lost, by the entries that it wrote: batch after batch.
@@ -211,6 +239,19 @@ pub(super) fn entry_of(row: &Row) -> Result<Entry, JournalError> {
     stored::entry_of(&link, incident.is_some(), hash, before)
 }
 
+/// A seal, and whether its period was dropped, from a row of `select_seals`.
+pub(super) fn seal_of(row: &Row) -> Result<(Seal, bool), JournalError> {
+    let number = |index: usize| field::<i64>(row, index).map(|number| u64::try_from(number).unwrap_or_default());
+    let ended_at: &str = field(row, 3)?;
+    let seal = Seal {
+        through: number(0)?,
+        hash: hex::encode(field::<&[u8]>(row, 1)?),
+        entries: number(2)?,
+        ended_at: ended_at.parse().map_err(|_| corrupt(0, "the instant of a seal is unreadable"))?,
+    };
+    Ok((seal, field(row, 4)?))
+}
+
 /// An incident by how its sender calls it, from a row of `select_unsettled` or `select_called_since`.
 pub(super) fn named(row: &Row) -> Result<(IncidentId, Option<Called>), JournalError> {
     let instant = |index: usize| {
@@ -230,9 +271,15 @@ pub(super) fn named(row: &Row) -> Result<(IncidentId, Option<Called>), JournalEr
     Ok((IncidentId::new(field::<&str>(row, 0)?), called))
 }
 
-/// Entries that follow one another without a gap, from the one after `after`.
+/// The sequence after which the chain began when a row of `select_entries_after` or `_of_incident` was read.
+fn begins_after(row: Option<&Row>) -> Result<u64, JournalError> {
+    let begins: Option<i64> = row.map(|row| field(row, 10)).transpose()?;
+    Ok(begins.and_then(|begins| u64::try_from(begins).ok()).unwrap_or_default())
+}
+
+/// Entries that follow one another without a gap, from the one after `after`, or from the first that is kept.
 pub(super) fn in_order(rows: &[Row], after: u64) -> Result<Vec<Entry>, JournalError> {
-    let mut due = after.saturating_add(1);
+    let mut due = after.max(begins_after(rows.first())?).saturating_add(1);
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let entry = entry_of(row)?;
@@ -250,6 +297,10 @@ pub(super) fn of_one_incident(rows: &[Row]) -> Result<Vec<Entry>, JournalError> 
     let mut entries: Vec<Entry> = Vec::with_capacity(rows.len());
     for row in rows {
         let entry = entry_of(row)?;
+        if entries.is_empty() && entry.version > 1 && begins_after(Some(row))? > 0 {
+            // Its story began in a period that was dropped: what is left of it is no story.
+            return Ok(Vec::new());
+        }
         let due = (entries.len() as u64).saturating_add(1);
         if entry.version != due {
             let why = format!("the incident is at version {} here, {due} is due", entry.version);

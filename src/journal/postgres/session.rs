@@ -16,6 +16,8 @@ use tokio_postgres::{AsyncMessage, Client, Row, Statement, types::ToSql};
 /// SQLSTATEs of our own functions.
 const FENCED: &str = "FO001";
 const NAME_TAKEN: &str = "FO002";
+const OTHER_KEY: &str = "FO003";
+const MOVED_ON: &str = "FO004";
 
 /// What a statement can fail with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub(super) enum Trouble {
     Fenced,
     /// Another process has joined under this adapter's name.
     NameTaken,
+    /// It did not happen: a record was under a key that is not its incident's, or not any more.
+    OtherKey,
+    /// It did not happen: what it was decided upon is not so any more.
+    MovedOn,
     /// It may have happened or not: no answer came in time, the connection broke, or the commit was let through without its standby.
     Unknown(&'static str),
 }
@@ -36,6 +42,8 @@ impl From<Trouble> for JournalError {
             Trouble::Refused(why) => format!("the database refused: {why}"),
             Trouble::Fenced => "another adapter took this one for dead; it is joining again".to_owned(),
             Trouble::NameTaken => "another process has joined under this adapter's name; give each its own".to_owned(),
+            Trouble::OtherKey => "the keys of its incidents change; sending the record again is safe".to_owned(),
+            Trouble::MovedOn => "somebody else changed it in the same moment; look again".to_owned(),
             Trouble::Unknown(why) => format!("the outcome is not known ({why}); sending the record again is safe"),
         })
     }
@@ -258,8 +266,13 @@ fn trouble(error: &tokio_postgres::Error) -> Trouble {
     match told.code().code() {
         FENCED => Trouble::Fenced,
         NAME_TAKEN => Trouble::NameTaken,
+        OTHER_KEY => Trouble::OtherKey,
+        MOVED_ON => Trouble::MovedOn,
         _ if *told.code() == SqlState::LOCK_NOT_AVAILABLE => {
             Trouble::Refused("another commit is still waiting".to_owned())
+        }
+        _ if [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME].contains(told.code()) => {
+            Trouble::Refused("it has not the tables of this program, which an adapter makes at its start".to_owned())
         }
         _ if *told.code() == SqlState::DISK_FULL => Trouble::Refused("its disk is full".to_owned()),
         code => Trouble::Refused(format!("SQLSTATE {code}")),

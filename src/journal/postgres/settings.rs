@@ -18,6 +18,9 @@ pub struct Settings {
     /// File that holds the password, where the URL has none.
     #[serde(default)]
     pub password_file: Option<PathBuf>,
+    /// `journal.key_file`, the same for both stores: each incident's key is under the key in it.
+    #[serde(skip)]
+    pub key_file: Option<PathBuf>,
     /// PEM file of the only authorities that the server may be vouched for by; needed for `sslmode=require`.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -82,6 +85,7 @@ impl Settings {
         Self {
             url,
             password_file: None,
+            key_file: None,
             ca_file: None,
             agency: agency.into(),
             adapter: adapter.into(),

@@ -10,20 +10,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// One server for all tests that do not stop or change it: each has an agency of its own.
-fn server() -> &'static Cluster {
+pub(super) fn server() -> &'static Cluster {
     static SERVER: OnceLock<Cluster> = OnceLock::new();
     SERVER.get_or_init(|| Cluster::start(&[]))
 }
 
-fn settings(cluster: &Cluster, agency: &str, adapter: &str) -> Settings {
+pub(super) fn settings(cluster: &Cluster, agency: &str, adapter: &str) -> Settings {
     Settings::new(cluster.url(&[]).parse().unwrap(), agency, adapter)
 }
 
-async fn open(settings: &Settings) -> PostgresJournal {
+pub(super) async fn open(settings: &Settings) -> PostgresJournal {
     PostgresJournal::open(settings).await.unwrap()
 }
 
-async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(super) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let started = monotonic_now();
     loop {
         if let Some(found) = look().await {

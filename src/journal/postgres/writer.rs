@@ -5,6 +5,8 @@
 
 use super::Settings;
 use super::common::{Common, ENDED, FAILING, READY, settle_statement, settled_at};
+use super::keeping::Beside;
+use super::keys::{Keys, Lock, SELECT_KEYS};
 use super::rows::{self, Arrays, Prepared, field};
 use super::session::{Session, Trouble};
 use crate::clock::random_bytes;
@@ -18,8 +20,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::Statement;
 
-const APPEND: &str =
-    "SELECT * FROM fourth.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+const APPEND: &str = "SELECT * FROM fourth.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+const KEEP: &str =
+    "SELECT * FROM fourth.keep($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 const JOIN: &str = "SELECT * FROM fourth.join_adapter($1, $2, $3, $4, $5)";
 const SELECT_AFTER: &str = include_str!("../../../schemas/journal/postgres/select_entries_after.sql");
 pub(super) const SELECT_HELD: &str = include_str!("../../../schemas/journal/postgres/select_held.sql");
@@ -31,6 +34,8 @@ type Reply = Result<Vec<Entry>, JournalError>;
 
 struct Ask {
     prepared: Prepared,
+    /// What the commit does besides; such a batch has one of its own.
+    beside: Option<Beside>,
     bytes: usize,
     reply: oneshot::Sender<Reply>,
 }
@@ -45,15 +50,25 @@ impl Writer {
     /// Joins, and starts the task.
     pub(super) async fn start(common: &Arc<Common>) -> Result<Self, JournalError> {
         let (asks, inbox) = mpsc::channel(common.settings.queue_max.max(1));
-        let mut task = Task { common: Arc::clone(common), inbox, joined: None, doubt: None, first: true };
+        let (common, keys) = (Arc::clone(common), Keys::default());
+        let mut task = Task { common: Arc::clone(&common), inbox, keys, joined: None, doubt: None, first: true };
         let deadline = Instant::now() + common.settings.append_deadline();
         task.join(deadline).await?;
         tokio::spawn(async move { task.run().await });
-        Ok(Self { asks, common: Arc::clone(common) })
+        Ok(Self { asks, common })
     }
 
     /// Hands a batch over and waits until it is durable. Dropping the future does not take the batch back.
     pub(super) async fn append(&self, batch: Batch) -> Reply {
+        self.ask(batch, None).await
+    }
+
+    /// As [`Writer::append`], with something done beside it in the same commit.
+    pub(super) async fn keep(&self, batch: Batch, beside: Beside) -> Reply {
+        self.ask(batch, Some(beside)).await
+    }
+
+    async fn ask(&self, batch: Batch, beside: Option<Beside>) -> Reply {
         match self.common.state.load(Ordering::Acquire) {
             READY => {}
             FAILING => return Err(unavailable("the database is away, or the outcome of the last append is not known")),
@@ -72,7 +87,7 @@ impl Writer {
             self.common.leave(bytes);
             return Err(unavailable("too many bytes wait to be written"));
         }
-        if self.asks.try_send(Ask { prepared, bytes, reply }).is_err() {
+        if self.asks.try_send(Ask { prepared, beside, bytes, reply }).is_err() {
             self.common.leave(bytes);
             return Err(unavailable("too many batches wait to be written"));
         }
@@ -103,11 +118,14 @@ struct Joined {
     session: Session,
     epoch: i64,
     append: Statement,
+    keep: Statement,
+    keys: Statement,
 }
 
 struct Task {
     common: Arc<Common>,
     inbox: mpsc::Receiver<Ask>,
+    keys: Keys,
     joined: Option<Joined>,
     /// Key of the append whose outcome is not known. Nothing is appended before it is.
     doubt: Option<[u8; 16]>,
@@ -132,23 +150,39 @@ impl Task {
 
     fn part(&mut self) {
         self.common.epoch.store(0, Ordering::Release);
+        self.keys.doubt();
         self.joined = None;
     }
 
     async fn take_what_waits(&mut self, first: Ask) {
-        let deadline = Instant::now() + self.common.settings.append_deadline();
         let mut batches = Vec::new();
         let mut replies = Vec::new();
+        let mut alone = None;
         let mut next = Some(first);
-        while let Some(Ask { prepared, bytes, reply }) = next {
+        while let Some(Ask { prepared, beside, bytes, reply }) = next {
             self.common.leave(bytes);
+            if let Some(beside) = beside {
+                alone = Some((prepared, beside, reply));
+                break;
+            }
             batches.push(prepared);
             replies.push(reply);
             let full = batches.len() >= self.common.settings.commit_batches_max.max(1);
             next = if full { None } else { self.inbox.try_recv().ok() };
         }
-        match self.commit(&batches, deadline).await {
+        if !batches.is_empty() {
+            self.commit_and_answer(Work::Batches(&batches), replies).await;
+        }
+        if let Some((prepared, beside, reply)) = alone {
+            self.commit_and_answer(Work::Kept(&prepared, &beside), vec![reply]).await;
+        }
+    }
+
+    async fn commit_and_answer(&mut self, work: Work<'_>, replies: Vec<oneshot::Sender<Reply>>) {
+        let deadline = Instant::now() + self.common.settings.append_deadline();
+        match self.commit(work, deadline).await {
             Ok(outcomes) => {
+                self.keys.settled(work.batches(), &outcomes);
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     // A caller that went away has no one to tell.
                     let _ = reply.send(outcome);
@@ -163,23 +197,29 @@ impl Task {
         }
     }
 
-    /// One commit over all batches. It is tried again only when it is certain that it was not made.
-    async fn commit(&mut self, batches: &[Prepared], deadline: Instant) -> Result<Vec<Reply>, JournalError> {
+    /// One commit over all of the work. It is tried again only when it is certain that it was not made.
+    async fn commit(&mut self, work: Work<'_>, deadline: Instant) -> Result<Vec<Reply>, JournalError> {
         if self.common.state.load(Ordering::Acquire) != READY && self.joined.is_none() {
             return Err(unavailable("the database is away"));
         }
+        let batches = work.batches();
         loop {
             if self.joined.is_none() {
                 self.join(deadline).await?;
             }
+            let Some(joined) = &self.joined else { continue };
+            let asked = self.keys.ask(&self.common, (&joined.session, &joined.keys), batches);
+            if !matches!(timeout_at(deadline, asked).await, Ok(Ok(()))) {
+                // Nothing was sent that could have been written.
+                self.part();
+                continue;
+            }
             let key = random_bytes::<16>().map_err(|_| unavailable("no randomness for a key"))?;
-            let appended = match &self.joined {
-                Some(joined) => timeout_at(deadline, joined.append(&self.common.settings, &key, batches)).await,
-                None => continue,
-            };
+            let locks = self.keys.lock(self.common.master.as_ref(), batches);
+            let appended = timeout_at(deadline, joined.append(&self.common.settings, &key, work, &locks)).await;
             let trouble = match appended {
                 Ok(Ok(rows)) => {
-                    let outcomes = rows::outcomes(batches, &rows)?;
+                    let outcomes = rows::outcomes(batches, locks, &rows)?;
                     self.common.heard_of();
                     self.note(outcomes.iter().flatten().flatten());
                     return Ok(outcomes);
@@ -191,6 +231,10 @@ impl Task {
                 }
             };
             match trouble {
+                Trouble::OtherKey if Instant::now() < deadline => self.keys.doubt(),
+                Trouble::OtherKey | Trouble::MovedOn => return Err(trouble.into()),
+                // Appends may go on: it is what was done beside this one that the database does not let us do.
+                Trouble::Refused(_) if matches!(work, Work::Kept(..)) => return Err(trouble.into()),
                 Trouble::Refused(_) => {
                     self.part();
                     self.common.becomes(FAILING);
@@ -297,18 +341,62 @@ impl Task {
     }
 }
 
+/// What one commit writes.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// Batches that share it.
+    Batches(&'a [Prepared]),
+    /// One of the adapter's own, with what is done beside it.
+    Kept(&'a Prepared, &'a Beside),
+}
+
+impl<'a> Work<'a> {
+    fn batches(self) -> &'a [Prepared] {
+        match self {
+            Self::Batches(batches) => batches,
+            Self::Kept(prepared, _) => std::slice::from_ref(prepared),
+        }
+    }
+}
+
 impl Joined {
     async fn append(
         &self,
         settings: &Settings,
         key: &[u8; 16],
-        batches: &[Prepared],
+        work: Work<'_>,
+        locks: &[Lock],
     ) -> Result<Vec<tokio_postgres::Row>, Trouble> {
-        let arrays = Arrays::of(batches.iter());
+        let arrays = Arrays::of(work.batches(), locks);
         let key = key.as_slice();
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 18] = [
-            &settings.agency,
-            &settings.adapter,
+        let Settings { agency, adapter, .. } = settings;
+        if let Work::Kept(_, beside) = work {
+            let columns = beside.columns();
+            let at = arrays.ats.first().copied().unwrap_or_default();
+            let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 17] = [
+                agency,
+                adapter,
+                &self.epoch,
+                &key,
+                &at,
+                &arrays.kinds,
+                &arrays.event_versions,
+                &arrays.payloads,
+                &columns.forget,
+                &columns.version,
+                &columns.digests,
+                &columns.seal,
+                &columns.hash,
+                &columns.entries,
+                &columns.ended_at,
+                &columns.drop,
+                &columns.roster,
+            ];
+            return self.session.commit(&self.keep, &parameters).await;
+        }
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 20] = [
+            agency,
+            adapter,
             &self.epoch,
             &key,
             &arrays.incidents,
@@ -325,6 +413,8 @@ impl Joined {
             &arrays.payloads,
             &arrays.digests,
             &arrays.contents,
+            &arrays.wrapped,
+            &arrays.new_keys,
         ];
         self.session.commit(&self.append, &parameters).await
     }
@@ -345,6 +435,8 @@ async fn join(common: &Common, first: bool) -> Result<News, JournalError> {
     let (agency, adapter) = (&settings.agency, &settings.adapter);
     let statement = session.prepare(JOIN).await?;
     let append = session.prepare(APPEND).await?;
+    let keep = session.prepare(KEEP).await?;
+    let keys = session.prepare(SELECT_KEYS).await?;
     let settle = settle_statement(&session).await?;
     let instance = common.instance.as_slice();
     let lease_ms = i64::from(settings.lease_ms);
@@ -356,8 +448,8 @@ async fn join(common: &Common, first: bool) -> Result<News, JournalError> {
     let (from, to): (Option<i64>, Option<i64>) = (field(row, 2)?, field(row, 3)?);
     // A commit with all its waits, before anything is promised; and a look whether this server has what was acknowledged.
     let durable = common.durable();
-    let hash = settled_at(&session, &settle, settings, durable.sequence()).await?;
-    if durable.sequence() > 0 && hash != durable.hash_hex() {
+    let held = settled_at(&session, &settle, settings, (durable.sequence(), &durable.hash_hex())).await?;
+    if durable.sequence() > 0 && !held {
         let why = "it was acknowledged and this server has not got it (an old backup, or a standby that was behind)";
         return Err(JournalError::Corrupt { sequence: durable.sequence(), why: why.to_owned() });
     }
@@ -367,6 +459,8 @@ async fn join(common: &Common, first: bool) -> Result<News, JournalError> {
         let (before, count) = (from.saturating_sub(1), to.saturating_sub(from).saturating_add(1));
         let found = session.read(&statement, &[agency, &before, &count]).await?;
         written = rows::in_order(&found, u64::try_from(before).unwrap_or_default())?;
+        // Where they were dropped meanwhile, what was read is what follows on them.
+        written.retain(|entry| i64::try_from(entry.sequence).is_ok_and(|sequence| sequence <= to));
     }
     let statement = session.prepare(SELECT_HELD).await?;
     let mut held = BTreeSet::new();
@@ -374,7 +468,7 @@ async fn join(common: &Common, first: bool) -> Result<News, JournalError> {
         held.insert(IncidentId::new(field::<&str>(&row, 0)?));
     }
     let last_commit = last_commit.and_then(|key| key.try_into().ok());
-    Ok(News { joined: Joined { session, epoch, append }, last_commit, written, held })
+    Ok(News { joined: Joined { session, epoch, append, keep, keys }, last_commit, written, held })
 }
 
 fn ended(trouble: &Trouble) -> JournalError {
