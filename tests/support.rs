@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[allow(dead_code, reason = "the library's tests and a bench use the rest of it")]
 pub mod postgres;
+
+pub use postgres::port::free_port;
 
 /// The token of the test's one identity, which may do everything.
 pub const TOKEN: &str = "a-token-for-the-test-only";
@@ -21,11 +22,6 @@ pub fn root() -> &'static Path {
 /// Where the public samples lie; only tests that are ignored without them ask.
 pub fn shared() -> PathBuf {
     std::env::var("FOURTH_SHARED").map_or_else(|_| root().join("../shared"), PathBuf::from)
-}
-
-/// A free port of this machine.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Waits for a condition, looking often; panics with `what` when the time is over.

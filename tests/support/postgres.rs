@@ -1,9 +1,12 @@
 //! Real PostgreSQL servers for tests: made in a temporary folder, run by an unprivileged user on a Unix socket, and
 //! ended with the process that started them, however it ends.
 
+#[path = "port.rs"]
+pub mod port;
+
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener};
+use std::net::Shutdown;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -107,7 +110,7 @@ impl Cluster {
                 chown(&path, Some(user), Some(group)).unwrap();
             }
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port::free_port();
         Self::run(folder, port, "localhost")
     }
 

@@ -28,7 +28,7 @@ impl MailServer {
         let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         std::fs::write(folder.path().join("ca.pem"), signed.cert.pem()).unwrap();
         std::fs::write(folder.path().join("key.pem"), signed.signing_key.serialize_pem()).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = crate::journal::server::port::free_port();
         let (cert, key) = (folder.path().join("ca.pem"), folder.path().join("key.pem"));
         // Debian's interpreter: another one in the path knows nothing of Debian's packages.
         let child = Command::new("/usr/bin/python3")

@@ -79,6 +79,27 @@ fn of_a_tandem_both_halves_are_asked_for() {
     assert_eq!(asked, ["callback"]);
 }
 
+/// What frees from the one exclusion by either fact leaves the other: only both answers together reach the rule.
+#[test]
+fn where_no_one_answer_frees_from_every_exclusion_two_that_do_are_asked_for() {
+    let barred = |id: &str, medical: &str, setting: &str| {
+        format!(
+            "[[exclusion]]\nid = \"{id}\"\nbecause = \"{id}\"\nmedical = \"{medical}, unknown\"\nsetting = \"{setting}, unknown\"\n"
+        )
+    };
+    let policy = policy(&[
+        program("van", "community", ""),
+        rule("[\"van\"]", ""),
+        barred("acute", "acute", "public-indoor, private-residence, vehicle, roadway, height, school"),
+        barred("well", "none, minor", "outdoors"),
+    ]);
+    let known = [("weapon", "none"), ("violence", "none"), ("self_harm", "none")];
+    let decision = answer(&policy, &known, &Availability::default());
+    assert_eq!(decision.status, Status::NeedsAnswer);
+    let asked: Vec<&str> = decision.questions.iter().map(|question| question.fact.as_str()).collect();
+    assert_eq!(asked, ["medical", "setting"]);
+}
+
 /// A referral is no way of its own: what it waits for is not what the call waits for.
 #[test]
 fn what_only_a_referral_waits_for_is_not_asked() {

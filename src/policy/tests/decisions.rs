@@ -113,6 +113,17 @@ fn an_exclusion_sends_to_a_co_response_and_the_ordinary_route_outranks_it() {
     assert_eq!((decision.status, decision.route), (ineligible("violent"), Route::Ordinary));
 }
 
+/// Danger that keeps only the unaccompanied away: whether the officer's team may come is still asked.
+#[test]
+fn where_only_a_team_with_an_officer_may_come_it_is_asked_whether_it_may() {
+    let policy = compile(POLICY);
+    let acute = [("nature", "youth-crisis"), ("weapon", "none"), ("consent", "given"), ("medical", "acute")];
+    let decision = decide(&policy, &acute, "2025-12-31T23:30");
+    assert_eq!(decision.status, Status::NeedsAnswer);
+    assert!(decision.questions.iter().any(|question| question.fact == "age"), "{:?}", decision.questions);
+    assert_eq!(decide(&policy, &acute, "2026-01-01T16:30").status, ineligible("built-in.medical"), "his crew is gone");
+}
+
 /// Whatever the exclusion says of them: a co-response that has lost its officer is an unarmed team.
 #[test]
 fn an_exclusion_sends_to_no_co_response_whose_officer_is_away() {
@@ -324,10 +335,20 @@ fn nothing_is_assessed_on_what_is_not_understood() {
     let answered = facts(YELLING).with("nature", "person-yelling", Source::Answer);
     assert_eq!(policy.decide(&answered, &unmapped, noon, &Availability::default()).status, Status::Eligible);
     assert_eq!(decide(&policy, &[], "2025-11-04T12:00").status, not_assessed("no-call-type"));
-    let stranger = facts(YELLING).with("weapon", "trebuchet", Source::Structured);
-    let decision = policy.decide(&stranger, &[], noon, &Availability::default());
-    assert_eq!(decision.status, not_assessed("value-out-of-domain"));
-    assert!(decision.gaps.contains(&gap("weapon", "value-out-of-domain")));
+    for (fact, value) in [
+        ("weapon", "trebuchet"),
+        ("setting", "moon"),
+        ("medical", "miracle"),
+        ("zone", "city,atlantis"),
+        ("zone", "atlantis,lemuria"),
+    ] {
+        let stranger = facts(YELLING).with(fact, value, Source::Structured);
+        let decision = policy.decide(&stranger, &[], noon, &Availability::default());
+        assert_eq!(decision.status, not_assessed("value-out-of-domain"), "{fact}");
+        assert!(decision.gaps.contains(&gap(fact, "value-out-of-domain")), "{fact}");
+        let told = policy.route_only(&stranger, &[], noon, &Availability::default());
+        assert_eq!((told.status, told.because), (StatusKind::NotAssessed, Some("value-out-of-domain")), "{fact}");
+    }
     let stated =
         policy.decide(&facts(YELLING), &[gap("housing", "value-out-of-domain")], noon, &Availability::default());
     assert_eq!(stated.status, not_assessed("value-out-of-domain"));

@@ -17,6 +17,7 @@ mod schema;
 mod slow;
 mod slow_flips;
 mod slow_questions;
+mod slow_reach;
 
 use super::*;
 use crate::facts::Source;
