@@ -4,6 +4,7 @@ mod live;
 mod catching_up;
 mod load;
 mod finding;
+mod linked;
 #[cfg(feature = "adapter")]
 mod homecoming;
 mod counting;
@@ -22,6 +23,8 @@ mod unmapped;
 mod views;
 #[cfg(test)]
 mod homecoming_tests;
+#[cfg(test)]
+mod linked_tests;
 #[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]
@@ -44,6 +47,7 @@ use crate::telemetry;
 use crate::wire::{self, DecodeError, SenderProfile};
 use bytes::Bytes;
 use jiff::Timestamp;
+use linked::Linked;
 use live::{Prepared, Situation};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -76,7 +80,9 @@ impl Desk {
         };
         let content = Content { sha256: record.identity.content_sha256.clone(), bytes };
         let slot = self.slot_for(&record).await?;
-        let assessed = self.assessing(Arc::clone(&record), content, asked);
+        let known = slot.known();
+        let linked = self.linked(&known, Some(&record)).await;
+        let assessed = self.assessing(Arc::clone(&record), content, (asked, linked));
         let done = self.work(slot, Some(Arc::clone(&record)), assessed).await?;
         for repair in &record.repairs {
             telemetry::repair_counted(record.format.name(), &repair.kind);
@@ -94,12 +100,13 @@ impl Desk {
         &self,
         record: Arc<CallRecord>,
         content: Content,
-        asked: Option<Asked>,
+        (asked, linked): (Option<Asked>, Linked),
     ) -> impl Fn(&Incident, &Situation<'_>) -> Result<Prepared, CallProblem> + Send + 'static {
         let (desk, traced) = (self.clone(), self.traced(&record));
         move |incident, situation| {
             let (facts, gaps) = gather(situation.policy, &record, &incident.facts);
             let facts = desk.recalled(situation, facts, traced.as_ref(), &incident.id);
+            let facts = linked.raised(situation.policy, facts);
             let (decision, decide_ns) = decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
             let mode = situation.policy.map_or(Mode::Shadow, Policy::mode);
             let contact = traced.as_ref().map(|traced| traced.traces.clone());
@@ -276,6 +283,7 @@ fn received(
         applied: true,
         contact,
         bounds,
+        related: record.related.clone(),
         asked,
     }
 }

@@ -50,6 +50,7 @@ impl Desk {
                 None => break,
             }
         }
+        self.follow_ties().await;
         let finished = if failed == 0 { away.finish(self.clock().now()).await } else { Ok(false) };
         match finished {
             Ok(true) => tracing::info!(incidents = brought, "the journal is whole again"),
@@ -265,7 +266,8 @@ impl Desk {
             tracing::error!(incident = %slot.id, "a record that was taken cannot be read any more; what followed from it is kept");
             return Ok(());
         };
-        let again = self.assessing(Arc::clone(&record), content, received.asked.clone());
+        let linked = self.linked(&state.incident, Some(&record)).await;
+        let again = self.assessing(Arc::clone(&record), content, (received.asked.clone(), linked));
         match self.work_locked(slot, state, Some(record), again).await {
             Ok(_) | Err(CallProblem::Refused(_)) => Ok(()),
             Err(problem) => Err(problem),

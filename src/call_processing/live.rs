@@ -3,6 +3,7 @@
 use super::counting::count;
 use super::dead_letters::DeadLetters;
 use super::finding::{CallKey, Found, is_reused, new_incident_id, stated_begin};
+use super::linked::NamedBy;
 use super::load::held_by;
 use super::policy_in_force::RefusedPolicy;
 use super::remembering::RecentCall;
@@ -66,6 +67,7 @@ pub(super) struct Inner {
     pub(super) owed: Mutex<BTreeMap<IncidentId, Vec<Duty>>>,
     pub(super) contacts: Mutex<ContactHistory>,
     pub(super) recent: Mutex<VecDeque<RecentCall>>,
+    pub(super) ties_to_follow: Mutex<BTreeSet<IncidentId>>,
     pub(super) requests: Mutex<Requests>,
     /// True once the desk is closed; held for reading by every piece of work.
     pub(super) closed: RwLock<bool>,
@@ -76,6 +78,7 @@ pub(super) struct Inner {
 pub(super) struct Live {
     pub(super) slots: BTreeMap<IncidentId, Arc<Slot>>,
     pub(super) by_call: HashMap<CallKey, Found>,
+    pub(super) named_by: NamedBy,
     pub(super) load: BTreeMap<ProgramId, u32>,
 }
 
@@ -177,6 +180,7 @@ impl Desk {
             owed: Mutex::default(),
             contacts: Mutex::default(),
             recent: Mutex::default(),
+            ties_to_follow: Mutex::default(),
             requests: Mutex::default(),
             closed: RwLock::new(false),
         };
@@ -359,6 +363,8 @@ impl Desk {
             let mut state = slot.state.lock().await;
             let done = desk.work_locked(&slot, &mut state, record, build).await;
             desk.settle(&slot, &state);
+            drop(state);
+            desk.follow_ties().await;
             done
         });
         if let Some(early) = early {
@@ -479,6 +485,7 @@ impl Desk {
         self.note_load(&held, &held_by(&state.incident));
         self.move_deadline(&slot.id, deadline, state.incident.next_deadline().filter(|_| holds));
         self.note_owed(&state.incident);
+        self.note_ties(&state.incident);
         if state.incident.phase == Phase::Closed {
             self.note_closed(&state.incident);
         }

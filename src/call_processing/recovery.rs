@@ -136,6 +136,7 @@ impl Desk {
         }
         self.note_load(&[], &held_by(&incident));
         self.note_owed(&incident);
+        self.note_ties(&incident);
         let mut deadline = incident.next_deadline().filter(|_| !canary!(TimerLostAtRestart));
         if canary!(DeadlineLengthenedByRestart) {
             deadline = deadline.map(|at| at.max(self.inner().clock.now() + SignedDuration::from_secs(60)));

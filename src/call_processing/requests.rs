@@ -2,14 +2,16 @@
 
 use super::live::{Desk, lock};
 use super::views::{Answer, CallProblem, IncidentView};
-use crate::incident::{Asked, Command};
-use crate::journal::JournalError;
+use crate::incident::{Asked, Command, Event, Incident};
+use crate::journal::{Entry, JournalError, Stored, Subject};
 use crate::record::{Format, IncidentId};
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 
 /// Requests held by name, at most: the newest. Those of open incidents are found without.
 const REQUESTS_MAX: usize = 10_000;
+/// Records that are looked through for a request that is not in memory.
+const LATELY_MAX: usize = 500;
 
 /// Which incident each request was for. Where a peer has used a name again, the newest.
 #[derive(Default)]
@@ -53,20 +55,33 @@ impl Desk {
     /// [`CallProblem::NoSuchIncident`] where this peer has not asked by this name; [`CallProblem::Refused`] where the
     /// request stands; the journal's, also while what other adapters were asked cannot be seen.
     pub async fn cancel_request(&self, asked: Asked) -> Result<IncidentView, CallProblem> {
-        let Some(incident) = self.incident_asked(&asked) else {
-            return Err(match self.journal_away_since() {
-                Some(_) => JournalError::Unavailable("the request may be known elsewhere".to_owned()).into(),
-                None => CallProblem::NoSuchIncident,
-            });
+        let incident = match self.incident_asked(&asked) {
+            Some(incident) => incident,
+            None if self.journal_away_since().is_some() => {
+                return Err(JournalError::Unavailable("the request may be known elsewhere".to_owned()).into());
+            }
+            None => self.asked_lately(&asked).await?.ok_or(CallProblem::NoSuchIncident)?,
         };
         self.command(&incident, Command::CancelRequest { asked }).await
+    }
+
+    /// What another adapter was asked a moment ago, this one may not have heard of yet: the journal knows.
+    async fn asked_lately(&self, asked: &Asked) -> Result<Option<IncidentId>, JournalError> {
+        let records = self.journal().read_kind_before("record-received", u64::MAX, LATELY_MAX).await?;
+        let of_it = |entry: Entry| match (entry.subject, entry.stored) {
+            (Subject::Incident(id), Stored::Incident(Event::RecordReceived(received))) => {
+                (received.asked.as_ref() == Some(asked)).then_some(id)
+            }
+            (_, _) => None,
+        };
+        Ok(records.into_iter().find_map(of_it))
     }
 
     fn incident_asked(&self, asked: &Asked) -> Option<IncidentId> {
         if let Some(incident) = lock(&self.inner().requests).incidents.get(asked) {
             return Some(incident.clone());
         }
-        let has = |incident: &crate::incident::Incident| incident.asked.iter().any(|(known, _)| known == asked);
+        let has = |incident: &Incident| incident.asked.iter().any(|(known, _)| known == asked);
         self.open_incidents().into_iter().find(|view| has(&view.incident)).map(|view| view.incident.id.clone())
     }
 }
@@ -113,9 +128,13 @@ mod tests {
             let view = desk.cancel_request(asked(request)).await.unwrap();
             assert_eq!((&view.incident.id, view.incident.phase), (incident, Phase::Closed));
         }
-        // Even where the name is no longer held, a request of an open call is found.
+        // A name that is not in memory is found in the journal: another adapter may have been asked.
+        lock(&desk.inner().requests).incidents.clear();
+        assert_eq!(desk.cancel_request(asked("q2")).await.unwrap().incident.id, two);
+        // Of an open call, it is found in the call.
         ask(&desk, "three", "q3").await;
         lock(&desk.inner().requests).incidents.clear();
+        assert!(desk.incident_asked(&asked("q3")).is_some() && desk.incident_asked(&asked("q2")).is_none());
         desk.close().await;
         let problem = desk.cancel_request(asked("q3")).await.unwrap_err();
         assert!(matches!(problem, CallProblem::Journal(JournalError::Unavailable(_))), "{problem}");

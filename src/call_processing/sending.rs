@@ -19,6 +19,7 @@ impl Desk {
             let mut state = slot.state.lock().await;
             self.resume_one(slot, &mut state).await;
         }
+        self.follow_ties().await;
     }
 
     pub(super) async fn resume_one(&self, slot: &Slot, state: &mut State) {

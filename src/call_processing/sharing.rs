@@ -134,6 +134,7 @@ impl Desk {
             }
             self.publish_entry(entry);
         }
+        self.follow_ties().await;
     }
 
     async fn follow_one(&self, id: &IncidentId, story: &[&Entry], ours: bool) -> Result<(), CallProblem> {
@@ -189,6 +190,8 @@ impl Desk {
             self.becomes(&slot, &mut state, incident, true);
             self.settle(&slot, &state);
             self.resume_one(&slot, &mut state).await;
+            drop(state);
+            self.follow_ties().await;
             Ok::<_, CallProblem>(())
         };
         if let Err(problem) = taken.await {

@@ -29,7 +29,7 @@ fn policy() -> Arc<Policy> {
     Arc::new(Policy::compile(&read_policy_folder(&folder).unwrap()).unwrap())
 }
 
-fn journal(folder: &Path) -> Arc<dyn Journal> {
+pub(super) fn journal(folder: &Path) -> Arc<dyn Journal> {
     Arc::new(EmbeddedJournal::open(&Settings::new(folder.join("journal.db"))).unwrap())
 }
 
@@ -89,7 +89,7 @@ pub(super) fn by() -> Actor {
     Actor::CallTaker("position-1".into())
 }
 
-fn team() -> Actor {
+pub(super) fn team() -> Actor {
     Actor::Team("cso-north".into())
 }
 

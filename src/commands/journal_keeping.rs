@@ -14,7 +14,7 @@ const PAGE_ENTRIES: usize = 5_000;
 
 /// What leaves of an event: an allow-list, so that a field that a later event brings stays until somebody puts it here.
 /// Not among them: reasons typed by a person, who may name one, and the keyed hashes of places and numbers.
-const RELEASED: [&str; 52] = [
+const RELEASED: [&str; 53] = [
     "event",
     "identity",
     "format",
@@ -24,6 +24,7 @@ const RELEASED: [&str; 52] = [
     "repairs",
     "mode",
     "applied",
+    "related",
     "asked",
     "decision",
     "facts",

@@ -31,6 +31,8 @@ impl Facts {
             Source::Structured | Source::CallType => self.record_states(definition, value, source),
             Source::Narrative | Source::TeamHazard => return self.raise(definition, value, source),
             Source::History => return self.recall(definition, value),
+            Source::Linked if is_danger(definition, &value) => self.record_states(definition, value, source),
+            Source::Linked => return Err(FactError::MayOnlyRaise { fact: fact.to_owned() }),
         }
         Ok(())
     }
@@ -94,6 +96,9 @@ impl Facts {
         };
         let is_nature = fact.name == "nature";
         let raises = danger(fact, &value) > danger(fact, &before.known.value);
+        if source == Source::Linked && !raises {
+            return;
+        }
         let may = if canary!(DangerUnlearnt) {
             true
         } else if before.known.source == Source::Answer {
@@ -137,7 +142,9 @@ impl Facts {
         if to == 0 && before != Some(&value) {
             return refused();
         }
-        if to > now {
+        // As dangerous at first hand as another incident had it: from here on it is this incident's own.
+        let own = to == now && to > 0 && self.source(&fact.name) == Some(Source::Linked);
+        if to > now || own {
             self.put(&fact.name, stated(value, source), None);
         }
         Ok(())
@@ -171,10 +178,16 @@ fn stated(value: String, source: Source) -> Known {
 /// A structured field stands over what the call type implies; a record does not take back what a team reported.
 fn outranks(source: Source, before: Source) -> bool {
     match before {
-        Source::CallType | Source::History => true,
+        Source::CallType | Source::History | Source::Linked => true,
         Source::Structured => source == Source::Structured,
         Source::Answer | Source::Narrative | Source::TeamHazard => false,
     }
+}
+
+/// What passes from one incident to those tied to it: a risk, or an emergency.
+fn is_danger(fact: &Fact, value: &str) -> bool {
+    let is_emergency = fact.name == "nature" && nature(value).is_some_and(|nature| nature.emergency);
+    is_emergency || (fact.is_risk() && danger(fact, value) > 0)
 }
 
 fn danger(fact: &Fact, value: &str) -> u8 {
@@ -268,13 +281,20 @@ mod tests {
         assert!(facts.state(&vocabulary, "violence", "none", Source::TeamHazard).is_err(), "unknown is not none");
     }
 
-    const SOURCES: [Source; 6] =
-        [Source::Answer, Source::Structured, Source::CallType, Source::Narrative, Source::TeamHazard, Source::History];
+    const SOURCES: [Source; 7] = [
+        Source::Answer,
+        Source::Structured,
+        Source::CallType,
+        Source::Narrative,
+        Source::TeamHazard,
+        Source::History,
+        Source::Linked,
+    ];
 
     /// The merge rules as a table: whether `then` changes what `first` had stated. `raises` and `equals` compare dangers,
     /// `emergency` is of the value that stands, `further` is the order of a fact that is no risk.
     fn changes(fact: &Fact, first: Source, then: Source, before: &str, after: &str) -> bool {
-        use Source::{Answer, CallType, History, Narrative, Structured, TeamHazard};
+        use Source::{Answer, CallType, History, Linked, Narrative, Structured, TeamHazard};
         let nature_is_emergency = nature(before).is_some_and(|nature| nature.emergency);
         let (raises, equals) =
             (danger(fact, after) > danger(fact, before), danger(fact, after) == danger(fact, before));
@@ -287,6 +307,10 @@ mod tests {
         };
         match (then, kind, first) {
             (Answer, ..) => true,
+            (Linked, "risk", _) => raises,
+            (Linked, "nature", _) => raises && nature(after).is_some_and(|nature| nature.emergency),
+            (Linked, ..) => false,
+            (Narrative | TeamHazard, "risk", Linked) => raises || (equals && danger(fact, after) > 0),
             (Narrative | TeamHazard, "risk", _) => raises,
             (Narrative | TeamHazard, ..) => false,
             (History, "plain", History) if matches!(fact.domain, Domain::Words { ordered: true, .. }) => {
@@ -297,10 +321,10 @@ mod tests {
             (Structured | CallType, "risk" | "nature", Answer) => raises,
             (Structured | CallType, "nature", _) => raises || equals || !nature_is_emergency,
             (Structured | CallType, "risk", Narrative | TeamHazard) => raises,
-            (Structured, "risk", _) | (CallType, "risk", CallType | History) => raises || equals,
+            (Structured, "risk", _) | (CallType, "risk", CallType | History | Linked) => raises || equals,
             (CallType, "risk", _) => raises,
-            (Structured, _, first) => matches!(first, Structured | CallType | History),
-            (CallType, _, first) => matches!(first, CallType | History),
+            (Structured, _, first) => matches!(first, Structured | CallType | History | Linked),
+            (CallType, _, first) => matches!(first, CallType | History | Linked),
         }
     }
 

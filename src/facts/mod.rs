@@ -66,6 +66,8 @@ pub enum Source {
     TeamHazard,
     /// What this adapter remembers of earlier calls: stands where nobody states otherwise.
     History,
+    /// What is known of an incident that the CAD merged with, split from or linked to this one: only raises.
+    Linked,
 }
 
 impl Source {
@@ -79,6 +81,7 @@ impl Source {
             Self::Narrative => "narrative",
             Self::TeamHazard => "team-hazard",
             Self::History => "history",
+            Self::Linked => "linked",
         }
     }
 }
@@ -141,6 +144,12 @@ impl FactSources {
         // A call-taker's answer stands, as it does against any record.
         let _ = facts.state(&Self::built_in().vocabulary, "doubt", "yes", Source::Structured);
         facts
+    }
+
+    /// As [`FactSources::linked`], in the built-in words.
+    #[must_use]
+    pub fn linked_without_policy(before: &Facts, other: &Facts) -> Facts {
+        Self::built_in().linked(before, other)
     }
 
     fn built_in() -> &'static Self {

@@ -211,6 +211,15 @@ pub enum Command {
         /// The decision on them.
         decision: Arc<Decision>,
     },
+    /// What is known of the incidents that are tied to this one holds for it too; assessed where that is news.
+    FollowLinks {
+        /// The facts of before, with every danger of theirs.
+        facts: Facts,
+        /// The decision on them.
+        decision: Arc<Decision>,
+        /// True where this incident was merged into another that is open: it ends here.
+        merged: bool,
+    },
     /// Time has passed: whatever deadline is due fires.
     Tick,
 }
@@ -227,6 +236,9 @@ pub enum Hands {
 
 /// Why nothing was offered, or nothing could be accepted, while the shared journal was away.
 pub(super) const JOURNAL_AWAY: &str = "journal-away";
+
+/// Why an incident that was merged into another is offered to nobody, comes back, or has ended.
+pub(super) const MERGED: &str = "merged";
 
 /// Why a command changed nothing, or was recorded but not granted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

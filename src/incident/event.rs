@@ -3,7 +3,9 @@
 use super::duty::{Bounds, DutyKind, DutyOutcome};
 use crate::facts::{ContactTraces, Facts};
 use crate::policy::{Decision, LegPlan, Mode, RouteStep};
-use crate::record::{DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, TimePoint, TimePoints};
+use crate::record::{
+    DutyId, Format, IncidentId, LegId, Lifecycle, ProgramId, RecordIdentity, Related, TimePoint, TimePoints,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -189,7 +191,7 @@ pub enum Event {
     },
     /// The incident has ended.
     Closed {
-        /// Kebab-case reason (`cleared`, `closed-by-source`, `cancelled-by-source`).
+        /// Kebab-case reason (`cleared`, `closed-by-source`, `cancelled-by-source`, `merged`).
         why: String,
     },
     /// Somebody owes something from here on; its deadline is stated and never moves.
@@ -276,6 +278,9 @@ pub struct RecordReceived {
     /// before it was watched: then nobody owes an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<Bounds>,
+    /// Other incidents that the record ties to this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Related>,
     /// The request for service that it came with, where another agency asked for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
@@ -301,6 +306,8 @@ pub enum AssessmentCause {
     Answer,
     /// A team reported a hazard.
     Hazard,
+    /// A danger is known of an incident that is tied to this one.
+    Linked,
 }
 
 /// Who did something: a role and an opaque name from the access list, never a person's name.

@@ -1,6 +1,6 @@
 //! What a command makes happen: events proposed on a draft of the incident, which the real one then applies.
 
-use super::command::{Hands, JOURNAL_AWAY};
+use super::command::{Hands, JOURNAL_AWAY, MERGED};
 use super::event::{Actor, BackupService, DeclineCause, Disposition, Party};
 use super::legs::{bar_refusal, barring, point_name};
 use super::{Act, AssessmentCause, Command, Duty, DutyState, Event, Incident, Leg, LegState, Owner, Phase, Refusal};
@@ -94,6 +94,7 @@ fn answer_of(command: &Command) -> Option<(&LegId, &'static str)> {
         | Command::EffectUndeliverable { .. }
         | Command::Redrive { .. }
         | Command::KeepApart { .. }
+        | Command::FollowLinks { .. }
         | Command::Tick => None,
     }
 }
@@ -248,6 +249,7 @@ impl Draft {
                     self.assess(AssessmentCause::Hazard, facts, decision);
                 }
             }
+            Command::FollowLinks { facts, decision, merged } => self.follow_links(facts, decision, *merged),
             Command::Tick => {}
         }
         Ok(())
@@ -269,6 +271,7 @@ impl Draft {
 
     fn hands_must_be_free(&self) -> Result<(), Refusal> {
         match self.hands {
+            Hands::Free if self.state.is_merged() => Err(nothing_to_choose(MERGED)),
             Hands::Free => Ok(()),
             Hands::Bound => Err(nothing_to_choose(JOURNAL_AWAY)),
         }

@@ -74,7 +74,7 @@ impl LegState {
     }
 
     /// True where the team has reached the place.
-    pub(super) fn has_arrived(self) -> bool {
+    pub(crate) fn has_arrived(self) -> bool {
         matches!(self, Self::OnScene | Self::WithPerson)
     }
 

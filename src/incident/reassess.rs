@@ -8,7 +8,7 @@
 //!   scene sees more than the record.
 //! - **availability** (hours, area, units, shadow): never recalls what was chosen.
 
-use super::command::{Hands, JOURNAL_AWAY};
+use super::command::{Hands, JOURNAL_AWAY, MERGED};
 use super::event::{Actor, Asked, AssessmentCause, BackupService, RecordReceived};
 use super::handle::Draft;
 use super::legs::{barring, bars};
@@ -59,10 +59,29 @@ impl Draft {
         self.see_units(received, units);
         let with_team = self.state.phase == Phase::WithTeam;
         self.assess(AssessmentCause::Record, facts, decision);
+        self.give_up_merged();
         let recalled = with_team && self.state.phase != Phase::WithTeam;
         match ended_by_source(received.lifecycle) {
             Some(why) => self.end_by_source(received.lifecycle, why, recalled),
             None => self.offer_automatically(),
+        }
+    }
+
+    /// The dangers of the incidents tied to this one hold for it too; where another of them has its call, it ends.
+    pub(super) fn follow_links(&mut self, facts: &Facts, decision: &Arc<Decision>, merged: bool) {
+        if self.state.is_open() && self.state.facts != *facts {
+            self.assess(AssessmentCause::Linked, facts, decision);
+        }
+        if merged {
+            self.end_by_source(Lifecycle::Cancelled, MERGED, false);
+        }
+    }
+
+    /// By its sender's word its call is another incident's: nobody is to go for this one as well, unless they are there.
+    fn give_up_merged(&mut self) {
+        let arrived = self.state.owning_leg().is_some_and(|leg| leg.state.has_arrived());
+        if self.state.is_merged() && matches!(self.state.phase, Phase::Offered | Phase::WithTeam) && !arrived {
+            self.take_back(MERGED, MERGED);
         }
     }
 
@@ -174,6 +193,7 @@ impl Draft {
         let free = self.hands == Hands::Free
             && matches!(state.phase, Phase::Assessed | Phase::Ordinary)
             && !state.settled
+            && !state.is_merged()
             && (!state.test || canary!(TestCallOffered));
         let allowed = (state.mode == Mode::Automatic || canary!(ShadowOffers))
             && decision.automatic

@@ -3,7 +3,7 @@
 use super::{Asked, Bounds, Duty, DutyState, Effect};
 use crate::facts::Facts;
 use crate::policy::{Decision, FollowUp, LegPlan, Mode, RouteStep, Status};
-use crate::record::{AgencyId, IncidentId, LegId, RecordIdentity, TimePoint};
+use crate::record::{AgencyId, IncidentId, LegId, RecordIdentity, Relation, TimePoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,6 +155,8 @@ pub struct Incident {
     pub asked: BTreeSet<(Asked, AgencyId)>,
     /// Stories that went their own way while the shared journal was away and are kept in this one, by their first entry.
     pub kept_apart: BTreeSet<String>,
+    /// Other incidents that records tie to this one, by their sender's name for them.
+    pub related: BTreeMap<String, Relation>,
 }
 
 impl Incident {
@@ -189,6 +191,7 @@ impl Incident {
             duties: Vec::new(),
             asked: BTreeSet::new(),
             kept_apart: BTreeSet::new(),
+            related: BTreeMap::new(),
         }
     }
 
@@ -196,6 +199,12 @@ impl Incident {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.phase != Phase::Closed
+    }
+
+    /// True where its sender says that another incident stands in its place.
+    #[must_use]
+    pub fn is_merged(&self) -> bool {
+        self.related.values().any(|how| *how == Relation::MergedInto)
     }
 
     /// True where nothing is left to do: closed, every effect carried out or given up, no deadline, nothing owed. A restart

@@ -4,7 +4,7 @@ use super::event::{BackupService, Disposition, Party, RecordReceived};
 use super::{Act, CadNotice, Duty, DutyState, Effect, Event, GivenUp, Incident, Leg, LegState, Owner, Phase};
 use crate::facts::Facts;
 use crate::policy::{Decision, LegPlan, Mode, ProgramKind, RouteStep, Status};
-use crate::record::{DutyId, LegId, Lifecycle, ProgramId, TimePoint};
+use crate::record::{DutyId, LegId, Lifecycle, ProgramId, RELATED_MAX, Related, Relation, TimePoint};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,6 +118,9 @@ impl Incident {
 
     fn on_record(&mut self, received: &RecordReceived) -> Option<Act> {
         self.seen.insert(received.identity.content_sha256.clone());
+        for related in &received.related {
+            self.relate(related, received.applied);
+        }
         self.asked.extend(received.asked.clone().map(|asked| (asked, received.identity.agency.clone())));
         if canary!(DeadlineLengthenedByUpdate) {
             self.legs.iter_mut().for_each(|leg| leg.deadline += jiff::SignedDuration::from_secs(30));
@@ -139,6 +142,22 @@ impl Incident {
         None
     }
 
+    /// Ties only grow, as dangers do, whichever record says so first; a link is ended by a newer record alone.
+    pub(crate) fn relate(&mut self, related: &Related, applied: bool) {
+        let known = self.related.get(&related.incident).copied();
+        match (related.how, known) {
+            (Relation::Unlinked, Some(Relation::Linked)) if applied => {
+                self.related.remove(&related.incident);
+            }
+            (Relation::Unlinked, _) => {}
+            (how, Some(known)) if known <= how => {}
+            (_, None) if self.related.len() > RELATED_MAX => {}
+            (how, _) => {
+                self.related.insert(related.incident.clone(), how);
+            }
+        }
+    }
+
     fn on_assessed(&mut self, decision: &Arc<Decision>, facts: &Facts, at: Timestamp) -> Option<Act> {
         self.facts = facts.clone();
         self.decision = Some(Arc::clone(decision));
@@ -157,7 +176,7 @@ impl Incident {
             .decision
             .as_ref()
             .is_some_and(|decision| matches!(decision.status, Status::Eligible | Status::NeedsAnswer));
-        promising && !self.settled && !self.test && self.mode != Mode::Shadow
+        promising && !self.settled && !self.is_merged() && !self.test && self.mode != Mode::Shadow
     }
 
     fn on_chosen(&mut self, steps: &[RouteStep]) -> Option<Act> {

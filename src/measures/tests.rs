@@ -118,6 +118,7 @@ fn received(mode: Mode, stated: &[(TimePoint, i64)]) -> Event {
         applied: true,
         contact: None,
         bounds: None,
+        related: Vec::new(),
         asked: None,
     })
 }

@@ -17,7 +17,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use std::cmp::Reverse;
 
-/// Letters drawn at most, recalls first; the rest are counted.
+/// Letters drawn at most, the most urgent first; the rest are counted.
 const LETTERS_MAX: usize = 40;
 
 /// The routes.
@@ -64,10 +64,16 @@ async fn redrive(State(state): State<PageState>, Path(key): Path<String>, press:
     after(&press.visitor, "/operations", "#letters", done.map(|_| "sent-again"))
 }
 
-/// Those that are drawn: a team that was not told to stand back before everything else, then the newest.
+/// Those that are drawn: a team that was not told to stand back before everything else, offers last, since nothing can be
+/// done about them; of each the newest first.
 fn most_urgent<'a>(letters: impl Iterator<Item = &'a DeadLetter>) -> Vec<&'a DeadLetter> {
+    let rank = |letter: &DeadLetter| match &*letter.what {
+        "stand-back" | "withdraw" => 0,
+        "offer" | "proceed" => 2,
+        _ => 1,
+    };
     let mut letters: Vec<_> = letters.collect();
-    letters.sort_by_key(|letter| (!matches!(&*letter.what, "stand-back" | "withdraw"), Reverse(letter.at)));
+    letters.sort_by_key(|letter| (rank(letter), Reverse(letter.at)));
     letters.truncate(LETTERS_MAX);
     letters
 }
@@ -295,14 +301,16 @@ mod tests {
     }
 
     #[test]
-    fn recalls_stand_first_then_the_newest() {
+    fn recalls_stand_first_and_offers_last_and_of_each_the_newest() {
         let letter =
             |what: &str, ago_s: i64| opened(&format!("i.{ago_s}.{what}"), "queue-full", None, None, ago_s).letter;
-        let mut held: Vec<DeadLetter> = (0..50).map(|number| letter("cad", 100 + number)).collect();
+        let mut held: Vec<DeadLetter> = (0..50).map(|number| letter("offer", number)).collect();
+        held.extend((0..10).map(|number| letter("cad", 100 + number)));
         held.push(letter("withdraw", 9_000));
         held.push(letter("stand-back", 8_000));
         let drawn = most_urgent(held.iter());
         let keys: Vec<&str> = drawn.iter().map(|letter| letter.key.as_str()).collect();
-        assert_eq!((&keys[..3], keys.len()), (&["i.8000.stand-back", "i.9000.withdraw", "i.100.cad"][..], LETTERS_MAX));
+        assert_eq!(keys[..3], ["i.8000.stand-back", "i.9000.withdraw", "i.100.cad"]);
+        assert_eq!((keys[11], keys[12], keys.len()), ("i.109.cad", "i.0.offer", LETTERS_MAX));
     }
 }

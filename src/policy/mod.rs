@@ -388,6 +388,12 @@ impl Policy {
         self.compiled.sources.hazard(before, fact, value)
     }
 
+    /// Facts with every danger that a linked incident knows of at first hand.
+    #[must_use]
+    pub fn linked(&self, before: &Facts, other: &Facts) -> Facts {
+        self.compiled.sources.linked(before, other)
+    }
+
     /// Facts with what the adapter remembers of the place and the number.
     #[must_use]
     pub fn recalled(&self, before: &Facts, repeats: Repeats) -> Facts {

@@ -80,6 +80,9 @@ pub struct CallRecord {
     pub dispositions: Vec<DispositionNote>,
     /// What the sender says has become of the incident.
     pub lifecycle: Lifecycle,
+    /// Other incidents that the sender ties to this one, each once, this one not among them; at most one more than
+    /// [`RELATED_MAX`], by which it is known that there are more.
+    pub related: Vec<Related>,
     /// True where the record is marked as a test or exercise: it is assessed, and never offered to a team.
     pub test: bool,
     /// Paths of fields that were present and are not part of the known shape. Kept in the raw bytes; listed here.
@@ -107,9 +110,19 @@ impl CallRecord {
             stated_facts: Vec::new(),
             dispositions: Vec::new(),
             lifecycle: Lifecycle::Open,
+            related: Vec::new(),
             test: false,
             unknown_fields: Vec::new(),
             repairs: Vec::new(),
+        }
+    }
+
+    /// Ties another incident to this one; of several statements of one incident the strongest stands.
+    pub fn relate(&mut self, incident: &str, how: Relation) {
+        if let Some(known) = self.related.iter_mut().find(|known| known.incident == incident) {
+            known.how = known.how.min(how);
+        } else if incident != self.identity.incident && self.related.len() <= RELATED_MAX {
+            self.related.push(Related { incident: incident.to_owned(), how });
         }
     }
 
@@ -261,6 +274,34 @@ pub enum Lifecycle {
     Closed,
     /// Cancelled by the sender.
     Cancelled,
+}
+
+/// Incidents that may be tied to one, at most. What names more is doubt.
+pub const RELATED_MAX: usize = 32;
+
+/// Another incident that a sender ties to this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Related {
+    /// The sender's name for it (EIDO incident tracking identifier).
+    pub incident: String,
+    /// How it is tied.
+    pub how: Relation,
+}
+
+/// How another incident is tied to this one; the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relation {
+    /// This incident was merged into the other, which is worked on from now on.
+    MergedInto,
+    /// The other was merged into this one.
+    MergedFrom,
+    /// One was split from the other.
+    SplitFrom,
+    /// They belong together.
+    Linked,
+    /// They are not linked any more; what was merged or split stays so.
+    Unlinked,
 }
 
 /// A field of a record that may be released to a destination. Release lists are allow-lists (invariant I14).

@@ -97,7 +97,7 @@ fn every_kind_of_event_has_a_frozen_sample_that_reads_and_writes_back_alike() {
 /// Members that were added to events of version 1: files of before lack them, and these have them.
 #[test]
 fn events_with_members_added_later_read_and_write_back_alike() {
-    for name in ["cleared_party", "record-received_bounds", "record-received_asked"] {
+    for name in ["cleared_party", "record-received_bounds", "record-received_asked", "record-received_related"] {
         let path = folder().with_file_name("v1_grown").join(format!("{name}.json"));
         let frozen = std::fs::read_to_string(path).unwrap();
         let event: Event = serde_json::from_str(&frozen).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -136,16 +136,17 @@ fn the_words_inside_events_are_frozen() {
     reads::<Mode>(&frozen["mode"], 3);
     reads::<Lifecycle>(&frozen["lifecycle"], 3);
     reads::<Format>(&frozen["format"], 3);
-    reads::<AssessmentCause>(&frozen["assessment-cause"], 3);
+    reads::<AssessmentCause>(&frozen["assessment-cause"], 4);
     reads::<Actor>(&frozen["actor"], 4);
     reads::<DeclineCause>(&frozen["decline-cause"], 7);
     reads::<BackupService>(&frozen["backup-service"], 3);
     reads::<Disposition>(&frozen["disposition"], 11);
     reads::<TimePoint>(&frozen["time-point"], 12);
     reads::<ReleasedField>(&frozen["released-field"], 8);
-    reads::<crate::facts::Source>(&frozen["fact-source"], 6);
+    reads::<crate::facts::Source>(&frozen["fact-source"], 7);
     reads::<DutyKind>(&frozen["duty-kind"], 5);
     reads::<DutyOutcome>(&frozen["duty-outcome"], 9);
     reads::<Party>(&frozen["party"], 15);
-    assert_eq!(frozen.len(), 17);
+    reads::<crate::record::Relation>(&frozen["relation"], 5);
+    assert_eq!(frozen.len(), 18);
 }

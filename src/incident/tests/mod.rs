@@ -193,6 +193,7 @@ impl Record {
             mode: self.mode,
             applied: true,
             contact: None,
+            related: Vec::new(),
             bounds: self.bounds,
             asked: self.asked.clone(),
         }

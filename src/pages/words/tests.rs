@@ -111,7 +111,7 @@ fn every_code_of_the_closed_sets_has_a_word() {
                 "cleared",
             ],
         ),
-        ("source", &["answer", "structured", "call-type", "narrative", "team-hazard", "history"]),
+        ("source", &["answer", "structured", "call-type", "narrative", "team-hazard", "history", "linked"]),
         ("mode", &["shadow", "advise", "automatic"]),
         (
             "option",

@@ -23,10 +23,12 @@ component! {
         resources: Vec<Resource<'a>> = "emergencyResourceComponent",
         alarms: Vec<Alarm<'a>> = "alarmsSensorsComponent" or "alarmsSensorComponent",
         cautions: Vec<CautionComponent<'a>> = "cautionComponent",
+        merges: Vec<Merge<'a>> = "mergeComponent",
+        links: Vec<Link<'a>> = "linkComponent",
         facts: StatedFacts = "x_fourth_facts",
     } unread [
         "updatedByAgentReference", "agencyComponent", "agentComponent", "additionalDataComponent", "@context",
-        "dispatchComponent", "vehicleComponent", "mergeComponent", "linkComponent", "eidoExtensionId",
+        "dispatchComponent", "vehicleComponent", "eidoExtensionId",
         "mediaComponent", "sharedCommunicationResourceComponent", "externalInformationSourceComponent",
         "AlternateValueReferences", "externalInformationSourceReferences", "mediaReferences", "@type",
     ]
@@ -185,6 +187,29 @@ component! {
         "$id", "lastUpdateTimeStamp", "updatedByAgencyReference", "updatedByAgentReference", "cautionSource",
         "startDate", "AlternateValueReferences", "externalInformationSourceReferences", "mediaReferences", "@type",
     ] text text
+}
+
+component! {
+    /// A merge or split (`MergeInformationType`).
+    Merge {
+        incident: Id<'a> = "incidentTrackingIdentifier",
+        direction: Text<'a> = "incidentMergeDirectionCode",
+    } unread [
+        "$id", "lastUpdateTimeStamp", "updatedByAgencyReference", "updatedByAgentReference",
+        "AlternateValueReferences", "externalInformationSourceReferences", "mediaReferences", "@type",
+    ]
+}
+
+component! {
+    /// A link (`LinkInformationType`).
+    Link {
+        incident: Id<'a> = "incidentTrackingIdentifier",
+        direction: Text<'a> = "linkDirectionCode",
+    } unread [
+        "$id", "lastUpdateTimeStamp", "updatedByAgencyReference", "updatedByAgentReference", "transactionReasonText",
+        "involvedAgencyReference", "AlternateValueReferences", "externalInformationSourceReferences",
+        "mediaReferences", "@type",
+    ]
 }
 
 impl<'a, T: Component<'a>> Read<'a> for Option<T> {

@@ -13,10 +13,10 @@ pub use encode::{Emitter, encode_eido};
 
 use self::components::{Call, Eido, Incident, PersonComponent, Resource};
 use self::read::{Read, Reading};
-use self::shapes::Text;
+use self::shapes::{Id, Text};
 use super::{DecodeError, SenderProfile, times};
 use crate::record::{
-    AgencyId, CallRecord, Caution, DispositionNote, Lifecycle, Note, Person, SourceId, TimePoint, UnitStatus,
+    AgencyId, CallRecord, Caution, DispositionNote, Lifecycle, Note, Person, Relation, SourceId, TimePoint, UnitStatus,
 };
 use jiff::Timestamp;
 
@@ -61,6 +61,7 @@ pub(super) fn fill(record: &mut CallRecord, text: &str, sender: &SenderProfile) 
     places::fill(filling.record, &eido)?;
     filling.cautions(&eido);
     filling.units(&eido);
+    filling.related(&eido);
     record.stated_facts = eido.facts.0;
     Ok(())
 }
@@ -322,6 +323,45 @@ impl Filling<'_> {
                     self.record.cautions.push(stated);
                 }
             }
+        }
+    }
+
+    /// Incidents that were merged with this one, split from it or linked to it. The published schema has the directions
+    /// without their meaning: `REPLACED` is read as "the incident named stands in the place of this one", `REPLACING` as
+    /// the other way round. What says neither is a link, for danger passes along every tie.
+    fn related(&mut self, eido: &Eido<'_>) {
+        for (index, merge) in eido.merges.iter().enumerate() {
+            let path = || format!("mergeComponent[{index}].incidentMergeDirectionCode");
+            let direction = self.registered(merge.direction.as_deref().unwrap_or_default(), registries::MERGES, path);
+            let how = match direction.as_str() {
+                "REPLACED" => Relation::MergedInto,
+                "REPLACING" => Relation::MergedFrom,
+                "SPLIT" => Relation::SplitFrom,
+                _ => self.tied_somehow(path()),
+            };
+            self.relate(&merge.incident, how, || format!("mergeComponent[{index}].incidentTrackingIdentifier"));
+        }
+        for (index, link) in eido.links.iter().enumerate() {
+            let path = || format!("linkComponent[{index}].linkDirectionCode");
+            let direction = self.registered(link.direction.as_deref().unwrap_or_default(), registries::LINKS, path);
+            let how = match direction.as_str() {
+                "PARENT" | "CHILD" | "RELATED" => Relation::Linked,
+                "UNLINK" => Relation::Unlinked,
+                _ => self.tied_somehow(path()),
+            };
+            self.relate(&link.incident, how, || format!("linkComponent[{index}].incidentTrackingIdentifier"));
+        }
+    }
+
+    fn tied_somehow(&mut self, path: String) -> Relation {
+        self.record.repair(path, "direction-unknown");
+        Relation::Linked
+    }
+
+    fn relate(&mut self, incident: &Id<'_>, how: Relation, path: impl FnOnce() -> String) {
+        match incident.get().filter(|incident| !incident.starts_with(NO_INCIDENT)) {
+            Some(incident) => self.record.relate(incident, how),
+            None => self.record.repair(path(), "no-incident-named"),
         }
     }
 

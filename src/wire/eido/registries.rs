@@ -33,6 +33,12 @@ pub(super) const LOCATION_TYPES: &[&str] = &[
     "UnitLocation",
 ];
 
+/// Directions of a merge or split (`IncidentMergeDirectionCodeSimpleType`).
+pub(super) const MERGES: &[&str] = &["REPLACING", "REPLACED", "SPLIT"];
+
+/// Kinds of a link (`LinkDirectionCodeSimpleType`).
+pub(super) const LINKS: &[&str] = &["PARENT", "CHILD", "RELATED", "UNLINK"];
+
 /// Registry IncidentStatus-Common.
 pub(super) const INCIDENT_STATUSES: &[&str] = &[
     "Active",

@@ -1,7 +1,10 @@
 //! EIDO in and out.
 
 use super::*;
-use crate::record::{Caution, DispositionNote, Format, Lifecycle, NatureFields, Note, Point, TimePoint, UnitStatus};
+use crate::record::{
+    Caution, DispositionNote, Format, Lifecycle, NatureFields, Note, Point, RELATED_MAX, Relation, TimePoint,
+    UnitStatus,
+};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -65,6 +68,50 @@ fn circle_caution_and_unit_are_read() {
     let unit = &record.units[0];
     assert_eq!((unit.unit.as_str(), unit.status), ("K-14", TimePoint::EnRoute));
     assert_eq!(unit.at, Some(at("2026-06-13T22:16:20-07:00")));
+}
+
+/// Fault 12: what was merged, split and linked; the direction codes are the schema's.
+#[test]
+fn merges_splits_and_links_are_read_once_each_and_bounded() {
+    let other = |name: &str| format!("urn:emergency:uid:incidentid:{name}:psap.example");
+    let merge = |name: &str, code: &str| json!({ "incidentTrackingIdentifier": other(name), "incidentMergeDirectionCode": code });
+    let link = |name: &str, code: &str| json!({ "incidentTrackingIdentifier": other(name), "linkDirectionCode": code });
+    let record = decoded(&eido(json!({
+        "mergeComponent": [
+            merge("into", "REPLACED"), merge("from", "REPLACING"), merge("split", "split"), merge("what", "SIDEWAYS"),
+            merge("7", "REPLACED"), json!({ "incidentMergeDirectionCode": "SPLIT" }),
+        ],
+        "linkComponent": [
+            link("up", "PARENT"), link("down", "CHILD"), link("beside", "RELATED"), link("apart", "UNLINK"),
+            link("into", "RELATED"), link("what", "UNLINK"),
+            json!({ "incidentTrackingIdentifier": "urn:emergency:uid:incidentid:0:psap.example", "linkDirectionCode": "RELATED" }),
+        ],
+    })));
+    let told: Vec<(&str, Relation)> = record.related.iter().map(|tie| (tie.incident.as_str(), tie.how)).collect();
+    let expected = [
+        ("into", Relation::MergedInto),
+        ("from", Relation::MergedFrom),
+        ("split", Relation::SplitFrom),
+        ("what", Relation::Linked),
+        ("up", Relation::Linked),
+        ("down", Relation::Linked),
+        ("beside", Relation::Linked),
+        ("apart", Relation::Unlinked),
+    ]
+    .map(|(name, how)| (other(name), how));
+    assert_eq!(told, expected.each_ref().map(|(name, how)| (name.as_str(), *how)));
+    for (path, kind) in [
+        ("mergeComponent[2].incidentMergeDirectionCode", "enum-spelling"),
+        ("mergeComponent[3].incidentMergeDirectionCode", "direction-unknown"),
+        ("mergeComponent[5].incidentTrackingIdentifier", "no-incident-named"),
+        ("linkComponent[6].incidentTrackingIdentifier", "no-incident-named"),
+    ] {
+        assert!(has_repair(&record, path, kind), "{path} {kind}: {:?}", record.repairs);
+    }
+    assert!(record.unknown_fields.is_empty(), "{:?}", record.unknown_fields);
+    let many: Vec<_> = (100..200).map(|number| link(&number.to_string(), "RELATED")).collect();
+    let record = decoded(&eido(json!({ "linkComponent": many })));
+    assert_eq!(record.related.len(), RELATED_MAX + 1, "one more than are followed");
 }
 
 #[test]

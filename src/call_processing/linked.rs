@@ -1,0 +1,231 @@
+//! Incidents that a CAD merged, split or linked: the dangers of one hold for each (fault 12), and a call that was merged
+//! into another incident ends in its own, so that nobody is sent twice for it.
+//!
+//! Ties hold both ways and through one another. What an incident learns by them is journaled in it like any news, so that a
+//! restart and other adapters come to the same; they are gone through again after every append, and at a restart.
+
+use super::decide;
+use super::finding::CallKey;
+use super::live::{CLOSED_KEPT_H, Desk, Prepared, Situation, Slot, lock};
+use super::views::CallProblem;
+use crate::facts::{FactSources, Facts, Source};
+use crate::incident::{Command, Incident, Phase};
+use crate::policy::Policy;
+use crate::record::{CallRecord, IncidentId, RELATED_MAX, Relation};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Incidents of one linked set that are looked at from one of them, the nearest first; that there are more is doubt.
+const SET_MAX: usize = 64;
+/// How soon ties that could not be followed are followed again.
+const AGAIN_AFTER: SignedDuration = SignedDuration::from_millis(250);
+
+/// Who names a call as tied to it, and since when each of them is closed.
+pub(super) type NamedBy = HashMap<CallKey, BTreeMap<IncidentId, Option<Timestamp>>>;
+
+/// What the incidents tied to one make of it.
+#[derive(Default)]
+pub(super) struct Linked {
+    others: Vec<Facts>,
+    /// Another that is open stands in its place.
+    merged: bool,
+}
+
+impl Linked {
+    /// Facts with every danger of the others.
+    pub(super) fn raised(&self, policy: Option<&Policy>, facts: Facts) -> Facts {
+        self.others.iter().fold(facts, |facts, other| match policy {
+            Some(policy) => policy.linked(&facts, other),
+            None => FactSources::linked_without_policy(&facts, other),
+        })
+    }
+}
+
+impl Desk {
+    /// What the incidents tied to one make of it, and of a record that comes for it.
+    pub(super) async fn linked(&self, incident: &Incident, record: Option<&CallRecord>) -> Linked {
+        let names_none = incident.related.is_empty() && record.is_none_or(|record| record.related.is_empty());
+        if names_none && lock(&self.inner().live).named_by.is_empty() {
+            return Linked::default();
+        }
+        let mut own = incident.clone();
+        if let Some(record) = record {
+            record.related.iter().for_each(|related| own.relate(related, true));
+            own.identity.get_or_insert_with(|| record.identity.clone());
+        }
+        let more = own.related.len() > RELATED_MAX;
+        let (set, cut) = self.set_of(&own).await;
+        let mut others: Vec<Facts> = set.iter().map(|other| other.facts.clone()).collect();
+        let merges = |one: &Incident, other: &Incident| {
+            ties(one, &[Relation::MergedInto], other)
+                || (ties(other, &[Relation::MergedFrom], one) && agency(one) == agency(other))
+        };
+        let is_there = |other: &&Arc<Incident>| {
+            let arrived = other.owning_leg().is_some_and(|leg| leg.state.has_arrived());
+            arrived && (merges(&own, other) || merges(other, &own))
+        };
+        if more || cut || set.iter().any(|other| is_there(&other)) {
+            // Somebody is with this very call already, or not all that may be dangerous could be looked at.
+            others.push(Facts::default().with("doubt", "yes", Source::Structured));
+        }
+        // Two that are said to stand in each other's place both stay open: the call must not end in neither.
+        let stands = |other: &&Arc<Incident>| {
+            let mut from = vec![Arc::clone(other)];
+            let mut met = BTreeSet::new();
+            while let Some(one) = from.pop() {
+                if merges(&one, &own) {
+                    return false;
+                }
+                from.extend(set.iter().filter(|next| merges(&one, next) && met.insert(next.id.clone())).cloned());
+            }
+            true
+        };
+        let merged = set.iter().filter(|other| other.is_open() && merges(&own, other)).any(|other| stands(&other));
+        Linked { others, merged }
+    }
+
+    /// The incidents tied to one, directly and through others; true where there may be more.
+    async fn set_of(&self, own: &Incident) -> (Vec<Arc<Incident>>, bool) {
+        let (mut set, mut cut) = (Vec::new(), false);
+        let mut met = BTreeSet::from([own.id.clone()]);
+        let mut next = VecDeque::from(self.tied_to(own));
+        while let Some(id) = next.pop_front() {
+            if !met.insert(id.clone()) {
+                continue;
+            }
+            if set.len() >= SET_MAX {
+                return (set, true);
+            }
+            match self.known(&id).await {
+                Ok(Some(other)) => {
+                    next.extend(self.tied_to(&other));
+                    set.push(other);
+                }
+                Ok(None) => {}
+                Err(problem) => {
+                    tracing::error!(%problem, incident = %id, "an incident that others are tied to cannot be read");
+                    cut = true;
+                }
+            }
+        }
+        (set, cut)
+    }
+
+    /// Whom an incident names, who names it, and who else names the same, known or not.
+    fn tied_to(&self, incident: &Incident) -> Vec<IncidentId> {
+        let Some(identity) = &incident.identity else { return Vec::new() };
+        let live = lock(&self.inner().live);
+        let named: Vec<CallKey> = incident.related.keys().map(|name| CallKey::named(&identity.agency, name)).collect();
+        let bearing = named.iter().filter_map(|key| live.by_call.get(key)).map(|found| &found.incident);
+        let own = CallKey::of(identity);
+        let naming = named.iter().chain([&own]).filter_map(|key| live.named_by.get(key)).flat_map(BTreeMap::keys);
+        bearing.chain(naming).cloned().collect()
+    }
+
+    /// An incident as it stands; `None` where nothing is known of it yet.
+    async fn known(&self, id: &IncidentId) -> Result<Option<Arc<Incident>>, CallProblem> {
+        let slot = lock(&self.inner().live).slots.get(id).cloned();
+        let incident = match slot {
+            Some(slot) => slot.known(),
+            None => match self.fold(id).await {
+                Ok(incident) => Arc::new(incident),
+                Err(CallProblem::NoSuchIncident) => return Ok(None),
+                Err(problem) => return Err(problem),
+            },
+        };
+        Ok(Some(incident).filter(|incident| incident.version > 0))
+    }
+
+    /// Keeps whom an incident names, for those that come later, and that what follows from its ties is gone through soon.
+    /// Also of what another adapter appended: neither may have heard of the other's incident when it took its own.
+    pub(super) fn note_ties(&self, incident: &Incident) {
+        let Some(identity) = &incident.identity else { return };
+        let now = self.clock().now();
+        let mut live = lock(&self.inner().live);
+        if incident.related.is_empty() && live.named_by.is_empty() {
+            return;
+        }
+        let closed_at = (incident.phase == Phase::Closed).then_some(now);
+        for name in incident.related.keys() {
+            let key = CallKey::named(&identity.agency, name);
+            live.named_by.entry(key).or_default().insert(incident.id.clone(), closed_at);
+        }
+        if closed_at.is_some() {
+            let old = |at: &Timestamp| now.duration_since(*at).as_hours() >= CLOSED_KEPT_H;
+            live.named_by.retain(|_, naming| {
+                naming.retain(|_, closed_at| !closed_at.as_ref().is_some_and(old));
+                !naming.is_empty()
+            });
+        }
+        let tied = !incident.related.is_empty() || live.named_by.contains_key(&CallKey::of(identity));
+        drop(live);
+        if tied {
+            lock(&self.inner().ties_to_follow).insert(incident.id.clone());
+        }
+    }
+
+    /// Goes through what follows from ties since it was last done. What cannot be journaled now is tried again.
+    pub(super) async fn follow_ties(&self) {
+        let mut failed = Vec::new();
+        loop {
+            let next = lock(&self.inner().ties_to_follow).pop_first();
+            let Some(id) = next else { break };
+            if let Err(problem) = self.follow_ties_of(&id).await {
+                tracing::error!(%problem, incident = %id, "what follows from linked incidents could not be journaled; it is tried again");
+                failed.push(id);
+            }
+        }
+        let again = self.clock().now() + AGAIN_AFTER;
+        for id in failed {
+            lock(&self.inner().ties_to_follow).insert(id.clone());
+            // Any work drains what is to be followed; a deadline of its own sees that there is some.
+            self.move_deadline(&id, None, Some(again));
+        }
+    }
+
+    async fn follow_ties_of(&self, id: &IncidentId) -> Result<(), CallProblem> {
+        let Some(own) = self.known(id).await? else { return Ok(()) };
+        let (set, _) = self.set_of(&own).await;
+        for one in std::iter::once(own).chain(set).filter(|one| one.is_open()) {
+            let slot = self.slot(&one.id).await?;
+            let mut state = slot.state.lock().await;
+            let linked = self.linked(&state.incident, None).await;
+            let policy = self.policy();
+            let news = linked.raised(policy.as_deref(), state.incident.facts.clone()) != state.incident.facts;
+            if news || (linked.merged && state.incident.is_open()) {
+                let followed = move |incident: &Incident, situation: &Situation<'_>| {
+                    let facts = linked.raised(situation.policy, incident.facts.clone());
+                    let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
+                    let (decision, decide_ns) =
+                        decide(situation.policy, &facts, gaps, situation.now, situation.availability);
+                    let command = Command::FollowLinks { facts, decision: Arc::new(decision), merged: linked.merged };
+                    Ok(Prepared { command, content: None, decide_ns })
+                };
+                let done = self.work_locked(&slot, &mut state, None, followed).await;
+                self.settle(&slot, &state);
+                done?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Slot {
+    /// The incident as it was published last.
+    pub(super) fn known(&self) -> Arc<Incident> {
+        Arc::clone(&lock(&self.view).incident)
+    }
+}
+
+/// True where one incident names another in one of these ways.
+fn ties(one: &Incident, ways: &[Relation], other: &Incident) -> bool {
+    let (Some(mine), Some(theirs)) = (&one.identity, &other.identity) else { return false };
+    let theirs = CallKey::of(theirs);
+    let mut named = one.related.iter().filter(|(_, how)| ways.contains(how));
+    named.any(|(name, _)| CallKey::named(&mine.agency, name) == theirs)
+}
+
+fn agency(incident: &Incident) -> Option<&crate::record::AgencyId> {
+    incident.identity.as_ref().map(|identity| &identity.agency)
+}
