@@ -11,11 +11,15 @@
     reason = "a test that panics has failed, which is its job; tests print what they measured"
 )]
 
+// The fuzz targets name the crate that would run them.
+extern crate self as libfuzzer_sys;
+
 mod commands;
 mod conveyance;
 mod demo;
 mod fault_table;
 mod faults;
+mod fuzz_targets;
 mod history;
 mod kill;
 mod line;

@@ -79,6 +79,16 @@ fn of_a_tandem_both_halves_are_asked_for() {
     assert_eq!(asked, ["callback"]);
 }
 
+/// A referral is no way of its own: what it waits for is not what the call waits for.
+#[test]
+fn what_only_a_referral_waits_for_is_not_asked() {
+    let van = program("van", "community", "refers_to = \"line\"").replace("to = \"24:00\"", "to = \"06:00\"");
+    let policy = policy(&[van, program("line", "phone", "required = [\"callback\"]"), rule("[\"van\"]", "")]);
+    let decision = answer(&policy, &[("weapon", "none")], &Availability::default());
+    assert_eq!(decision.status, Status::EligibleOutOfHours);
+    assert!(decision.questions.is_empty(), "{:?}", decision.questions);
+}
+
 #[test]
 fn what_a_program_declines_is_referred_and_nothing_else_is() {
     // Edmonton: out of mandate is referred elsewhere, not declined.

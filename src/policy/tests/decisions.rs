@@ -113,6 +113,21 @@ fn an_exclusion_sends_to_a_co_response_and_the_ordinary_route_outranks_it() {
     assert_eq!((decision.status, decision.route), (ineligible("violent"), Route::Ordinary));
 }
 
+/// Whatever the exclusion says of them: a co-response that has lost its officer is an unarmed team.
+#[test]
+fn an_exclusion_sends_to_no_co_response_whose_officer_is_away() {
+    let officer = "kind = \"co-response\"\ncrew = [{ members = [\"nurse\", \"officer\"], officer = true, effective = \"..2025-12-31\" }, \
+                   { members = [\"nurse\"], officer = false, effective = \"2026-01-01..\" }]";
+    let policy = compile(&POLICY.replace("kind = \"co-response\"", officer));
+    // Threatened, and hurt: the second bars whoever is unaccompanied besides.
+    for violence in ["threat", "physical"] {
+        let call = with(YELLING, &[("violence", violence)]);
+        assert_eq!(decide(&policy, &call, "2025-12-30T12:00").route, Route::Program(ProgramId::new("pact")));
+        let alone = decide(&policy, &call, "2026-01-02T12:00");
+        assert_eq!((alone.status, alone.route), (Status::EligibleNoUnit, Route::Ordinary), "{violence}");
+    }
+}
+
 /// Regression: with the team closed, a threat was told as the one change that would bring the nurse and the officer.
 #[test]
 fn no_flip_to_a_program_states_more_danger_than_is_known() {

@@ -32,6 +32,7 @@ required = ["callback"]
 legs = [{ channel = "a", accept_deadline_s = 60 }]
 [program.pact]
 kind = "co-response"
+crew = [{ members = ["a", "b"], officer = true, effective = "..2026-01-31" }, { members = ["a"], officer = false, effective = "2026-02-01.." }]
 hours = [{ days = "Mon..Sun", from = "06:00", to = "24:00" }]
 units_of = "day"
 legs = [{ channel = "a", accept_deadline_s = 60 }]
@@ -225,26 +226,40 @@ impl Slow<'_> {
         })
     }
 
-    fn program(&self, place: usize, held: &[&Row]) -> Result<(), &'static str> {
+    fn local(&self) -> jiff::civil::DateTime {
+        self.written.time_zone.to_datetime(self.at)
+    }
+
+    /// The day on which the shift began that a program is on; `None` where it is on none.
+    fn began(&self, place: usize) -> Option<Date> {
         let program = &self.written.programs[place];
-        let local = self.written.time_zone.to_datetime(self.at);
+        let local = self.local();
         let minute = u16::try_from(local.hour()).unwrap() * 60 + u16::try_from(local.minute()).unwrap();
         let shift = &program.shifts[0];
         let weekday = |date: Date| shift.days[usize::from(date.weekday().to_monday_zero_offset().unsigned_abs())];
         let yesterday = local.date().yesterday().unwrap();
         let overnight = shift.to_min <= shift.from_min;
-        let began = if weekday(local.date()) && minute >= shift.from_min && (overnight || minute < shift.to_min) {
+        if weekday(local.date()) && minute >= shift.from_min && (overnight || minute < shift.to_min) {
             Some(local.date())
         } else if overnight && weekday(yesterday) && minute < shift.to_min {
             Some(yesterday)
         } else {
             None
-        };
-        let accompanied = match program.id.as_str() {
-            "pact" => true,
-            "east-team" => began.unwrap_or(local.date()) < jiff::civil::date(2026, 1, 1),
+        }
+    }
+
+    fn is_accompanied(&self, place: usize) -> bool {
+        let day = self.began(place).unwrap_or(self.local().date());
+        match self.written.programs[place].id.as_str() {
+            "pact" => day < jiff::civil::date(2026, 2, 1),
+            "east-team" => day < jiff::civil::date(2026, 1, 1),
             _ => false,
-        };
+        }
+    }
+
+    fn program(&self, place: usize, held: &[&Row]) -> Result<(), &'static str> {
+        let program = &self.written.programs[place];
+        let (local, began, accompanied) = (self.local(), self.began(place), self.is_accompanied(place));
         let (soft, hard): (Vec<&Row>, Vec<&Row>) =
             held.iter().partition(|row| for_want_of(self.written, row, self.facts));
         if self.bars(&hard, place, accompanied) {
@@ -319,7 +334,10 @@ impl Slow<'_> {
                 && rule.cells.iter().all(|cell| named.contains(&cell.fact) || accepts(self.written, cell, self.facts))
         });
         let pact = self.written.programs.iter().position(|program| program.id.as_str() == "pact").unwrap();
-        match (covered, self.program(pact, held)) {
+        let accompanied = self.is_accompanied(pact);
+        // Without its officer it is not what the exclusion sends to, whoever else is barred.
+        let can = self.program(pact, if accompanied { held } else { &[] });
+        match (covered, can.and(if accompanied { Ok(()) } else { Err("unit") })) {
             (false, _) => format!("excluded {}", row.id),
             (true, Ok(())) => format!("go {} pact", row.id),
             (true, Err("missing")) => "ask".to_owned(),

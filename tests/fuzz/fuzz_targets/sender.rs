@@ -10,4 +10,5 @@ pub static SENDER: LazyLock<SenderProfile> = LazyLock::new(|| SenderProfile {
     element: "cad".to_owned(),
     time_zone: TimeZone::get("America/Vancouver").expect("the bundled time zones have Vancouver"),
     layout: Layout::parse(include_str!("../../../schemas/call_record/delimited/layout.toml")).ok(),
+    call_types: None,
 });
