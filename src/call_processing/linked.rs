@@ -11,7 +11,7 @@ use super::views::CallProblem;
 use crate::facts::{FactSources, Facts, Source};
 use crate::incident::{Command, Incident, Phase};
 use crate::policy::Policy;
-use crate::record::{CallRecord, IncidentId, RELATED_MAX, Relation};
+use crate::record::{AgencyId, CallRecord, IncidentId, RELATED_MAX, Related, Relation};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -165,6 +165,20 @@ impl Desk {
         }
     }
 
+    /// At the opening: ties that a record states, whether or not its incident rests.
+    pub(super) fn note_named(&self, id: &IncidentId, agency: &AgencyId, related: &[Related], at: Timestamp) {
+        if related.is_empty() {
+            return;
+        }
+        let mut live = lock(&self.inner().live);
+        for related in related {
+            let naming = live.named_by.entry(CallKey::named(agency, &related.incident)).or_default();
+            naming.entry(id.clone()).or_insert(Some(at));
+        }
+        drop(live);
+        lock(&self.inner().ties_to_follow).insert(id.clone());
+    }
+
     /// Goes through what follows from ties since it was last done. What cannot be journaled now is tried again.
     pub(super) async fn follow_ties(&self) {
         let mut failed = Vec::new();
@@ -226,6 +240,6 @@ fn ties(one: &Incident, ways: &[Relation], other: &Incident) -> bool {
     named.any(|(name, _)| CallKey::named(&mine.agency, name) == theirs)
 }
 
-fn agency(incident: &Incident) -> Option<&crate::record::AgencyId> {
+fn agency(incident: &Incident) -> Option<&AgencyId> {
     incident.identity.as_ref().map(|identity| &identity.agency)
 }

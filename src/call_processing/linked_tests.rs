@@ -325,3 +325,24 @@ proptest! {
         runtime.block_on(none_is_less_dangerous_than_another(steps))?;
     }
 }
+
+/// Found by a simulated world: a record that links, tells of a danger and closes its own incident, and a process that dies
+/// right after it. What rests is not folded at a restart.
+#[tokio::test]
+async fn the_danger_of_a_closed_incident_reaches_those_it_names_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let within = EmbeddedJournal::open(&Settings::new(folder.path().join("journal.db"))).unwrap();
+    let refusing = Arc::new(Refusing { within, refused: Mutex::default() });
+    let desk = desk_on(Arc::clone(&refusing) as Arc<dyn Journal>, 1.0).await;
+    let other = with_team(&desk, "other", true).await;
+    *refusing.refused.lock().unwrap() = Some(other.clone());
+    let mut closed: Value = serde_json::from_slice(&tied("one", 1, "present", &[("RELATED", "other")])).unwrap();
+    closed["incidentComponent"]["incidentStatusCommonRegistryText"] = json!(["Closed"]);
+    let one = told(&desk, Bytes::from(closed.to_string())).await;
+    assert_eq!(incident(&desk, &one.incident).await.phase, Phase::Closed);
+    *refusing.refused.lock().unwrap() = None;
+    let desk = desk_on(Arc::clone(&refusing) as Arc<dyn Journal>, 1.0).await;
+    assert_eq!(incident(&desk, &other).await.phase, Phase::WithTeam);
+    desk.resume().await;
+    is_recalled_for_the_weapon(&desk, &other, LegState::StoodBack).await;
+}

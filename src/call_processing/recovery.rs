@@ -8,7 +8,7 @@ use crate::facts::ContactTraces;
 use crate::incident::{Asked, Event, Incident, RecordReceived};
 use crate::journal::{self, AdapterEvent, Entry, Journal, JournalError, Standing, Stored, Subject};
 use crate::policy::Policy;
-use crate::record::{AgencyId, IncidentId};
+use crate::record::{AgencyId, IncidentId, Related};
 use crate::wire::SenderProfile;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,8 @@ struct Met {
     agency: AgencyId,
     contact: Option<ContactTraces>,
     asked: Option<Asked>,
+    /// Its ties to other incidents, where it is of the last days: what rests is not folded, and may not have told them yet.
+    related: Vec<Related>,
     at: Timestamp,
 }
 
@@ -69,13 +71,14 @@ impl Desk {
         }
         self.fold_unsettled().await?;
         self.leave_to_others().await?;
-        for Met { incident, agency, contact, asked, at } in met(&**journal, now).await?.iter().rev() {
+        for Met { incident, agency, contact, asked, related, at } in met(&**journal, now).await?.iter().rev() {
             if let Some(traces) = contact {
                 lock(&self.inner().contacts).note(traces, agency, incident, *at);
             }
             if let Some(asked) = asked {
                 lock(&self.inner().requests).note(asked, incident);
             }
+            self.note_named(incident, agency, related, *at);
         }
         for entry in assessed(&**journal).await?.iter().rev() {
             if let (Subject::Incident(id), Stored::Incident(event)) = (&entry.subject, &entry.stored) {
@@ -188,10 +191,13 @@ async fn met(journal: &dyn Journal, now: Timestamp) -> Result<Vec<Met>, JournalE
         older = if young { 0 } else { older.saturating_add(1) };
         if let (Subject::Incident(id), Stored::Incident(Event::RecordReceived(received))) =
             (entry.subject, entry.stored)
-            && (received.contact.is_some() || received.asked.is_some())
+            && (received.contact.is_some() || received.asked.is_some() || !received.related.is_empty())
         {
-            let RecordReceived { contact, asked, identity, .. } = received;
-            met.push(Met { incident: id, agency: identity.agency, contact, asked, at: entry.at });
+            let RecordReceived { contact, asked, identity, mut related, .. } = received;
+            if now.duration_since(entry.at).as_hours() >= CLOSED_KEPT_H {
+                related.clear();
+            }
+            met.push(Met { incident: id, agency: identity.agency, contact, asked, related, at: entry.at });
         }
         older >= OLDER_IN_A_ROW_MAX
     })

@@ -225,6 +225,11 @@ impl Cluster {
         .to_owned()
     }
 
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap()
+    }
+
     /// Runs one statement in many sessions for a time with the server's own tool; gives transactions a second.
     pub fn pgbench(&self, statement: &str, clients: usize, duration: Duration) -> f64 {
         let script = self.folder.join("script.sql");

@@ -6,9 +6,7 @@ use crate::plan::{Aim, Fault, Item, Plan, Point};
 use crate::sharing::{APPEND_DEADLINE_MS, Sharing};
 use crate::world::News;
 use bytes::Bytes;
-use fourth_option::journal::{
-    AdapterEvent, Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject, Unsettled,
-};
+use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending, Subject, Unsettled};
 use fourth_option::record::IncidentId;
 use jiff::Timestamp;
 use std::collections::BTreeMap;

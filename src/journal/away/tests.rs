@@ -174,3 +174,30 @@ async fn where_the_next_file_cannot_be_begun_what_is_home_is_not_brought_again()
     let sealed = EmbeddedJournal::open_read_only(&folder.path().join("away.db.1")).unwrap();
     assert_eq!(sealed.seals().await.unwrap().len(), 1, "sealed once");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_forgotten_and_periods_dropped_at_home_only() {
+    let (cluster, folder) = (Cluster::start(&[]), tempfile::tempdir().unwrap());
+    let line = Line::to(&cluster);
+    let journal = open(&line.url(), folder.path()).await;
+    let now = conformance::instant(9_999);
+    for name in ["one", "two"] {
+        for batch in conformance::life(name, conformance::instant(0), conformance::Until::Rest) {
+            journal.append(batch).await.unwrap();
+        }
+    }
+    let one = IncidentId::new("one");
+    journal.forget(&one, now).await.unwrap();
+    let seal = journal.seal(now, now).await.unwrap().unwrap();
+    assert_eq!(journal.seals().await.unwrap(), std::slice::from_ref(&seal));
+    line.cut();
+    until("it is away", async || journal.away_for().is_some()).await;
+    journal.append(timed_out("new", 0, 1)).await.unwrap();
+    assert!(matches!(journal.forget(&one, now).await, Err(JournalError::Unavailable(_))));
+    assert!(matches!(journal.drop_sealed(seal.through, now).await, Err(JournalError::Unavailable(_))));
+    line.mend();
+    tokio::time::timeout(Duration::from_secs(60), journal.back()).await.unwrap();
+    let apart = journal.forget(&IncidentId::new("new"), now).await.unwrap_err().to_string();
+    assert!(apart.contains("goes on in the local journal"), "{apart}");
+    assert_eq!(journal.drop_sealed(seal.through, now).await.unwrap(), seal.through);
+}

@@ -156,6 +156,39 @@ async fn a_key_that_another_destroyed_is_not_written_under_and_does_not_come_bac
     assert!(east.ready());
 }
 
+/// Under keys too an append is one round trip: a key is asked for once, and only of an incident that went on elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_costs_a_round_trip_once_and_only_where_the_incident_went_on_elsewhere() {
+    let (cluster, folder) = (Cluster::start(&["log_statement = all"]), tempfile::tempdir().unwrap());
+    let named = with_key(settings(&cluster, "a", "east"), folder.path(), "a");
+    let executed = |what: &str| {
+        let log = cluster.log();
+        log.lines().filter(|line| line.contains("execute") && line.contains(what)).count()
+    };
+    let (appends, asked) = (|| executed("fourth.append("), || executed("The keys of incidents, wrapped"));
+    let journal = open(&named).await;
+    let at_start = asked();
+    for version in 0..3 {
+        for number in 0..10 {
+            let (batch, _) = with_record(batch(&format!("i{number}"), version, 1), &format!("{number} {version}"));
+            journal.append(batch).await.unwrap();
+        }
+    }
+    assert_eq!((appends(), asked() - at_start), (30, 0), "it made the keys itself");
+    drop(journal);
+    let journal = open(&named).await;
+    let at_start = asked();
+    for version in 3..6 {
+        for number in 0..10 {
+            let (batch, _) = with_record(batch(&format!("i{number}"), version, 1), &format!("{number} {version}"));
+            journal.append(batch).await.unwrap();
+        }
+        // What has no record needs no key.
+        journal.append(batch("bare", version - 3, 1)).await.unwrap();
+    }
+    assert_eq!((appends(), asked() - at_start), (63, 10), "once for each that began before this start");
+}
+
 /// Two key files at the first start of two adapters: one of them is in use, the other is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_key_files_the_first_is_in_use() {
