@@ -13,7 +13,12 @@ macro_rules! fuzz_target {
 macro_rules! target {
     ($name:ident, $path:literal) => {
         #[path = $path]
-        #[allow(unused_attributes, unused_imports, reason = "of a program of its own; here it is a module")]
+        #[allow(
+            unused_attributes,
+            unused_imports,
+            clippy::duplicate_mod,
+            reason = "of a program of its own; here it is a module"
+        )]
         mod $name;
     };
 }
