@@ -86,6 +86,8 @@ mod planted {
         ReplayByOtherCode,
         /// a record is not weighed against what is on offer
         ExclusionSkippedOnUpdate,
+        /// a danger known of a linked incident stays with that one
+        LinkedDangerDropped,
         /// a hazard that a team reports recalls nothing
         HazardRecallsNothing,
         /// a poorer record clears a danger

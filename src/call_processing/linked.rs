@@ -35,6 +35,9 @@ pub(super) struct Linked {
 impl Linked {
     /// Facts with every danger of the others.
     pub(super) fn raised(&self, policy: Option<&Policy>, facts: Facts) -> Facts {
+        if canary!(LinkedDangerDropped) {
+            return facts;
+        }
         self.others.iter().fold(facts, |facts, other| match policy {
             Some(policy) => policy.linked(&facts, other),
             None => FactSources::linked_without_policy(&facts, other),

@@ -58,6 +58,10 @@ pub struct Account {
     pub automatic: bool,
     /// Facts of which a danger was heard that no person has cleared.
     pub dangers: BTreeSet<String>,
+    /// Since when each of them is known, by the world's own clock.
+    pub dangers_since: BTreeMap<String, u64>,
+    /// Facts that stand by what a linked incident knows.
+    linked: BTreeSet<String>,
     /// Facts on which a person has spoken while a danger was known: the record's old words set nothing aside again.
     pub answered: BTreeSet<String>,
     /// An offered step has ended and neither the next nor the return has been written, since this instant.
@@ -117,6 +121,8 @@ impl Account {
             status: None,
             automatic: false,
             dangers: BTreeSet::new(),
+            dangers_since: BTreeMap::new(),
+            linked: BTreeSet::new(),
             answered: BTreeSet::new(),
             hangs_since: None,
             applied: None,
@@ -158,11 +164,14 @@ impl Account {
                     let known = facts.value(fact).unwrap_or("unknown");
                     return Err(Violation::new("I5", format!("`{fact}` fell to {known} without a person's word")));
                 }
+                let linked = facts.iter().filter(|(_, known)| known.source == fourth_option::facts::Source::Linked);
+                self.linked = linked.map(|(fact, _)| fact.to_owned()).collect();
                 self.status = Some(decision.status.clone());
                 self.automatic = decision.automatic;
             }
             Event::AnswerGiven { fact, value, .. } => {
-                if self.dangers.remove(fact) {
+                let by_link = self.linked.remove(fact);
+                if self.dangers.remove(fact) || by_link {
                     self.answered.insert(fact.clone());
                 }
                 if bars(fact, value) {
@@ -344,6 +353,10 @@ impl Account {
 
     /// What must hold whenever a batch is whole.
     pub fn check(&mut self, now_ms: u64) -> Result<(), Violation> {
+        self.dangers_since.retain(|fact, _| self.dangers.contains(fact));
+        for fact in &self.dangers {
+            self.dangers_since.entry(fact.clone()).or_insert(now_ms);
+        }
         let owners = self.legs.values().filter(|leg| leg.stands == Stands::Owns).count();
         if owners > 1 {
             return Err(Violation::new("I2", format!("{owners} teams own one call")));
@@ -367,6 +380,21 @@ impl Account {
         let hangs = self.chosen_now && owners == 0 && self.open().next().is_none();
         self.hangs_since = hangs.then(|| self.hangs_since.unwrap_or(now_ms));
         Ok(())
+    }
+
+    /// What is known of a linked incident, since when both were known to be linked, holds here too.
+    pub fn check_linked(&self, other: &Self, linked_ms: u64, due: impl Fn(u64) -> bool) -> Result<(), Violation> {
+        let exposed = self.legs.values().find(|leg| leg.stands != Stands::Ended && leg.plan.kind.unaccompanied());
+        let Some(leg) = exposed.filter(|_| !self.closed) else { return Ok(()) };
+        let holds =
+            |(fact, since_ms): &(&String, &u64)| due(linked_ms.max(**since_ms)) && !self.answered.contains(*fact);
+        match other.dangers_since.iter().find(holds) {
+            Some((fact, _)) => Err(Violation::new(
+                "I5",
+                format!("{} is {:?} although `{fact}` is known of a linked incident", leg.plan.program, leg.stands),
+            )),
+            None => Ok(()),
+        }
     }
 
     fn chosen(&mut self, by: &Actor, steps: usize) -> Result<(), Violation> {

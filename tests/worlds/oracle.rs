@@ -90,6 +90,12 @@ pub struct Oracle {
     read: usize,
     batches: usize,
     dangers: BTreeMap<String, Vec<(&'static str, &'static str)>>,
+    /// The call that each record names, by the record's digest.
+    names: BTreeMap<String, String>,
+    /// Calls that are linked, and since when the journal says so.
+    links: BTreeMap<(String, String), u64>,
+    /// The longest time until one adapter hears of another's incident; 0 where there is one.
+    hears_within_ms: u64,
     digests: BTreeSet<String>,
     asked: u64,
     /// Kinds of events as they were taken, for items that wait for them.
@@ -107,12 +113,20 @@ impl Oracle {
             read: 0,
             batches: 0,
             dangers: BTreeMap::new(),
+            names: BTreeMap::new(),
+            links: BTreeMap::new(),
+            hears_within_ms: 0,
             digests: BTreeSet::new(),
             asked: 0,
             fresh: Vec::new(),
             checked: Checked::default(),
             disturbed: Disturbed::default(),
         }
+    }
+
+    /// Several adapters, each of which hears late of what the others append.
+    pub fn several(&mut self, hears_within_ms: u64) {
+        self.hears_within_ms = hears_within_ms;
     }
 
     /// A policy was in force when an adapter started.
@@ -136,6 +150,9 @@ impl Oracle {
     /// A record is on its way: what it says is the truth by which the adapter is judged.
     pub fn will_send(&mut self, record: &Record) {
         self.dangers.entry(record.sha256.clone()).or_insert_with(|| record.dangers.clone());
+        if let Some(other) = &record.names {
+            self.names.insert(record.sha256.clone(), other.clone());
+        }
     }
 
     /// A message reached the adapter.
@@ -211,6 +228,10 @@ impl Oracle {
             if known != id {
                 return Err(Violation::new("I7", "one call has become two incidents"));
             }
+            if let Some(other) = self.names.get(&received.identity.content_sha256) {
+                let tie = (received.identity.incident.clone(), other.clone());
+                self.links.entry(tie).or_insert(now_ms);
+            }
         }
         if let Event::Delivered { key } | Event::Undeliverable { key, .. } = event
             && let Some(owed) = self.owed.get_mut(key)
@@ -264,6 +285,19 @@ impl Oracle {
             if self.disturbed.time {
                 self.checked.count(&[18]);
             }
+        }
+        for ((one, other), linked_ms) in &self.links {
+            let (Some(one), Some(other)) = (self.calls.get(one), self.calls.get(other)) else { continue };
+            // Whoever holds the one learns it, whoever holds the other is to have it done: neither is hindered.
+            let free_since_ms = [one, other].map(|id| store.free_since(id).map(|(_, since_ms)| since_ms));
+            let [Some(ours_ms), Some(theirs_ms)] = free_since_ms else { continue };
+            let due = |since_ms: u64| {
+                now_ms.saturating_sub(since_ms.max(ours_ms).max(theirs_ms)) > BOUND_MS + self.hears_within_ms
+            };
+            let (Some(ours), Some(theirs)) = (self.accounts.get(one), self.accounts.get(other)) else { continue };
+            ours.check_linked(theirs, *linked_ms, due)?;
+            theirs.check_linked(ours, *linked_ms, due)?;
+            self.checked.count(&[5]);
         }
         for (key, owed) in &self.owed {
             if owed.over || owed.optional || now_ms - owed.since_ms <= BOUND_MS {

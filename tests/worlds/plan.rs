@@ -84,6 +84,8 @@ pub struct Record {
     pub updated_at: Timestamp,
     pub dangers: Vec<(&'static str, &'static str)>,
     pub name: String,
+    /// The call that it says this one is linked to.
+    pub names: Option<String>,
 }
 
 /// A key of the call-taker's.
@@ -221,9 +223,13 @@ impl Plan {
         let tier = chance.between(1, 6);
         let unasked = chance.percent(15);
         let test = chance.percent(3);
+        // From which version on a later call names the first: at once, only in an update, or never.
+        let mut linking = Chance::of(self.seed, &[17, call]);
+        let names_from = (call > 0 && !storm && linking.percent(60)).then(|| linking.below(2));
         let mut draw = |chance: &mut Chance, version: u64, when: When, dangerous: bool, status: &'static str| {
             let dangers = if dangerous { vec![*chance.pick(DANGERS)] } else { Vec::new() };
-            let text = Text { call, version, tier, weapon_known: !unasked, dangers: &dangers, test, status };
+            let names = names_from.filter(|from| version >= *from).map(|_| 0);
+            let text = Text { call, version, tier, weapon_known: !unasked, dangers: &dangers, test, status, names };
             let record = text.record(self.start, begins);
             self.items.push(Item::Record { when, record });
         };
@@ -382,6 +388,8 @@ struct Text<'a> {
     dangers: &'a [(&'static str, &'static str)],
     test: bool,
     status: &'static str,
+    /// The call that this one is linked to.
+    names: Option<u64>,
 }
 
 impl Text<'_> {
@@ -389,7 +397,12 @@ impl Text<'_> {
         let began = start + jiff::SignedDuration::from_millis(i64::try_from(begins_ms).unwrap());
         // The CAD's own clock: a version a second, whatever the network does.
         let updated_at = began + jiff::SignedDuration::from_secs(i64::try_from(self.version).unwrap());
-        let name = format!("urn:emergency:uid:incidentid:c{}:worlds.example", self.call);
+        let name_of = |call: u64| format!("urn:emergency:uid:incidentid:c{call}:worlds.example");
+        let name = name_of(self.call);
+        let names = self.names.map(name_of);
+        let link = names.as_ref().map(|other| {
+            format!(r#","linkComponent":[{{"$id":"l","incidentTrackingIdentifier":"{other}","linkDirectionCode":"RELATED"}}]"#)
+        });
         let mut facts = format!(r#""tier":"{}""#, self.tier);
         for fact in ["violence", "medical", "crime", "self_harm"] {
             facts += &format!(r#","{fact}":"{}""#, self.value(fact, "none"));
@@ -403,8 +416,9 @@ impl Text<'_> {
                 r#"{{"$id":"{name}","lastUpdateTimeStamp":"{updated}","updatedByAgencyReference":{{"$ref":"worlds.example"}},"#,
                 r#""eidoVersion":"1.0","issuingElementIdentification":"cad.worlds.example","x_fourth_facts":{{{facts}}},"#,
                 r#""incidentComponent":{{"$id":"i","lastUpdateTimeStamp":"{updated}","incidentTypeCommonRegistryText":"{common}","#,
-                r#""incidentStatusCommonRegistryText":["{status}"]}},"callComponent":[{{"$id":"c","callStartTimestamp":"{began}"}}]}}"#
+                r#""incidentStatusCommonRegistryText":["{status}"]}},"callComponent":[{{"$id":"c","callStartTimestamp":"{began}"}}]{link}}}"#
             ),
+            link = link.unwrap_or_default(),
             name = name,
             updated = updated_at,
             facts = facts,
@@ -414,7 +428,7 @@ impl Text<'_> {
         );
         let bytes = Bytes::from(text);
         let sha256 = crate::sha256_hex(&bytes);
-        Record { bytes, sha256, updated_at, dangers: self.dangers.to_vec(), name }
+        Record { bytes, sha256, updated_at, dangers: self.dangers.to_vec(), name, names }
     }
 
     fn value<'v>(&self, fact: &str, otherwise: &'v str) -> &'v str {

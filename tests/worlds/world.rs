@@ -169,6 +169,9 @@ impl<'p> World<'p> {
         let node = |life| Node { desk: None, life, tasks: Vec::new(), outbox: BTreeMap::new() };
         let mut oracle = Oracle::new();
         oracle.disturbed.time = plan.odd_night;
+        if plan.nodes > 1 {
+            oracle.several(plan.hears_within_ms);
+        }
         Self {
             plan,
             policies,
