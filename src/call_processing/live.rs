@@ -527,15 +527,15 @@ impl Desk {
         self.inner.deadline_moved.notify_one();
     }
 
-    /// Remembers that an incident is closed, and forgets those closed long ago that have nothing left to deliver.
+    /// Remembers that an incident is closed, one that was open elsewhere too, and forgets those closed long ago with nothing left to deliver.
     pub(super) fn note_closed(&self, incident: &Incident) {
         let now = self.inner.clock.now();
         let mut live = lock(&self.inner.live);
-        if let Some(identity) = &incident.identity
-            && let Some(found) = live.by_call.get_mut(&CallKey::of(identity))
-            && found.incident == incident.id
-        {
-            found.closed_at = Standing::of(incident).called.and_then(|called| called.closed_at).or(Some(now));
+        if let Some(identity) = &incident.identity {
+            let found = live.by_call.entry(CallKey::of(identity)).or_insert_with(|| Found::of(incident));
+            if found.incident == incident.id {
+                found.closed_at = Standing::of(incident).called.and_then(|called| called.closed_at).or(Some(now));
+            }
         }
         if incident.rests() {
             live.slots.remove(&incident.id);
