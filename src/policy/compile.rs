@@ -158,7 +158,9 @@ impl Table {
         for zone in value.split(',') {
             match column.zone(zone) {
                 Some(zone) => {
-                    coded.zones.insert(zone);
+                    // Also where a record names only the part: no call is in a zone and not in what that is part of.
+                    let code = u16::try_from(zone + 1).unwrap_or(0);
+                    column.closure(code).iter().for_each(|zone| coded.zones.insert(zone));
                     first = first.or(Some(zone));
                 }
                 None => coded.strangers |= 1 << place,
