@@ -5,7 +5,7 @@ use crate::disk::{Disk, kind};
 use crate::plan::{Aim, Fault, Plan, Point};
 use crate::world::{Crash, Life, Shared, held, now_ms};
 use bytes::Bytes;
-use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending, Standing, Stored, Subject};
+use fourth_option::journal::{Batch, Called, Entry, Journal, JournalError, Pending};
 use fourth_option::record::IncidentId;
 use jiff::Timestamp;
 use std::collections::BTreeMap;

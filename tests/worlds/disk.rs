@@ -12,7 +12,7 @@ pub struct Disk {
     pub entries: Vec<Entry>,
     versions: BTreeMap<IncidentId, u64>,
     contents: BTreeMap<String, Bytes>,
-    standings: BTreeMap<IncidentId, Standing>,
+    pub standings: BTreeMap<IncidentId, Standing>,
 }
 
 impl Disk {
@@ -62,11 +62,6 @@ impl Disk {
     pub fn of_kind_before(&self, wanted: &str, before: u64, limit: usize) -> Vec<Entry> {
         let found = |entry: &&Entry| entry.sequence < before && kind(&entry.stored) == wanted;
         self.entries.iter().rev().filter(found).take(limit).cloned().collect()
-    }
-
-    /// Incidents that do not rest.
-    pub fn open(&self) -> impl Iterator<Item = &IncidentId> {
-        self.standings.iter().filter(|(_, standing)| !standing.rests).map(|(id, _)| id)
     }
 
     pub fn unsettled(&self) -> Vec<Unsettled> {

@@ -188,7 +188,7 @@ impl Store {
 
     /// Incidents that do not rest.
     pub fn unsettled_now(&self) -> impl Iterator<Item = &IncidentId> {
-        self.disk.open()
+        self.disk.standings.iter().filter(|(_, standing)| !standing.rests).map(|(id, _)| id)
     }
 
     pub fn is_poisoned(&self, node: usize) -> bool {
