@@ -62,6 +62,40 @@ fn a_tandem_is_asked_whole_or_not_at_all() {
     assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("send differently"));
 }
 
+/// Without anybody's key only where every rule that holds at the deciding rank says so, and never by an exclusion.
+#[test]
+fn one_rule_that_wants_a_key_keeps_the_call_for_a_person() {
+    let head = HEAD.replace("advise", "automatic");
+    let decided = |rules: &[(i32, bool)], further: &str, known: &[(&str, &str)]| {
+        let rule = |(number, (rank, automatic)): (usize, &(i32, bool))| {
+            let id = rule("[\"van\"]", &format!("rank = {rank}\nautomatic = {automatic}"));
+            id.replace("id = \"r\"", &format!("id = \"r{number}\""))
+        };
+        let rules: String = rules.iter().enumerate().map(rule).collect();
+        answer(
+            &compile(&format!("{head}{}{further}{rules}", program("van", "community", ""))),
+            known,
+            &Availability::default(),
+        )
+    };
+    let cases = [
+        (&[(0, true)][..], true),
+        (&[(0, false)], false),
+        (&[(0, true), (0, false)], false),
+        (&[(0, false), (0, true)], false),
+        (&[(1, true), (0, false)], true),
+        (&[(1, false), (0, true)], false),
+    ];
+    for (rules, expected) in cases {
+        let decision = decided(rules, "", &[]);
+        assert_eq!((&decision.status, decision.automatic), (&Status::Eligible, expected), "{rules:?}");
+    }
+    let sent = "[[exclusion]]\nid = \"x\"\nbecause = \"x\"\nviolence = \"threat\"\nsend = \"pact\"\n";
+    let further = format!("{}{sent}", program("pact", "co-response", ""));
+    let decision = decided(&[(0, true)], &further, &[("violence", "threat")]);
+    assert_eq!((decision.route, decision.automatic), (Route::Program(ProgramId::new("pact")), false));
+}
+
 /// Regression: the first half could take the call, so that nobody was asked what the second waits for.
 #[test]
 fn of_a_tandem_both_halves_are_asked_for() {
