@@ -62,6 +62,22 @@ fn a_tandem_is_asked_whole_or_not_at_all() {
     assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("send differently"));
 }
 
+/// A danger can open a call also by ending what had kept it away.
+#[test]
+fn an_exclusion_that_more_danger_ends_is_found_by_the_proof() {
+    let text = |violence: &str| {
+        let calm = format!("[[exclusion]]\nid = \"calm\"\nbecause = \"calm\"\nviolence = \"{violence}\"\n");
+        format!("{HEAD}{}{calm}{}", program("van", "community", ""), rule("[\"van\"]", ""))
+    };
+    let broken = |violence: &str| -> Vec<String> {
+        let candidate = Candidate::read(&files(&text(violence))).unwrap_or_else(|faults| panic!("{}", told(&faults)));
+        candidate.prove().into_iter().filter(|proof| !proof.holds()).map(|proof| proof.safeguard).collect()
+    };
+    assert_eq!(broken("none"), ["built-in.monotone.violence"]);
+    assert_eq!(broken("none, verbal"), ["built-in.monotone.violence"]);
+    assert_eq!(broken("verbal, threat, physical"), Vec::<String>::new());
+}
+
 /// Without anybody's key only where every rule that holds at the deciding rank says so, and never by an exclusion.
 #[test]
 fn one_rule_that_wants_a_key_keeps_the_call_for_a_person() {

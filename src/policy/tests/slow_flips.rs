@@ -27,6 +27,24 @@ fn danger(compiled: &Compiled, place: usize, code: u16) -> usize {
     }
 }
 
+#[test]
+fn a_column_knows_how_dangerous_each_of_its_values_is() {
+    let policy =
+        compile(&format!("{POLICY}\n[[exclusion]]\nid = \"urgent\"\nbecause = \"urgent\"\npriority = \">= 9\"\n"));
+    let compiled = &policy.compiled;
+    let mut dangerous = BTreeSet::new();
+    for (place, column) in compiled.table.columns.iter().enumerate() {
+        for code in 0..u16::try_from(column.same_as.len()).unwrap() {
+            let known = danger(compiled, place, code);
+            assert_eq!(usize::from(column.danger(code)), known, "{} {code}", column.name);
+            if known > 0 {
+                dangerous.insert(column.name.as_str());
+            }
+        }
+    }
+    assert!(["nature", "priority", "weapon"].iter().all(|name| dangerous.contains(name)), "{dangerous:?}");
+}
+
 /// One code of each class of known values of a column, the least dangerous.
 fn codes(compiled: &Compiled, place: usize) -> Vec<u16> {
     let same_as = &compiled.table.columns[place].same_as;
