@@ -78,6 +78,25 @@ fn an_exclusion_that_more_danger_ends_is_found_by_the_proof() {
     assert_eq!(broken("verbal, threat, physical"), Vec::<String>::new());
 }
 
+/// What a rule of a lower rank asks keeps nothing from a higher one: the proof must not take it for an exclusion.
+#[test]
+fn only_what_the_rank_that_decides_asks_for_keeps_a_call() {
+    let asking = |asks_high: bool, asks_low: bool| {
+        let rule = |id: &str, rank: u8, asks: bool| {
+            let ask = if asks { "ask = [\"consent\"]" } else { "" };
+            rule("[\"van\"]", &format!("rank = {rank}\n{ask}")).replace("id = \"r\"", &format!("id = \"{id}\""))
+        };
+        let never = "[[safeguard]]\nid = \"s\"\nnever = { send = \"van\", when = { consent = \"unknown\" } }\n";
+        let rules = [rule("high", 1, asks_high), rule("low", 0, asks_low)].concat();
+        let candidate =
+            Candidate::read(&files(&format!("{HEAD}{}{rules}{never}", program("van", "community", "")))).unwrap();
+        candidate.prove().into_iter().find(|proof| proof.safeguard == "s").unwrap().holds()
+    };
+    assert!(!asking(false, true), "the higher rule sends without consent");
+    assert!(asking(true, true) && asking(true, false), "it asks first");
+    assert!(!asking(false, false));
+}
+
 /// Without anybody's key only where every rule that holds at the deciding rank says so, and never by an exclusion.
 #[test]
 fn one_rule_that_wants_a_key_keeps_the_call_for_a_person() {
