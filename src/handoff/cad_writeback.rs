@@ -27,19 +27,6 @@ pub(super) fn body(record: &CallRecord, notice: &CadNotice, cad: &CadSettings, n
     encode_eido(&update(record, notice, now), &emitter, now)
 }
 
-/// The name of a notice, for its header.
-pub(super) fn name(notice: &CadNotice) -> &'static str {
-    match notice {
-        CadNotice::TeamAccepted { .. } => "team-accepted",
-        CadNotice::TeamMoved { .. } => "team-moved",
-        CadNotice::HandedOn { .. } => "handed-on",
-        CadNotice::OrdinaryRoute { .. } => "ordinary-route",
-        CadNotice::Backup { .. } => "backup",
-        CadNotice::Cleared { .. } => "cleared",
-        CadNotice::Overdue { .. } => "overdue",
-    }
-}
-
 fn update(record: &CallRecord, notice: &CadNotice, now: Timestamp) -> CallRecord {
     let mut update = CallRecord::new(record.identity.clone(), record.format);
     update.times = record.times.clone();
@@ -189,6 +176,6 @@ mod tests {
     fn a_backup_is_said_in_words_that_cannot_be_missed() {
         let notice = CadNotice::Backup { service: BackupService::Ems, team_requested: false };
         assert_eq!(words(&notice), "FOURTH: BACK-UP NEEDED NOW: EMS, asked for by an operator");
-        assert_eq!(name(&notice), "backup");
+        assert_eq!(notice.name(), "backup");
     }
 }

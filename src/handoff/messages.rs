@@ -195,7 +195,7 @@ fn keyed(outgoing: &Outgoing) -> Result<Vec<(HeaderName, HeaderValue)>, &'static
 fn to_cad(outgoing: &Outgoing, notice: &CadNotice, cad: &CadSettings) -> Result<Post, &'static str> {
     let mut headers = keyed(outgoing)?;
     headers.push((CONTENT_TYPE, HeaderValue::from_static(cad_writeback::CONTENT_TYPE)));
-    let name = HeaderValue::from_static(cad_writeback::name(notice));
+    let name = HeaderValue::from_static(notice.name());
     headers.push((HeaderName::from_static(cad_writeback::NOTICE_HEADER), name));
     if let Some(bearer) = &cad.bearer {
         let value = HeaderValue::from_str(&format!("Bearer {}", bearer.text()));

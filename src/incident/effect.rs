@@ -144,6 +144,22 @@ pub enum CadNotice {
     },
 }
 
+impl CadNotice {
+    /// Kebab-case name, as in its JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TeamAccepted { .. } => "team-accepted",
+            Self::TeamMoved { .. } => "team-moved",
+            Self::HandedOn { .. } => "handed-on",
+            Self::OrdinaryRoute { .. } => "ordinary-route",
+            Self::Backup { .. } => "backup",
+            Self::Cleared { .. } => "cleared",
+            Self::Overdue { .. } => "overdue",
+        }
+    }
+}
+
 /// An effect on its way to the outbox, with what its message may be made of.
 #[derive(Debug, Clone)]
 pub struct Outgoing {

@@ -6,7 +6,7 @@ use super::visitor::{Entrant, Operating, Press, Visitor};
 use super::words::Words;
 use super::{PageState, after, see, wire_name};
 use crate::call_processing::{DeadLetter, OpenedLetter};
-use crate::incident::{Act, Actor, CadNotice};
+use crate::incident::{Act, Actor};
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -164,21 +164,9 @@ impl Shown<'_> {
 /// What the message was to say.
 fn what_of(words: &Words, opened: &OpenedLetter) -> String {
     match &opened.act {
-        Some(Act::TellCad(notice)) => words.code("letter.cad", notice_code(notice)).into_owned(),
+        Some(Act::TellCad(notice)) => words.code("letter.cad", notice.name()).into_owned(),
         Some(act) => words.code("letter", act.what()).into_owned(),
         None => words.code("letter", &opened.letter.what).into_owned(),
-    }
-}
-
-fn notice_code(notice: &CadNotice) -> &'static str {
-    match notice {
-        CadNotice::TeamAccepted { .. } => "team-accepted",
-        CadNotice::TeamMoved { .. } => "team-moved",
-        CadNotice::HandedOn { .. } => "handed-on",
-        CadNotice::OrdinaryRoute { .. } => "ordinary-route",
-        CadNotice::Backup { .. } => "backup",
-        CadNotice::Cleared { .. } => "cleared",
-        CadNotice::Overdue { .. } => "overdue",
     }
 }
 
@@ -207,6 +195,7 @@ fn why_of(words: &Words, why: &str) -> String {
 mod tests {
     use super::*;
     use crate::access::Role;
+    use crate::incident::CadNotice;
     use crate::pages::samples;
     use crate::pages::tests::controls_are_named;
     use crate::pages::words::Language;
