@@ -34,9 +34,6 @@ use tokio::task::JoinSet;
 /// Copies from the pass-through that are assessed at once.
 const COPIES_AT_ONCE_MAX: usize = 32;
 
-/// What a peer answers to a request that was taken back (RFC 3261 section 21.4.25).
-const REQUEST_TERMINATED: u16 = 487;
-
 /// How soon what became of an effect is told to a journal again that could not take it; doubled up to the longest pause.
 const REPORT_AGAIN_MIN: Duration = Duration::from_millis(250);
 const REPORT_AGAIN_MAX: Duration = Duration::from_secs(5);
@@ -289,7 +286,7 @@ impl ToDesk {
             return tracing::warn!(destination, "an answer of a peer names a leg that was not offered there");
         }
         // What was taken back has ended over there as it was asked to: that is no answer to the offer.
-        if code == REQUEST_TERMINATED && view.incident.leg(&leg).is_some_and(|leg| !leg.state.holds()) {
+        if code == crate::wire::REQUEST_TERMINATED && view.incident.leg(&leg).is_some_and(|leg| !leg.state.holds()) {
             return;
         }
         // No person signs in over there: the destination and the code it answered with stand for who.

@@ -329,7 +329,7 @@ impl Desk {
         }
         live.slots.insert(id.clone(), Arc::clone(&slot));
         drop(live);
-        self.note_load(&[], &held_by(&lock(&slot.view).incident));
+        self.note_read(&slot.known());
         Ok(slot)
     }
 
@@ -397,10 +397,10 @@ impl Desk {
             let situation = Situation { policy: policy.as_deref(), now, availability: &availability };
             let prepared = build(&state.incident, &situation)?;
             let hands = self.hands(&slot.id);
-            let (events, refusal) = match state.incident.handle_with(&prepared.command, now, hands) {
+            let (events, refusal) = match state.incident.handle(&prepared.command, now, hands) {
                 Ok(events) => (events, None),
                 Err(refusal) => {
-                    let late = state.incident.refusal_events_with(&prepared.command, &refusal, now, hands);
+                    let late = state.incident.refusal_events(&prepared.command, &refusal, now, hands);
                     (late, Some(refusal))
                 }
             };

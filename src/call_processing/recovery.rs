@@ -137,15 +137,20 @@ impl Desk {
         if incident.rests() || lock(&self.inner().live).slots.contains_key(&incident.id) {
             return;
         }
-        self.note_load(&[], &held_by(&incident));
-        self.note_owed(&incident);
-        self.note_ties(&incident);
+        self.note_read(&incident);
         let mut deadline = incident.next_deadline().filter(|_| !canary!(TimerLostAtRestart));
         if canary!(DeadlineLengthenedByRestart) {
             deadline = deadline.map(|at| at.max(self.inner().clock.now() + SignedDuration::from_secs(60)));
         }
         self.move_deadline(&incident.id, None, deadline);
         lock(&self.inner().live).slots.insert(incident.id.clone(), Slot::new(incident));
+    }
+
+    /// What an incident that was read whole is counted, owed and tied to: that it is heard of later is then no news.
+    pub(super) fn note_read(&self, incident: &Incident) {
+        self.note_load(&[], &held_by(incident));
+        self.note_owed(incident);
+        self.note_ties(incident);
     }
 }
 

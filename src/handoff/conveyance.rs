@@ -13,7 +13,7 @@ use super::settings::{Address, ConveyanceSettings};
 use crate::clock::{Clock, monotonic_now};
 use crate::incident::DeclineCause;
 use crate::telemetry;
-use crate::wire::{ConveyanceMessage, SUBPROTOCOL};
+use crate::wire::{ConveyanceMessage, REQUEST_TERMINATED, SUBPROTOCOL};
 use bytes::Bytes;
 use futures_util::SinkExt;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
@@ -93,7 +93,7 @@ fn meaning(code: u16) -> Meaning {
 /// What a response code means to a recall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RecallMeaning {
-    /// Not the answer to it: provisional, or the end of the request itself (487, RFC 3261 section 9.1).
+    /// Not the answer to it: provisional, or the end of the request itself.
     NotYet,
     Heard,
     /// The peer has it, and does not know the request or does not take it back: nobody says that a team has heard it.
@@ -104,7 +104,7 @@ enum RecallMeaning {
 
 fn recall_meaning(code: u16) -> RecallMeaning {
     match code {
-        100..200 | 487 => RecallMeaning::NotYet,
+        100..200 | REQUEST_TERMINATED => RecallMeaning::NotYet,
         200 => RecallMeaning::Heard,
         503 | 504 => RecallMeaning::Later,
         _ => RecallMeaning::Unheard,

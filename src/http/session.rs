@@ -12,7 +12,8 @@ use crate::journal::{Entry, Subject};
 use crate::policy::Status as Standing;
 use crate::record::{Format, IncidentId};
 use crate::wire::{
-    Cancel, ConveyanceFault, ConveyanceMessage, Ending, Notification, Push, Receipt, Response, Status, Subscribe,
+    Cancel, ConveyanceFault, ConveyanceMessage, Ending, Notification, Push, REQUEST_TERMINATED, Receipt, Response,
+    Status, Subscribe,
 };
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -32,10 +33,9 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 const UNANSWERED_MAX: u32 = 3;
 /// EIDOs in one notification, at most.
 const NOTIFIED_AT_ONCE_MAX: usize = 64;
-/// Answers to a cancellation and to what it cancels, by SIP's (RFC 3261 sections 9.2, 21.4.19 and 21.4.25). The list of the
-/// draft of version 1.1 has neither, and nothing that says the same.
+/// The answer to a cancellation of what was not asked, by SIP's (RFC 3261 sections 9.2 and 21.4.19). The list of the draft of
+/// version 1.1 has neither this nor [`REQUEST_TERMINATED`], and nothing that says the same.
 const NO_REQUEST: u16 = 481;
-const TERMINATED: u16 = 487;
 /// Requests for service whose final answer is still owed, at most.
 const REQUESTS_MAX: usize = 256;
 
@@ -332,7 +332,7 @@ impl Session {
                 self.respond(cancel.request_id.clone(), 200, "taken back").await?;
                 if self.requests.get(&view.incident.id) == Some(&cancel.request_id) {
                     self.requests.remove(&view.incident.id);
-                    return self.respond(cancel.request_id, TERMINATED, "taken back by whoever asked").await;
+                    return self.respond(cancel.request_id, REQUEST_TERMINATED, "taken back by whoever asked").await;
                 }
                 Ok(())
             }

@@ -13,21 +13,14 @@ impl Incident {
     ///
     /// Deadlines that are due at `now` fire first, whether or not a [`Command::Tick`] came before: a deadline due
     /// exactly now has passed. An offer that follows from them is made only after the command itself was taken, so
-    /// that nothing is offered on knowledge that the command has just overtaken.
+    /// that nothing is offered on knowledge that the command has just overtaken. With [`Hands::Bound`] nothing is offered
+    /// and nothing accepted: what would be offered next is back on the ordinary route, and all that leads there is taken
+    /// as ever.
     ///
     /// # Errors
     /// Why it is refused. A refusal may still carry events to append first (a late answer is recorded): see
     /// [`Incident::refusal_events`].
-    pub fn handle(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
-        self.handle_with(command, now, Hands::Free)
-    }
-
-    /// As [`Incident::handle`]. With [`Hands::Bound`] nothing is offered and nothing accepted: what would be offered next
-    /// is back on the ordinary route, and all that leads there is taken as ever.
-    ///
-    /// # Errors
-    /// As [`Incident::handle`].
-    pub fn handle_with(&self, command: &Command, now: Timestamp, hands: Hands) -> Result<Vec<Event>, Refusal> {
+    pub fn handle(&self, command: &Command, now: Timestamp, hands: Hands) -> Result<Vec<Event>, Refusal> {
         let mut draft = Draft { hands, ..Draft::of(self, now) };
         draft.time_out();
         let overdue = draft.events.len();
@@ -41,19 +34,7 @@ impl Incident {
 
     /// Events to append although the command is refused: a late answer is recorded, once, and the team is told.
     #[must_use]
-    pub fn refusal_events(&self, command: &Command, refusal: &Refusal, now: Timestamp) -> Vec<Event> {
-        self.refusal_events_with(command, refusal, now, Hands::Free)
-    }
-
-    /// As [`Incident::refusal_events`], for what [`Incident::handle_with`] refused.
-    #[must_use]
-    pub fn refusal_events_with(
-        &self,
-        command: &Command,
-        refusal: &Refusal,
-        now: Timestamp,
-        hands: Hands,
-    ) -> Vec<Event> {
+    pub fn refusal_events(&self, command: &Command, refusal: &Refusal, now: Timestamp, hands: Hands) -> Vec<Event> {
         let (Refusal::NoLongerYours { .. }, Some((leg, answer))) = (refusal, answer_of(command)) else {
             return Vec::new();
         };

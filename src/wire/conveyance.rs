@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 
 /// The WebSocket sub-protocol.
 pub const SUBPROTOCOL: &str = "emergency-ent1.0";
+
+/// What is answered to a request that was taken back (RFC 3261 section 21.4.25); no answer to the cancellation itself (9.1).
+pub const REQUEST_TERMINATED: u16 = 487;
 /// Bytes of one identifier, at most.
 const IDENTIFIER_BYTES_MAX: usize = 256;
 /// Bytes of the words beside a code, at most: more is cut off.

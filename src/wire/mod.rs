@@ -12,8 +12,8 @@ mod delimited;
 mod tests;
 
 pub use conveyance::{
-    Cancel, ConveyanceFault, Ending, Message as ConveyanceMessage, Notification, Push, Receipt, Response, SUBPROTOCOL,
-    Status, Subscribe,
+    Cancel, ConveyanceFault, Ending, Message as ConveyanceMessage, Notification, Push, REQUEST_TERMINATED, Receipt,
+    Response, SUBPROTOCOL, Status, Subscribe,
 };
 pub use delimited::{FileRow, Layout, Rows, decode_rows};
 pub use eido::{Emitter, encode_eido};

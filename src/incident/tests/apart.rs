@@ -5,7 +5,7 @@ use super::*;
 impl World {
     /// As [`World::send`], with what the others cannot see.
     fn bound(&mut self, seconds: i64, command: &Command) -> Result<Vec<Event>, Refusal> {
-        let events = self.incident.handle_with(command, at(seconds), Hands::Bound)?;
+        let events = self.incident.handle(command, at(seconds), Hands::Bound)?;
         self.apply(&events, at(seconds));
         Ok(events)
     }

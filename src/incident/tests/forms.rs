@@ -238,7 +238,7 @@ fn what_is_declined_is_referred_and_what_is_not_answered_is_not() {
     world.good(20, decline(1));
     world.good(30, decline(3));
     let deadline = world.incident.next_deadline().unwrap();
-    let events = world.incident.handle(&Command::Tick, deadline).unwrap();
+    let events = world.incident.handle(&Command::Tick, deadline, Hands::Free).unwrap();
     assert_eq!(names(&events), ["timed-out", "returned-to-ordinary"]);
 
     let mut world = offered();

@@ -50,7 +50,7 @@ fn an_acceptance_exactly_at_the_deadline_comes_too_late_even_where_no_tick_came(
     let world = World::offered(&[&["a"]]);
     let in_time = Command::AcceptLeg { leg: leg(1), by: team() };
     let before = at(130) - SignedDuration::from_millis(1);
-    let events = world.incident.handle(&in_time, before).unwrap();
+    let events = world.incident.handle(&in_time, before, Hands::Free).unwrap();
     assert_eq!(names(&events), ["accepted"]);
 }
 
@@ -237,7 +237,8 @@ fn an_unknown_leg_is_named_as_such() {
 #[test]
 fn a_deadline_beyond_the_calendar_does_not_break_the_offer() {
     let mut world = World::assessed(eligible(&[&["a"]]));
-    let events = world.incident.handle(&Command::AcceptRecommendation { by: taker() }, Timestamp::MAX).unwrap();
+    let events =
+        world.incident.handle(&Command::AcceptRecommendation { by: taker() }, Timestamp::MAX, Hands::Free).unwrap();
     world.apply(&events, Timestamp::MAX);
     assert_eq!(world.incident.next_deadline(), Some(Timestamp::MAX));
 }

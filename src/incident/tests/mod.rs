@@ -262,13 +262,13 @@ impl World {
     /// As the desk does it: events of a granted command, or those a refusal still carries.
     fn send(&mut self, seconds: i64, command: &Command) -> Result<(Vec<Event>, Vec<Effect>), Refusal> {
         let now = at(seconds);
-        match self.incident.handle(command, now) {
+        match self.incident.handle(command, now, Hands::Free) {
             Ok(events) => {
                 let effects = self.apply(&events, now);
                 Ok((events, effects))
             }
             Err(refusal) => {
-                let events = self.incident.refusal_events(command, &refusal, now);
+                let events = self.incident.refusal_events(command, &refusal, now, Hands::Free);
                 self.apply(&events, now);
                 Err(refusal)
             }

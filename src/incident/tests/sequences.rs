@@ -459,17 +459,17 @@ fn told_by(command: &Command) -> Option<&Decision> {
 fn step(world: &mut World, keeper: &mut BookKeeper, now: Timestamp, command: &Command, hands: Hands) {
     let owned = keeper.owner.is_some();
     let known_effects = world.effects.len();
-    let (events, granted) = match world.incident.handle_with(command, now, hands) {
+    let (events, granted) = match world.incident.handle(command, now, hands) {
         Ok(events) => {
             assert_eq!(
-                world.incident.handle_with(command, now, hands).as_ref(),
+                world.incident.handle(command, now, hands).as_ref(),
                 Ok(&events),
                 "the same question, another answer"
             );
             let granted = !events.is_empty();
             (events, granted)
         }
-        Err(refusal) => (world.incident.refusal_events_with(command, &refusal, now, hands), false),
+        Err(refusal) => (world.incident.refusal_events(command, &refusal, now, hands), false),
     };
     let changes_hands = |event: &Event| matches!(event, Event::Offered { .. } | Event::Accepted { .. });
     assert!(hands == Hands::Free || !events.iter().any(changes_hands), "with bound hands: {events:?}");
@@ -556,9 +556,9 @@ fn random_lives_reach_every_kind_of_event() {
                 now = now.max(deadline);
             }
             let command = command(&world, happens);
-            let events = match world.incident.handle(&command, now) {
+            let events = match world.incident.handle(&command, now, Hands::Free) {
                 Ok(events) => events,
-                Err(refusal) => world.incident.refusal_events(&command, &refusal, now),
+                Err(refusal) => world.incident.refusal_events(&command, &refusal, now, Hands::Free),
             };
             for name in names(&events) {
                 *met.entry(name).or_default() += 1;
