@@ -106,7 +106,7 @@ impl Desk {
         move |incident, situation| {
             let (facts, gaps) = gather(situation.policy, &record, &incident.facts);
             let facts = desk.recalled(situation, facts, traced.as_ref(), &incident.id);
-            let facts = linked.raised(situation.policy, facts);
+            let facts = linked.raised(situation.policy, facts, incident);
             let (decision, decide_ns) = decide(situation.policy, &facts, &gaps, situation.now, situation.availability);
             let mode = situation.policy.map_or(Mode::Shadow, Policy::mode);
             let contact = traced.as_ref().map(|traced| traced.traces.clone());

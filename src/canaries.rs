@@ -88,6 +88,16 @@ mod planted {
         ExclusionSkippedOnUpdate,
         /// a danger known of a linked incident stays with that one
         LinkedDangerDropped,
+        /// a call that its sender merged into another keeps its team
+        MergedCallKeepsItsTeam,
+        /// of calls that are merged into one another one ends
+        MutualMergeEnds,
+        /// what other adapters made of a call meanwhile is not looked at before another ends for it
+        MergeEndsOnHearsay,
+        /// a call that was merged into another stays open beside it
+        MergedNeverEnds,
+        /// a second team is sent to a call under its other name, where one is there already
+        SecondTeamSent,
         /// a hazard that a team reports recalls nothing
         HazardRecallsNothing,
         /// a poorer record clears a danger

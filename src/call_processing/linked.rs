@@ -11,7 +11,7 @@ use super::views::CallProblem;
 use crate::facts::{FactSources, Facts, Source};
 use crate::incident::{Command, Incident, Phase};
 use crate::policy::Policy;
-use crate::record::{AgencyId, CallRecord, IncidentId, RELATED_MAX, Related, Relation};
+use crate::record::{AgencyId, CallRecord, IncidentId, RELATED_MAX, RecordIdentity, Related, Relation};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -28,17 +28,21 @@ pub(super) type NamedBy = HashMap<CallKey, BTreeMap<IncidentId, Option<Timestamp
 #[derive(Default)]
 pub(super) struct Linked {
     others: Vec<Facts>,
+    /// A team is with this very call under another name.
+    with_team: bool,
     /// Another that is open stands in its place.
     merged: bool,
 }
 
 impl Linked {
-    /// Facts with every danger of the others.
-    pub(super) fn raised(&self, policy: Option<&Policy>, facts: Facts) -> Facts {
+    /// Facts of an incident with every danger of the others. That a team is with its call under another name is doubt, so
+    /// that no second one is sent; a team that is there by its own name as well is not called away for it.
+    pub(super) fn raised(&self, policy: Option<&Policy>, facts: Facts, incident: &Incident) -> Facts {
         if canary!(LinkedDangerDropped) {
             return facts;
         }
-        self.others.iter().fold(facts, |facts, other| match policy {
+        let second = self.with_team && !has_arrived(incident) && !canary!(SecondTeamSent);
+        self.others.iter().chain(second.then(doubt).as_ref()).fold(facts, |facts, other| match policy {
             Some(policy) => policy.linked(&facts, other),
             None => FactSources::linked_without_policy(&facts, other),
         })
@@ -49,7 +53,8 @@ impl Desk {
     /// What the incidents tied to one make of it, and of a record that comes for it.
     pub(super) async fn linked(&self, incident: &Incident, record: Option<&CallRecord>) -> Linked {
         let names_none = incident.related.is_empty() && record.is_none_or(|record| record.related.is_empty());
-        if names_none && lock(&self.inner().live).named_by.is_empty() {
+        let identity = incident.identity.as_ref().or_else(|| record.map(|record| &record.identity));
+        if names_none && !identity.is_some_and(|identity| self.is_named(identity)) {
             return Linked::default();
         }
         let mut own = incident.clone();
@@ -58,61 +63,57 @@ impl Desk {
             own.identity.get_or_insert_with(|| record.identity.clone());
         }
         let more = own.related.len() > RELATED_MAX;
-        let (set, cut) = self.set_of(&own).await;
+        let LinkedSet { set, cut, unread } = self.set_of(&own, false).await;
         let mut others: Vec<Facts> = set.iter().map(|other| other.facts.clone()).collect();
-        let merges = |one: &Incident, other: &Incident| {
-            ties(one, &[Relation::MergedInto], other)
-                || (ties(other, &[Relation::MergedFrom], one) && agency(one) == agency(other))
-        };
-        let is_there = |other: &&Arc<Incident>| {
-            let arrived = other.owning_leg().is_some_and(|leg| leg.state.has_arrived());
-            arrived && (merges(&own, other) || merges(other, &own))
-        };
-        if more || cut || set.iter().any(|other| is_there(&other)) {
-            // Somebody is with this very call already, or not all that may be dangerous could be looked at.
-            others.push(Facts::default().with("doubt", "yes", Source::Structured));
+        let merges = Merges { own: &own, set: &set };
+        if more || cut || unread.is_some() {
+            // Not all that may be dangerous could be looked at.
+            others.push(doubt());
         }
-        // Two that are said to stand in each other's place both stay open: the call must not end in neither.
-        let stands = |other: &&Arc<Incident>| {
-            let mut from = vec![Arc::clone(other)];
-            let mut met = BTreeSet::new();
-            while let Some(one) = from.pop() {
-                if merges(&one, &own) {
-                    return false;
-                }
-                from.extend(set.iter().filter(|next| merges(&one, next) && met.insert(next.id.clone())).cloned());
-            }
-            true
-        };
-        let merged = set.iter().filter(|other| other.is_open() && merges(&own, other)).any(|other| stands(&other));
-        Linked { others, merged }
+        let (with_team, merged) = (merges.is_with_a_team(), merges.ends_own());
+        Linked { others, with_team, merged }
     }
 
-    /// The incidents tied to one, directly and through others; true where there may be more.
-    async fn set_of(&self, own: &Incident) -> (Vec<Arc<Incident>>, bool) {
-        let (mut set, mut cut) = (Vec::new(), false);
+    /// True where another incident names this one.
+    fn is_named(&self, identity: &RecordIdentity) -> bool {
+        let live = lock(&self.inner().live);
+        !live.named_by.is_empty() && live.named_by.contains_key(&CallKey::of(identity))
+    }
+
+    /// The incidents tied to one, directly and through others; as the journal has them where that is asked.
+    async fn set_of(&self, own: &Incident, afresh: bool) -> LinkedSet {
+        let mut found = LinkedSet::default();
         let mut met = BTreeSet::from([own.id.clone()]);
         let mut next = VecDeque::from(self.tied_to(own));
         while let Some(id) = next.pop_front() {
             if !met.insert(id.clone()) {
                 continue;
             }
-            if set.len() >= SET_MAX {
-                return (set, true);
+            if found.set.len() >= SET_MAX {
+                found.cut = true;
+                break;
             }
-            match self.known(&id).await {
+            match self.known(&id, afresh).await {
                 Ok(Some(other)) => {
                     next.extend(self.tied_to(&other));
-                    set.push(other);
+                    found.set.push(other);
                 }
                 Ok(None) => {}
                 Err(problem) => {
                     tracing::error!(%problem, incident = %id, "an incident that others are tied to cannot be read");
-                    cut = true;
+                    found.unread = Some(problem);
                 }
             }
         }
-        (set, cut)
+        found
+    }
+
+    /// Whether an incident ends for another, by what the journal has of the others at this instant. Another adapter, or
+    /// another command, may just have heard that one of them is to end for this one: whichever record came last, whoever
+    /// took it sees the ones before it here, so that of a circle never every one ends.
+    async fn ends_for_another(&self, own: &Incident) -> Result<bool, CallProblem> {
+        let LinkedSet { set, cut: _, unread } = self.set_of(own, !canary!(MergeEndsOnHearsay)).await;
+        unread.map_or_else(|| Ok(Merges { own, set: &set }.ends_own()), Err)
     }
 
     /// Whom an incident names, who names it, and who else names the same, known or not.
@@ -127,8 +128,8 @@ impl Desk {
     }
 
     /// An incident as it stands; `None` where nothing is known of it yet.
-    async fn known(&self, id: &IncidentId) -> Result<Option<Arc<Incident>>, CallProblem> {
-        let slot = lock(&self.inner().live).slots.get(id).cloned();
+    async fn known(&self, id: &IncidentId, afresh: bool) -> Result<Option<Arc<Incident>>, CallProblem> {
+        let slot = lock(&self.inner().live).slots.get(id).filter(|_| !afresh).cloned();
         let incident = match slot {
             Some(slot) => slot.known(),
             None => match self.fold(id).await {
@@ -202,17 +203,19 @@ impl Desk {
     }
 
     async fn follow_ties_of(&self, id: &IncidentId) -> Result<(), CallProblem> {
-        let Some(own) = self.known(id).await? else { return Ok(()) };
-        let (set, _) = self.set_of(&own).await;
+        let Some(own) = self.known(id, false).await? else { return Ok(()) };
+        let set = self.set_of(&own, false).await.set;
         for one in std::iter::once(own).chain(set).filter(|one| one.is_open()) {
             let slot = self.slot(&one.id).await?;
             let mut state = slot.state.lock().await;
-            let linked = self.linked(&state.incident, None).await;
+            let mut linked = self.linked(&state.incident, None).await;
+            linked.merged = linked.merged && self.ends_for_another(&state.incident).await?;
             let policy = self.policy();
-            let news = linked.raised(policy.as_deref(), state.incident.facts.clone()) != state.incident.facts;
+            let news =
+                linked.raised(policy.as_deref(), state.incident.facts.clone(), &state.incident) != state.incident.facts;
             if news || (linked.merged && state.incident.is_open()) {
                 let followed = move |incident: &Incident, situation: &Situation<'_>| {
-                    let facts = linked.raised(situation.policy, incident.facts.clone());
+                    let facts = linked.raised(situation.policy, incident.facts.clone(), incident);
                     let gaps = incident.decision.as_ref().map_or(&[][..], |decision| &decision.gaps);
                     let (decision, decide_ns) =
                         decide(situation.policy, &facts, gaps, situation.now, situation.availability);
@@ -225,6 +228,61 @@ impl Desk {
             }
         }
         Ok(())
+    }
+}
+
+/// What is tied to one incident.
+#[derive(Default)]
+struct LinkedSet {
+    set: Vec<Arc<Incident>>,
+    /// There are more than are looked at.
+    cut: bool,
+    /// Why one of them could not be looked at.
+    unread: Option<CallProblem>,
+}
+
+/// Which incidents of a linked set are the same call by their senders' words, and which of them stands in whose place.
+struct Merges<'a> {
+    own: &'a Incident,
+    set: &'a [Arc<Incident>],
+}
+
+impl<'a> Merges<'a> {
+    /// One was merged into the other: by its own sender's word, or by that of the other's where that is its own too.
+    fn into(one: &Incident, other: &Incident) -> bool {
+        ties(one, &[Relation::MergedInto], other)
+            || (ties(other, &[Relation::MergedFrom], one) && agency(one) == agency(other))
+    }
+
+    /// Those of the set that are found from one by going on from each to the next.
+    fn from(&self, one: &'a Incident, goes_on: impl Fn(&Incident, &Incident) -> bool) -> Vec<&'a Incident> {
+        let all: Vec<&Incident> = self.set.iter().map(|other| &**other).chain([self.own]).collect();
+        let (mut found, mut next) = (Vec::<&Incident>::new(), vec![one]);
+        while let Some(one) = next.pop() {
+            for other in all.iter().filter(|other| goes_on(one, other)) {
+                if found.iter().all(|known| known.id != other.id) {
+                    found.push(other);
+                    next.push(other);
+                }
+            }
+        }
+        found
+    }
+
+    /// A team is with this very call under another name.
+    fn is_with_a_team(&self) -> bool {
+        let same = |one: &Incident, other: &Incident| Self::into(one, other) || Self::into(other, one);
+        self.from(self.own, same).into_iter().any(|other| other.id != self.own.id && has_arrived(other))
+    }
+
+    /// Another that is open stands in its place. Two that are said to stand in each other's both stay open: the call must
+    /// not end in neither.
+    fn ends_own(&self) -> bool {
+        let stays = |other: &&Incident| {
+            let round = self.from(other, Self::into).iter().any(|one| one.id == self.own.id);
+            other.id != self.own.id && other.is_open() && (!round || canary!(MutualMergeEnds))
+        };
+        self.from(self.own, Self::into).iter().any(stays) && !canary!(MergedNeverEnds)
     }
 }
 
@@ -241,6 +299,14 @@ fn ties(one: &Incident, ways: &[Relation], other: &Incident) -> bool {
     let theirs = CallKey::of(theirs);
     let mut named = one.related.iter().filter(|(_, how)| ways.contains(how));
     named.any(|(name, _)| CallKey::named(&mine.agency, name) == theirs)
+}
+
+fn has_arrived(incident: &Incident) -> bool {
+    incident.owning_leg().is_some_and(|leg| leg.state.has_arrived())
+}
+
+fn doubt() -> Facts {
+    Facts::default().with("doubt", "yes", Source::Structured)
 }
 
 fn agency(incident: &Incident) -> Option<&AgencyId> {

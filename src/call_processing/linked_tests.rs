@@ -194,6 +194,104 @@ async fn a_team_that_is_there_stays_and_no_other_is_sent_to_the_call_it_was_merg
     assert_eq!(other.facts.value("doubt"), Some("yes"));
 }
 
+async fn is_there(desk: &Desk, id: &IncidentId) {
+    let leg = incident(desk, id).await.legs[0].id.clone();
+    desk.command(id, Command::MoveLeg { leg, status: TimePoint::OnScene, by: team() }).await.unwrap();
+}
+
+/// Found by a simulated world: each of two teams on scene was called away for the other, and police were asked for both.
+#[tokio::test]
+async fn teams_that_are_there_under_both_names_of_a_call_are_not_called_away_for_one_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let (gone, stays) = (with_team(&desk, "gone", true).await, with_team(&desk, "stays", true).await);
+    is_there(&desk, &gone).await;
+    is_there(&desk, &stays).await;
+    told(&desk, tied("gone", 1, "none", &[("REPLACED", "stays")])).await;
+    told(&desk, tied("stays", 2, "none", &[])).await;
+    for id in [&gone, &stays] {
+        let now = incident(&desk, id).await;
+        assert_eq!((now.phase, now.legs[0].state), (Phase::WithTeam, LegState::OnScene));
+    }
+    // Once one of them has given the call back, nobody else is sent while the other is there.
+    let leg = incident(&desk, &stays).await.legs[0].id.clone();
+    desk.command(&stays, Command::ReturnLeg { leg, why: "beyond-us".to_owned(), by: team() }).await.unwrap();
+    assert_eq!(incident(&desk, &stays).await.facts.value("doubt"), Some("yes"));
+    assert_eq!(incident(&desk, &gone).await.phase, Phase::WithTeam);
+}
+
+/// Found by a simulated world: a merge in a version that a newer one had overtaken left the call with its team, and offered
+/// it on.
+#[tokio::test]
+async fn a_merge_that_comes_in_an_overtaken_version_recalls_the_team_too() {
+    for accepted in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = desk_on(journal(folder.path()), 1.0).await;
+        let gone = with_team(&desk, "gone", accepted).await;
+        told(&desk, tied("gone", 9, "none", &[])).await;
+        told(&desk, tied("gone", 5, "none", &[("REPLACED", "unknown")])).await;
+        let back = incident(&desk, &gone).await;
+        let leg = if accepted { LegState::StoodBack } else { LegState::Withdrawn };
+        assert_eq!((back.phase, &back.owner, back.legs[0].state), (Phase::Ordinary, &Owner::Psap, leg));
+    }
+}
+
+/// Found by a simulated world: a call that was merged twice over stood open for ever where the second merge was heard first,
+/// and was sent a second team where the first had arrived.
+#[tokio::test]
+async fn merges_are_followed_from_one_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = desk_on(journal(folder.path()), 1.0).await;
+    let (first, between) = (with_team(&desk, "first", true).await, told(&desk, tied("between", 0, "none", &[])).await);
+    let last = told(&desk, tied("last", 0, "none", &[])).await;
+    told(&desk, tied("between", 1, "none", &[("REPLACED", "last")])).await;
+    assert_eq!(incident(&desk, &between.incident).await.phase, Phase::Closed);
+    told(&desk, tied("first", 1, "none", &[("REPLACED", "between")])).await;
+    assert_eq!(incident(&desk, &first).await.phase, Phase::Closed);
+    assert!(incident(&desk, &last.incident).await.is_open());
+    let there = with_team(&desk, "there", true).await;
+    is_there(&desk, &there).await;
+    told(&desk, tied("there", 2, "none", &[("REPLACED", "between")])).await;
+    assert_eq!(incident(&desk, &there).await.phase, Phase::WithTeam);
+    assert_eq!(incident(&desk, &last.incident).await.facts.value("doubt"), Some("yes"));
+}
+
+/// Found by a simulated world of two adapters, of which neither had heard what the other made of its call.
+#[tokio::test]
+async fn no_call_ends_for_another_that_has_ended_elsewhere() {
+    for merged_back in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(folder.path());
+        let desk = desk_on(Arc::clone(&journal), 1.0).await;
+        let one = told(&desk, tied("one", 0, "none", &[])).await.incident;
+        told(&desk, tied("other", 0, "none", &[])).await;
+        // The first desk hears nothing of what this one appends.
+        let elsewhere = desk_on(journal, 1.0).await;
+        let ties: &[(&str, &str)] = if merged_back { &[("REPLACED", "one")] } else { &[] };
+        let mut said: Value = serde_json::from_slice(&tied("other", 1, "none", ties)).unwrap();
+        if !merged_back {
+            said["incidentComponent"]["incidentStatusCommonRegistryText"] = json!(["Closed"]);
+        }
+        let other = told(&elsewhere, Bytes::from(said.to_string())).await.incident;
+        assert_eq!(incident(&elsewhere, &other).await.phase, Phase::Closed);
+        assert!(incident(&desk, &other).await.is_open(), "as this desk believes");
+        told(&desk, tied("one", 1, "none", &[("REPLACED", "other")])).await;
+        assert!(incident(&desk, &one).await.is_open());
+    }
+}
+
+/// Found by a simulated world of two adapters: a repeat of the record reached the other one before it had heard of the first.
+#[tokio::test]
+async fn an_incident_that_was_read_before_it_was_heard_of_is_tied_like_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = journal(folder.path());
+    let (desk, elsewhere) = (desk_on(Arc::clone(&journal), 1.0).await, desk_on(journal, 1.0).await);
+    let one = told(&desk, tied("one", 0, "none", &[("REPLACED", "other")])).await.incident;
+    assert!(incident(&elsewhere, &one).await.is_open());
+    told(&elsewhere, tied("other", 0, "none", &[])).await;
+    assert_eq!(incident(&elsewhere, &one).await.phase, Phase::Closed);
+}
+
 /// A journal that takes nothing for one incident.
 struct Refusing {
     within: EmbeddedJournal,

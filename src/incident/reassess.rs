@@ -54,6 +54,8 @@ impl Draft {
             if self.state.is_news_of_danger(facts, decision) && !canary!(StaleDangerDropped) {
                 self.assess(AssessmentCause::Record, facts, decision);
             }
+            // Nor that its call is another incident's.
+            self.give_up_merged();
             return;
         }
         self.see_units(received, units);
@@ -79,6 +81,9 @@ impl Draft {
 
     /// By its sender's word its call is another incident's: nobody is to go for this one as well, unless they are there.
     fn give_up_merged(&mut self) {
+        if canary!(MergedCallKeepsItsTeam) {
+            return;
+        }
         let arrived = self.state.owning_leg().is_some_and(|leg| leg.state.has_arrived());
         if self.state.is_merged() && matches!(self.state.phase, Phase::Offered | Phase::WithTeam) && !arrived {
             self.take_back(MERGED, MERGED);
@@ -213,6 +218,9 @@ impl Draft {
     pub(super) fn offer_next(&mut self) {
         if self.hands == Hands::Bound {
             return self.return_to_ordinary(JOURNAL_AWAY, None);
+        }
+        if self.state.is_merged() && !canary!(MergedCallKeepsItsTeam) {
+            return self.return_to_ordinary(MERGED, None);
         }
         let Some(plans) = self.first_offerable(&self.state.steps_left) else {
             return self.return_to_ordinary("no-team-accepted", None);

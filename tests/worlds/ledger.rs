@@ -1,6 +1,9 @@
 //! What the raw journal entries say, folded by other code than the product's: who has each call, what is on offer, what is owed.
 
 use crate::oracle::Violation;
+use crate::plan::Tie;
+use crate::ties::is_there;
+use crate::told::{Moment, Told, bars};
 use crate::world::BOUNDS;
 use fourth_option::incident::{Actor, DutyKind, DutyOutcome, Event};
 use fourth_option::policy::{LegPlan, Mode, ProgramKind, Status};
@@ -45,10 +48,19 @@ pub struct DutySeen {
 pub struct Account {
     pub version: u64,
     pub call: Option<RecordIdentity>,
+    pub begun: Moment,
     pub received: BTreeSet<String>,
     pub newest: Option<Timestamp>,
     pub legs: BTreeMap<LegId, LegSeen>,
     pub closed: bool,
+    pub ended: Option<Moment>,
+    /// It ended because another stands in its place.
+    pub merged_away: bool,
+    /// Its sender says that another does.
+    merged: bool,
+    /// Since when a team that has the call is there, or none is.
+    pub there_since: Option<u64>,
+    pub vacant_since: Option<u64>,
     /// A choice stands, or the call came back: nothing is offered without a person's word.
     pub settled: bool,
     pub chosen_now: bool,
@@ -110,10 +122,16 @@ impl Account {
         Self {
             version: 0,
             call: None,
+            begun: Moment { ms: 0, batch: 0 },
             received: BTreeSet::new(),
             newest: None,
             legs: BTreeMap::new(),
             closed: false,
+            ended: None,
+            merged_away: false,
+            merged: false,
+            there_since: None,
+            vacant_since: None,
             settled: false,
             chosen_now: false,
             test: false,
@@ -202,7 +220,11 @@ impl Account {
                     self.owes(DutyKind::Recall, Some(leg));
                 }
             }
-            Event::StoodBack { leg, .. } => {
+            Event::StoodBack { leg, why } => {
+                let there = self.leg(leg).is_ok_and(|seen| seen.stands == Stands::Owns && seen.arrived);
+                if there && !world.unread && matches!(why.as_str(), "merged" | "built-in.doubt") {
+                    return Err(Violation::new("I2", format!("a team that is there is called away: {why}")));
+                }
                 self.ends(leg, "stood-back")?;
                 self.owes(DutyKind::Recall, Some(leg));
             }
@@ -250,6 +272,8 @@ impl Account {
                     return Err(Violation::new("I16", "a call is closed without a reason"));
                 }
                 self.closed = true;
+                self.ended = Some(world.now());
+                self.merged_away = why == "merged";
                 self.chosen_now = false;
             }
             Event::Undeliverable { key, .. } => self.undeliverable(key),
@@ -342,8 +366,12 @@ impl Account {
             self.mode = received.mode;
             self.applied = Some(identity.content_sha256.clone());
         }
-        self.call.get_or_insert_with(|| identity.clone());
-        for (fact, _) in world.dangers.get(&identity.content_sha256).into_iter().flatten() {
+        if self.call.is_none() {
+            (self.call, self.begun) = (Some(identity.clone()), world.now());
+        }
+        let record = world.records.get(&identity.content_sha256);
+        self.merged |= record.is_some_and(|record| record.ties.iter().any(|(_, how)| *how == Tie::MergedInto));
+        for (fact, _) in record.into_iter().flat_map(|record| &record.dangers) {
             if !self.closed && !self.answered.contains(*fact) {
                 self.dangers.insert((*fact).to_owned());
             }
@@ -364,9 +392,14 @@ impl Account {
         if self.closed && (owners > 0 || self.open().next().is_some()) {
             return Err(Violation::new("I2", "closed while a team is still asked or going"));
         }
+        let there = is_there(self);
+        self.there_since = there.then(|| self.there_since.unwrap_or(now_ms));
+        self.vacant_since = (!there).then(|| self.vacant_since.unwrap_or(now_ms));
+        if self.merged && !there && self.legs.values().any(|leg| leg.stands != Stands::Ended) {
+            return Err(Violation::new("I2", "a team is asked or goes for a call that its sender merged into another"));
+        }
         if !self.closed && !self.dangers.is_empty() {
-            let exposed = self.legs.values().find(|leg| leg.stands != Stands::Ended && leg.plan.kind.unaccompanied());
-            if let Some(leg) = exposed {
+            if let Some(leg) = self.exposed() {
                 let (program, stands) = (&leg.plan.program, leg.stands);
                 return Err(Violation::new(
                     "I5",
@@ -382,10 +415,14 @@ impl Account {
         Ok(())
     }
 
+    /// A team with no officer that is asked, or has the call.
+    pub fn exposed(&self) -> Option<&LegSeen> {
+        self.legs.values().find(|leg| leg.stands != Stands::Ended && leg.plan.kind.unaccompanied())
+    }
+
     /// What is known of a linked incident, since when both were known to be linked, holds here too.
     pub fn check_linked(&self, other: &Self, linked_ms: u64, due: impl Fn(u64) -> bool) -> Result<(), Violation> {
-        let exposed = self.legs.values().find(|leg| leg.stands != Stands::Ended && leg.plan.kind.unaccompanied());
-        let Some(leg) = exposed.filter(|_| !self.closed) else { return Ok(()) };
+        let Some(leg) = self.exposed().filter(|_| !self.closed) else { return Ok(()) };
         let holds =
             |(fact, since_ms): &(&String, &u64)| due(linked_ms.max(**since_ms)) && !self.answered.contains(*fact);
         match other.dangers_since.iter().find(holds) {
@@ -431,6 +468,9 @@ impl Account {
         }
         if !self.chosen_now {
             return Err(Violation::new("I4", "offered again after the call came back, without a person's word"));
+        }
+        if self.merged {
+            return Err(Violation::new("I2", "offered although its sender merged it into another"));
         }
         if self.test {
             return Err(Violation::new("I4", "a test call is offered"));
@@ -541,25 +581,4 @@ impl Account {
 /// A team that comes in person must set out.
 fn comes(plan: &LegPlan) -> bool {
     !matches!(plan.kind, ProgramKind::Phone | ProgramKind::Liaison)
-}
-
-/// What the outside knows beside the journal.
-pub struct Told<'a> {
-    /// Dangers that each record states, by its digest.
-    pub dangers: &'a BTreeMap<String, Vec<(&'static str, &'static str)>>,
-    /// Policies that were ever in force by the journal or at a start.
-    pub digests: &'a BTreeSet<String>,
-    pub now_ms: u64,
-}
-
-/// True where the value keeps every unaccompanied program from a call, whatever the policy says.
-fn bars(fact: &str, value: &str) -> bool {
-    match fact {
-        "weapon" => matches!(value, "present" | "used"),
-        "violence" => value == "physical",
-        "self_harm" => matches!(value, "means" | "attempt"),
-        "medical" => value == "acute",
-        "crime" => value == "in-progress",
-        _ => false,
-    }
 }

@@ -24,6 +24,8 @@ mod plan;
 mod sharing;
 mod shrink;
 mod store;
+mod ties;
+mod told;
 mod world;
 
 use fourth_option::canaries::{Canary, plant};

@@ -1,9 +1,11 @@
 //! What must hold, judged after every step by what the outside saw and by the raw journal entries alone.
 
-use crate::ledger::{Account, Stands, Told, owed_for};
+use crate::ledger::{Account, Stands, owed_for};
 use crate::plan::Record;
 use crate::sharing::LEASE_MS;
 use crate::store::{Life, Store};
+use crate::ties::{Known, Ties};
+use crate::told::{Moment, Told};
 use fourth_option::call_processing::{Answer, CallProblem, IncidentView};
 use fourth_option::incident::{Act, Command, Event, Outgoing, Owner, Refusal};
 use fourth_option::journal::{AdapterEvent, Stored, Subject};
@@ -89,14 +91,14 @@ pub struct Oracle {
     owed: BTreeMap<String, Owed>,
     read: usize,
     batches: usize,
-    dangers: BTreeMap<String, Vec<(&'static str, &'static str)>>,
-    /// The call that each record names, by the record's digest.
-    names: BTreeMap<String, String>,
-    /// Calls that are linked, and since when the journal says so.
-    links: BTreeMap<(String, String), u64>,
+    /// What each record says, by its digest.
+    records: BTreeMap<String, Record>,
+    ties: Ties,
     /// The longest time until one adapter hears of another's incident; 0 where there is one.
     hears_within_ms: u64,
     digests: BTreeSet<String>,
+    /// Something was assessed while no policy was in force.
+    unread: bool,
     asked: u64,
     /// Kinds of events as they were taken, for items that wait for them.
     pub fresh: Vec<&'static str>,
@@ -112,11 +114,11 @@ impl Oracle {
             owed: BTreeMap::new(),
             read: 0,
             batches: 0,
-            dangers: BTreeMap::new(),
-            names: BTreeMap::new(),
-            links: BTreeMap::new(),
+            records: BTreeMap::new(),
+            ties: Ties::default(),
             hears_within_ms: 0,
             digests: BTreeSet::new(),
+            unread: false,
             asked: 0,
             fresh: Vec::new(),
             checked: Checked::default(),
@@ -149,10 +151,7 @@ impl Oracle {
 
     /// A record is on its way: what it says is the truth by which the adapter is judged.
     pub fn will_send(&mut self, record: &Record) {
-        self.dangers.entry(record.sha256.clone()).or_insert_with(|| record.dangers.clone());
-        if let Some(other) = &record.names {
-            self.names.insert(record.sha256.clone(), other.clone());
-        }
+        self.records.entry(record.sha256.clone()).or_insert_with(|| record.clone());
     }
 
     /// A message reached the adapter.
@@ -182,12 +181,15 @@ impl Oracle {
         while let Some(end) = store.batches.get(self.batches).copied() {
             self.batches += 1;
             let from = std::mem::replace(&mut self.read, end);
-            let mut touched = None;
+            let (mut touched, mut merged) = (None, None);
             for entry in &store.disk.entries[from..end] {
                 self.fresh.push(crate::disk::kind(&entry.stored));
                 match (&entry.subject, &entry.stored) {
                     (Subject::Incident(id), Stored::Incident(event)) => {
                         self.entry(id, event, entry.version, entry.at, now_ms)?;
+                        if matches!(event, Event::Closed { why } if why == "merged") {
+                            merged = Some(id.clone());
+                        }
                         touched = Some(id.clone());
                     }
                     (_, Stored::Adapter(AdapterEvent::PolicyLoaded { digest, .. })) => {
@@ -199,6 +201,10 @@ impl Oracle {
             if let Some(account) = touched.and_then(|id| self.accounts.get_mut(&id)) {
                 account.check(now_ms)?;
                 self.checked.count(&[2, 3, 5]);
+            }
+            if let Some(call) = merged.and_then(|id| self.accounts.get(&id)?.call.clone()) {
+                self.ties.ended(&call.incident, &self.known(store, now_ms))?;
+                self.checked.count(&[1, 2]);
             }
         }
         self.checked.count(&[11]);
@@ -220,7 +226,9 @@ impl Oracle {
         now_ms: u64,
     ) -> Result<(), Violation> {
         let account = self.accounts.entry(id.clone()).or_insert_with(Account::new);
-        let told = Told { dangers: &self.dangers, digests: &self.digests, now_ms };
+        self.unread |= matches!(event, Event::Assessed { decision, .. } if decision.policy.digest.is_empty());
+        let (unread, batch) = (self.unread, self.batches);
+        let told = Told { records: &self.records, digests: &self.digests, now_ms, unread, batch };
         account.take(event, version, at, &told)?;
         self.checked.count(judged_by(event));
         if let Event::RecordReceived(received) = event {
@@ -228,9 +236,8 @@ impl Oracle {
             if known != id {
                 return Err(Violation::new("I7", "one call has become two incidents"));
             }
-            if let Some(other) = self.names.get(&received.identity.content_sha256) {
-                let tie = (received.identity.incident.clone(), other.clone());
-                self.links.entry(tie).or_insert(now_ms);
+            if let Some(record) = self.records.get(&received.identity.content_sha256) {
+                self.ties.said(record, Moment { ms: now_ms, batch: self.batches });
             }
         }
         if let Event::Delivered { key } | Event::Undeliverable { key, .. } = event
@@ -286,18 +293,8 @@ impl Oracle {
                 self.checked.count(&[18]);
             }
         }
-        for ((one, other), linked_ms) in &self.links {
-            let (Some(one), Some(other)) = (self.calls.get(one), self.calls.get(other)) else { continue };
-            // Whoever holds the one learns it, whoever holds the other is to have it done: neither is hindered.
-            let free_since_ms = [one, other].map(|id| store.free_since(id).map(|(_, since_ms)| since_ms));
-            let [Some(ours_ms), Some(theirs_ms)] = free_since_ms else { continue };
-            let due = |since_ms: u64| {
-                now_ms.saturating_sub(since_ms.max(ours_ms).max(theirs_ms)) > BOUND_MS + self.hears_within_ms
-            };
-            let (Some(ours), Some(theirs)) = (self.accounts.get(one), self.accounts.get(other)) else { continue };
-            ours.check_linked(theirs, *linked_ms, due)?;
-            theirs.check_linked(ours, *linked_ms, due)?;
-            self.checked.count(&[5]);
+        for _ in 0..self.ties.in_time(&self.known(store, now_ms))? {
+            self.checked.count(&[2, 5]);
         }
         for (key, owed) in &self.owed {
             if owed.over || owed.optional || now_ms - owed.since_ms <= BOUND_MS {
@@ -321,6 +318,12 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    fn known<'a>(&'a self, store: &'a Store, now_ms: u64) -> Known<'a> {
+        let (calls, accounts) = (&self.calls, &self.accounts);
+        let (within_ms, alone) = (BOUND_MS + self.hears_within_ms, self.hears_within_ms == 0);
+        Known { calls, accounts, store, now_ms, within_ms, alone }
     }
 
     /// An effect was handed to the outbox.

@@ -84,9 +84,32 @@ pub struct Record {
     pub updated_at: Timestamp,
     pub dangers: Vec<(&'static str, &'static str)>,
     pub name: String,
-    /// The call that it says this one is linked to.
-    pub names: Option<String>,
+    /// Calls that it says this one belongs with, and how.
+    pub ties: Vec<(String, Tie)>,
+    pub agency: &'static str,
 }
+
+/// How a record ties its call to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tie {
+    Linked,
+    /// The other stands in its place.
+    MergedInto,
+    /// It stands in the other's place.
+    MergedFrom,
+    Split,
+}
+
+/// What the records of a call say of others.
+#[derive(Debug, Default)]
+struct Says {
+    ties: Vec<(u64, Tie)>,
+    /// From which version on; `None` where a record of its own says it.
+    from: Option<u64>,
+}
+
+/// A call that is named, and of which nothing ever comes.
+const NEVER_COMES: u64 = 99;
 
 /// A key of the call-taker's.
 #[derive(Debug, Clone, Copy)]
@@ -161,6 +184,21 @@ const KINDS: &[&str] = &[
     "duty-closed",
 ];
 
+/// Events that a merge is sent across.
+const CROSSED: &[&str] = &[
+    "record-received",
+    "offered",
+    "accepted",
+    "accepted",
+    "timed-out",
+    "declined",
+    "team-moved",
+    "team-moved",
+    "team-moved",
+    "returned-to-ordinary",
+    "closed",
+];
+
 /// Ordinary evenings, both nights on which clocks change, a leap day, a year's end; true for what is out of the ordinary.
 const STARTS: &[(&str, bool)] = &[
     ("2026-05-15T20:00:00-07:00", false),
@@ -196,10 +234,18 @@ impl Plan {
             slow_appends: *chance.pick(&[0, 20, 60]),
         };
         let storm = chance.percent(1);
-        let calls = if storm { chance.between(6, 10) } else { *chance.pick(&[1, 1, 1, 1, 1, 1, 1, 2]) };
+        let mut calls = if storm { chance.between(6, 10) } else { *chance.pick(&[1, 1, 1, 1, 1, 1, 1, 2]) };
+        let mut merging = Chance::of(seed, &[18]);
+        let merges = merging.percent(8) && !storm && (policy.is_some() || merging.percent(20));
+        if merges {
+            calls = *merging.pick(&[1, 2, 2, 2, 2, 2, 3]);
+            // Who knows of only one of two merges is another adapter than who knows of the other.
+            plan.nodes = if merging.percent(30) { 2 } else { plan.nodes };
+        }
         for call in 0..calls {
             let begins = if storm { chance.below(500) } else { call * chance.below(40_000) };
-            plan.draw_call(call, begins, storm);
+            let says = if merges { plan.merges_of(call, calls) } else { plan.links_of(call, storm) };
+            plan.draw_call(call, begins, storm, &says);
         }
         plan.draw_faults();
         if plan.nodes > 1 {
@@ -218,19 +264,67 @@ impl Plan {
         self
     }
 
-    fn draw_call(&mut self, call: u64, begins: u64, storm: bool) {
+    /// A later call names the first: at once, only in an update, or never.
+    fn links_of(&self, call: u64, storm: bool) -> Says {
+        let mut chance = Chance::of(self.seed, &[17, call]);
+        match call > 0 && !storm && chance.percent(60) {
+            true => Says { ties: vec![(0, Tie::Linked)], from: Some(chance.below(2)) },
+            false => Says::default(),
+        }
+    }
+
+    /// Which calls a call is merged into, stands in the place of, or is split from; also one that has not come yet, or never does.
+    fn merges_of(&self, call: u64, calls: u64) -> Says {
+        if calls > 1 && self.is_circle() {
+            return Says { ties: vec![((call + 1) % calls, Tie::MergedInto)], from: None };
+        }
+        let mut chance = Chance::of(self.seed, &[19, call]);
+        let mut says = Says { ties: Vec::new(), from: chance.percent(20).then_some(0) };
+        for _ in 0..*chance.pick(&[0, 1, 1, 1, 1, 2]) {
+            let known = calls > 1 && !chance.percent(8);
+            let other = if known { (call + chance.between(1, calls - 1)) % calls } else { NEVER_COMES };
+            let how = *chance.pick(&[Tie::MergedInto, Tie::MergedInto, Tie::MergedInto, Tie::MergedFrom, Tie::Split]);
+            if says.ties.iter().all(|(named, _)| *named != other) {
+                says.ties.push((other, how));
+            }
+        }
+        says
+    }
+
+    /// Calls that are merged into one another, each into the next.
+    fn is_circle(&self) -> bool {
+        Chance::of(self.seed, &[22]).percent(25)
+    }
+
+    /// When a merge is told: across what the adapter or a team does just then, about when another is, or at any time.
+    fn merge_is_told(&self, chance: &mut Chance, begins: u64) -> When {
+        match if self.is_circle() { 2 } else { chance.below(4) } {
+            0 | 1 => {
+                let (kind, nth) = (*chance.pick(CROSSED), chance.between(1, 4));
+                When::After { kind, nth, by_ms: *chance.pick(&[0, 1, 5, 500]) }
+            }
+            2 => When::At(Chance::of(self.seed, &[20]).between(1_000, 60_000) + chance.below(400)),
+            _ => When::At(begins + chance.below(90_000)),
+        }
+    }
+
+    fn draw_call(&mut self, call: u64, begins: u64, storm: bool, says: &Says) {
         let mut chance = Chance::of(self.seed, &[2, call]);
         let tier = chance.between(1, 6);
         let unasked = chance.percent(15);
         let test = chance.percent(3);
-        // From which version on a later call names the first: at once, only in an update, or never.
-        let mut linking = Chance::of(self.seed, &[17, call]);
-        let names_from = (call > 0 && !storm && linking.percent(60)).then(|| linking.below(2));
+        let mut of_ties = Chance::of(self.seed, &[21, call]);
+        let foreign = says.ties.iter().any(|(_, how)| *how != Tie::Linked) && of_ties.percent(12);
+        let agency = if foreign { "other.example" } else { "worlds.example" };
+        let start = self.start;
+        let text = |version: u64, dangers: &[(&'static str, &'static str)], status: &'static str, tells: bool| {
+            let ties = if tells { says.ties.as_slice() } else { &[] };
+            let text = Text { call, version, tier, weapon_known: !unasked, dangers, test, status, ties, agency };
+            text.record(start, begins)
+        };
         let mut draw = |chance: &mut Chance, version: u64, when: When, dangerous: bool, status: &'static str| {
             let dangers = if dangerous { vec![*chance.pick(DANGERS)] } else { Vec::new() };
-            let names = names_from.filter(|from| version >= *from).map(|_| 0);
-            let text = Text { call, version, tier, weapon_known: !unasked, dangers: &dangers, test, status, names };
-            let record = text.record(self.start, begins);
+            let record = text(version, &dangers, status, says.from.is_some_and(|from| version >= from));
             self.items.push(Item::Record { when, record });
         };
         let first_dangerous = chance.percent(if self.policy.is_none() { 30 } else { 8 });
@@ -250,6 +344,16 @@ impl Plan {
             let dangerous = chance.percent(45);
             let status = *chance.pick(&["Active", "Active", "Active", "Active", "Cancelled", "Closed"]);
             draw(&mut chance, version, when, dangerous, status);
+        }
+        if says.from.is_none() && !says.ties.is_empty() {
+            // The newest version, or one that comes late.
+            let version = if of_ties.percent(80) { versions + 1 } else { 0 };
+            let dangers = if of_ties.percent(10) { vec![*of_ties.pick(DANGERS)] } else { Vec::new() };
+            let status =
+                *of_ties.pick(&["Active", "Active", "Active", "Active", "Active", "Active", "Cancelled", "Closed"]);
+            let record = text(version, &dangers, status, true);
+            let when = self.merge_is_told(&mut of_ties, begins);
+            self.items.push(Item::Record { when, record });
         }
         if unasked && chance.percent(70) {
             let at_ms = begins + chance.between(500, 15_000);
@@ -388,8 +492,8 @@ struct Text<'a> {
     dangers: &'a [(&'static str, &'static str)],
     test: bool,
     status: &'static str,
-    /// The call that this one is linked to.
-    names: Option<u64>,
+    ties: &'a [(u64, Tie)],
+    agency: &'static str,
 }
 
 impl Text<'_> {
@@ -399,9 +503,21 @@ impl Text<'_> {
         let updated_at = began + jiff::SignedDuration::from_secs(i64::try_from(self.version).unwrap());
         let name_of = |call: u64| format!("urn:emergency:uid:incidentid:c{call}:worlds.example");
         let name = name_of(self.call);
-        let names = self.names.map(name_of);
-        let link = names.as_ref().map(|other| {
-            format!(r#","linkComponent":[{{"$id":"l","incidentTrackingIdentifier":"{other}","linkDirectionCode":"RELATED"}}]"#)
+        let ties: Vec<(String, Tie)> = self.ties.iter().map(|(other, how)| (name_of(*other), *how)).collect();
+        let component = |component: &str, of: fn(Tie) -> Option<&'static str>| {
+            let said = ties.iter().filter_map(|(other, how)| {
+                let code = of(*how)?;
+                Some(format!(r#"{{"$id":"l","incidentTrackingIdentifier":"{other}",{code}}}"#))
+            });
+            let said = said.collect::<Vec<_>>().join(",");
+            if said.is_empty() { said } else { format!(r#","{component}":[{said}]"#) }
+        };
+        let link = component("linkComponent", |how| (how == Tie::Linked).then_some(r#""linkDirectionCode":"RELATED""#));
+        let merge = component("mergeComponent", |how| match how {
+            Tie::Linked => None,
+            Tie::MergedInto => Some(r#""incidentMergeDirectionCode":"REPLACED""#),
+            Tie::MergedFrom => Some(r#""incidentMergeDirectionCode":"REPLACING""#),
+            Tie::Split => Some(r#""incidentMergeDirectionCode":"SPLIT""#),
         });
         let mut facts = format!(r#""tier":"{}""#, self.tier);
         for fact in ["violence", "medical", "crime", "self_harm"] {
@@ -413,12 +529,14 @@ impl Text<'_> {
         let common = if self.test { "NCRTESTF" } else { "WELFARE" };
         let text = format!(
             concat!(
-                r#"{{"$id":"{name}","lastUpdateTimeStamp":"{updated}","updatedByAgencyReference":{{"$ref":"worlds.example"}},"#,
+                r#"{{"$id":"{name}","lastUpdateTimeStamp":"{updated}","updatedByAgencyReference":{{"$ref":"{agency}"}},"#,
                 r#""eidoVersion":"1.0","issuingElementIdentification":"cad.worlds.example","x_fourth_facts":{{{facts}}},"#,
                 r#""incidentComponent":{{"$id":"i","lastUpdateTimeStamp":"{updated}","incidentTypeCommonRegistryText":"{common}","#,
-                r#""incidentStatusCommonRegistryText":["{status}"]}},"callComponent":[{{"$id":"c","callStartTimestamp":"{began}"}}]{link}}}"#
+                r#""incidentStatusCommonRegistryText":["{status}"]}},"callComponent":[{{"$id":"c","callStartTimestamp":"{began}"}}]{link}{merge}}}"#
             ),
-            link = link.unwrap_or_default(),
+            link = link,
+            merge = merge,
+            agency = self.agency,
             name = name,
             updated = updated_at,
             facts = facts,
@@ -428,7 +546,7 @@ impl Text<'_> {
         );
         let bytes = Bytes::from(text);
         let sha256 = crate::sha256_hex(&bytes);
-        Record { bytes, sha256, updated_at, dangers: self.dangers.to_vec(), name, names }
+        Record { bytes, sha256, updated_at, dangers: self.dangers.to_vec(), name, ties, agency: self.agency }
     }
 
     fn value<'v>(&self, fact: &str, otherwise: &'v str) -> &'v str {

@@ -7,7 +7,7 @@ mod outbox;
 use crate::chance::Chance;
 use crate::oracle::{Checked, Oracle, Violation};
 use crate::peers::{Ask, CAD, Intention, PEERS, Team};
-use crate::plan::{Item, Plan, Press, Record, When};
+use crate::plan::{Item, Plan, Press, Record, Tie, When};
 use crate::sharing::LEASE_MS;
 use crate::store::{Died, Life, Shared, Store, held};
 use fourth_option::call_processing::{Answer, CallProblem, Desk, IncidentView};
@@ -462,6 +462,9 @@ impl<'p> World<'p> {
                 self.request(What::Record(place), Some(CAD));
                 if !record.dangers.is_empty() {
                     self.inject("danger is learnt");
+                }
+                if record.ties.iter().any(|(_, how)| *how != Tie::Linked) {
+                    self.inject("a merge or a split is told");
                 }
             }
             Item::Poison { .. } => {
