@@ -5,11 +5,12 @@
 //! restart and other adapters come to the same; they are gone through again after every append, and at a restart.
 
 use super::decide;
-use super::finding::CallKey;
+use super::finding::{CallKey, Found, stated_begin};
 use super::live::{CLOSED_KEPT_H, Desk, Prepared, Situation, Slot, lock};
 use super::views::CallProblem;
 use crate::facts::{FactSources, Facts, Source};
-use crate::incident::{Command, Incident, Phase};
+use crate::incident::{Command, Event, Incident, Phase};
+use crate::journal::{Stored, Subject};
 use crate::policy::Policy;
 use crate::record::{AgencyId, CallRecord, IncidentId, RELATED_MAX, RecordIdentity, Related, Relation};
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +19,8 @@ use std::sync::Arc;
 
 /// Incidents of one linked set that are looked at from one of them, the nearest first; that there are more is doubt.
 const SET_MAX: usize = 64;
+/// Records of all incidents that are read again before one ends for another: more than come before they are heard of.
+const LAST_RECORDS: usize = 500;
 /// How soon ties that could not be followed are followed again.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_millis(250);
 
@@ -112,8 +115,29 @@ impl Desk {
     /// another command, may just have heard that one of them is to end for this one: whichever record came last, whoever
     /// took it sees the ones before it here, so that of a circle never every one ends.
     async fn ends_for_another(&self, own: &Incident) -> Result<bool, CallProblem> {
-        let LinkedSet { set, cut: _, unread } = self.set_of(own, !canary!(MergeEndsOnHearsay)).await;
+        let afresh = !canary!(MergeEndsOnHearsay);
+        if afresh && self.journal().shared().is_some() {
+            self.read_last_records().await?;
+        }
+        let LinkedSet { set, cut: _, unread } = self.set_of(own, afresh).await;
         unread.map_or_else(|| Ok(Merges { own, set: &set }.ends_own()), Err)
+    }
+
+    /// Who names whom, and how incidents are called, by the last records, whether or not they have been heard of.
+    async fn read_last_records(&self) -> Result<(), CallProblem> {
+        let last = self.journal().read_kind_before("record-received", u64::MAX, LAST_RECORDS).await?;
+        let now = self.clock().now();
+        for entry in last.into_iter().filter(|entry| now.duration_since(entry.at).as_hours() < CLOSED_KEPT_H) {
+            let (Subject::Incident(id), Stored::Incident(Event::RecordReceived(received))) =
+                (entry.subject, entry.stored)
+            else {
+                continue;
+            };
+            self.note_named(&id, &received.identity.agency, &received.related, entry.at);
+            let found = Found { incident: id, began: stated_begin(&received.times), closed_at: None };
+            lock(&self.inner().live).by_call.entry(CallKey::of(&received.identity)).or_insert(found);
+        }
+        Ok(())
     }
 
     /// Whom an incident names, who names it, and who else names the same, known or not.
@@ -169,18 +193,22 @@ impl Desk {
         }
     }
 
-    /// At the opening: ties that a record states, whether or not its incident rests.
+    /// Ties that a record states, whether or not its incident rests or has been heard of.
     pub(super) fn note_named(&self, id: &IncidentId, agency: &AgencyId, related: &[Related], at: Timestamp) {
         if related.is_empty() {
             return;
         }
         let mut live = lock(&self.inner().live);
+        let mut news = false;
         for related in related {
             let naming = live.named_by.entry(CallKey::named(agency, &related.incident)).or_default();
+            news |= !naming.contains_key(id);
             naming.entry(id.clone()).or_insert(Some(at));
         }
         drop(live);
-        lock(&self.inner().ties_to_follow).insert(id.clone());
+        if news {
+            lock(&self.inner().ties_to_follow).insert(id.clone());
+        }
     }
 
     /// Goes through what follows from ties since it was last done. What cannot be journaled now is tried again.

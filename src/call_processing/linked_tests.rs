@@ -95,6 +95,30 @@ async fn a_danger_learnt_on_one_incident_recalls_the_teams_of_all_that_are_linke
     assert_eq!(told(&desk, tied("three", 6, "none", &[])).await.facts.value("weapon"), Some("none"));
 }
 
+/// Found by a simulated world: what an incident knew of itself was taken for another's once that one knew of worse, and was
+/// passed on to nobody after the worse had been answered for.
+#[tokio::test]
+async fn what_an_incident_knows_at_first_hand_reaches_others_though_another_knew_of_worse() {
+    for own_first in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = desk_on(journal(folder.path()), 1.0).await;
+        let weapon = if own_first { "present" } else { "none" };
+        told(&desk, tied("own", 0, weapon, &[("RELATED", "worse")])).await;
+        let worse = told(&desk, tied("worse", 0, "used", &[])).await.incident;
+        if !own_first {
+            told(&desk, tied("own", 1, "present", &[])).await;
+        }
+        desk.answer(&worse, "weapon", "none", by()).await.unwrap();
+        assert_eq!(incident(&desk, &worse).await.facts.value("weapon"), Some("none"), "no echo");
+        let third = told(&desk, tied("third", 0, "none", &[("RELATED", "own")])).await;
+        assert_eq!(third.facts.value("weapon"), Some("present"));
+        // A restart and other adapters read the same.
+        let facts = incident(&desk, &third.incident).await.facts.clone();
+        let again: Facts = serde_json::from_value(serde_json::to_value(&facts).unwrap()).unwrap();
+        assert_eq!(again, facts);
+    }
+}
+
 #[tokio::test]
 async fn a_link_learnt_after_the_danger_brings_it_whichever_record_names_the_other() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ impl FactSources {
     #[must_use]
     pub fn linked(&self, before: &Facts, other: &Facts) -> Facts {
         let mut facts = before.clone();
-        for (fact, known) in other.iter().filter(|(_, known)| known.source != Source::Linked) {
+        for (fact, known) in other.at_first_hand() {
             // What is no danger, or of another policy's words, is refused and says nothing here.
             let _ = facts.state(&self.vocabulary, fact, &known.value, Source::Linked);
         }

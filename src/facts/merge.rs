@@ -120,8 +120,27 @@ impl Facts {
         } else {
             outranks(source, before.known.source)
         };
+        let beneath = match (source, before.known.source) {
+            (Source::Linked, Source::Linked) => before.own.clone(),
+            (Source::Linked, _) => Some(before.known.clone()),
+            (_, Source::Linked) if !may => Some(stated(value.clone(), source)),
+            _ => None,
+        };
         if may {
             self.put(&fact.name, stated(value, source), None);
+        }
+        if let Some(known) = beneath {
+            self.know_beneath(fact, known);
+        }
+    }
+
+    /// What is known here at first hand while a linked incident knows of worse is passed on to others all the same: an answer
+    /// on that incident does not take it away.
+    fn know_beneath(&mut self, fact: &Fact, known: Known) {
+        let Some(entry) = self.get_mut(&fact.name) else { return };
+        let worse = |own: &Known| danger(fact, &known.value) > danger(fact, &own.value);
+        if is_danger(fact, &known.value) && entry.own.as_ref().is_none_or(worse) {
+            entry.own = Some(known);
         }
     }
 
@@ -135,6 +154,10 @@ impl Facts {
             Some(entry) => (danger(fact, &entry.known.value), Some(&*entry.known.value)),
         };
         let to = danger(fact, &value);
+        if to < now && to > 0 && self.source(&fact.name) == Some(Source::Linked) {
+            self.know_beneath(fact, stated(value, source));
+            return Ok(());
+        }
         if to < now {
             return refused();
         }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 /// Facts by name. A fact that is absent, or present with the value `unknown`, is unknown.
 ///
-/// Serialised as `{fact: {value, source}}`, with `overruled` beside them where an answer lowered what a record states, and
-/// `heard` where a narrative speaks of the fact.
+/// Serialised as `{fact: {value, source}}`, with `overruled` beside them where an answer lowered what a record states, `own`
+/// where a linked incident knows of worse than is known here, and `heard` where a narrative speaks of the fact.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts(Vec<Stated>);
 
@@ -48,6 +48,9 @@ pub(super) struct Entry {
     pub known: Known,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overruled: Option<String>,
+    /// The danger that is known here at first hand, beneath what a linked incident knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Known>,
     /// The cues of narratives that were heard so far, whether they raised the value or not: the same words are no news.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<Cue>,
@@ -89,7 +92,7 @@ impl Stated {
 
     fn of(fact: &str, known: Known) -> Self {
         let name = built_in(fact).map_or_else(|| Name::Declared(fact.into()), Name::BuiltIn);
-        let entry = Entry { known, overruled: None, heard: Vec::new(), heard_until: None };
+        let entry = Entry { known, overruled: None, own: None, heard: Vec::new(), heard_until: None };
         let mut stated = Self { name, word: Word::Spelt, entry };
         stated.read();
         stated
@@ -129,6 +132,15 @@ impl Facts {
         self.0.iter().map(|stated| (stated.name(), stated.known()))
     }
 
+    /// What is known at first hand, also beneath what a linked incident knows.
+    pub(super) fn at_first_hand(&self) -> impl Iterator<Item = (&str, &Known)> + '_ {
+        self.0.iter().filter_map(|stated| {
+            let own =
+                if stated.known().source == Source::Linked { stated.entry.own.as_ref() } else { Some(stated.known()) };
+            Some((stated.name(), own?))
+        })
+    }
+
     /// The same as a table reads them.
     #[must_use]
     pub fn stated(&self) -> &[Stated] {
@@ -164,7 +176,7 @@ impl Facts {
         match self.find(fact) {
             Ok(place) => {
                 if let Some(stated) = self.0.get_mut(place) {
-                    (stated.entry.known, stated.entry.overruled) = (known, overruled);
+                    (stated.entry.known, stated.entry.overruled, stated.entry.own) = (known, overruled, None);
                     stated.read();
                 }
             }
