@@ -87,6 +87,56 @@ fn an_officer_who_leaves_cannot_be_counted_on_after_midnight() {
 }
 
 #[test]
+fn a_proof_counts_with_the_crew_of_the_night_before_where_a_shift_runs_past_midnight() {
+    let officers = POLICY
+        .replace("officer = true, effective = \"..2025-12-31\"", "effective = \"..2025-12-31\"")
+        .replace("\"peer\"], effective = \"2026", "\"officer\"], officer = true, effective = \"2026")
+        .replace("id = \"youth\"\n", "id = \"youth\"\neffective = \"2026-01-01..\"\n");
+    let alone =
+        "\n[[safeguard]]\nid = \"extra\"\nnever = { send = \"unaccompanied\", when = { nature = \"youth-crisis\" } }\n";
+    let faults = failing(&(officers.clone() + alone));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].message.contains("2026-01-01") && faults[0].message.contains("→ youth"), "{}", faults[0].message);
+    // A shift that ends at midnight leaves nobody of the old crew on duty on the new crew's first day.
+    for until in ["24:00", "23:00", "00:00"] {
+        compile(&(officers.replace("to = \"02:00\"", &format!("to = \"{until}\"")) + alone));
+    }
+}
+
+/// A policy of one rule, `noise` to the crisis line, with more lines before it and `never any` after it.
+fn noise(rule: &str, exclusions: &str, when: &str) -> String {
+    let head = POLICY
+        .split("[[exclusion]]")
+        .next()
+        .unwrap()
+        .replace("[zone.city]", "[zone.hills]\nzones = [\"west\"]\n[zone.city]");
+    format!(
+        "{head}{exclusions}\n[[rule]]\nid = \"noise\"\nnature = \"noise\"\nbecause = \"x\"\nsend = [\"crisis-line\"]\n{rule}\n\
+         [[safeguard]]\nid = \"extra\"\nnever = {{ send = \"any\", when = {{ {when} }} }}\n"
+    )
+}
+
+#[test]
+fn a_proof_knows_that_a_call_can_be_in_a_zone_that_no_row_names() {
+    let in_the_city = "[[exclusion]]\nid = \"city\"\nzone = \"city\"\nbecause = \"x\"\n";
+    let faults = failing(&noise("", in_the_city, "zone = \"not(outside, unknown)\""));
+    assert!(faults[0].message.contains("→ crisis-line"), "{faults:?}");
+    let in_the_hills = "[[exclusion]]\nid = \"hills\"\nzone = \"hills\"\nbecause = \"x\"\n";
+    compile(&noise("", &(in_the_city.to_owned() + in_the_hills), "zone = \"not(outside, unknown)\""));
+    // What is in a part is in the whole.
+    compile(&noise("zone = \"east\"", "", "zone = \"not(city)\""));
+}
+
+#[test]
+fn a_rule_that_asks_for_the_place_sends_where_it_is_known_to_the_proof_too() {
+    let asks = "ask = [\"zone\"]";
+    compile(&noise(asks, "", "zone = \"unknown\""));
+    for known in ["zone = \"outside\"", "zone = \"east\"", "nature = \"noise\""] {
+        assert!(failing(&noise(asks, "", known))[0].message.contains("→ crisis-line"), "{known}");
+    }
+}
+
+#[test]
 fn rules_that_overlap_at_one_rank_must_send_alike() {
     let text = format!(
         "{POLICY}\n[[rule]]\nid = \"also-yelling\"\nnature = \"person-yelling\"\nchecked = \"not(yes)\"\nbecause = \"also\"\nsend = [\"crisis-line\"]\n"
