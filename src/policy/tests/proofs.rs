@@ -136,6 +136,24 @@ fn a_rule_that_asks_for_the_place_sends_where_it_is_known_to_the_proof_too() {
     }
 }
 
+/// The table bars what the built-in safeguards forbid; the proof does not take that on trust.
+#[test]
+fn a_built_in_safeguard_without_its_row_is_refuted_and_a_waived_one_is_said_to_be() {
+    let waiver = "\n[[waiver]]\nsafeguard = \"built-in.medical\"\nsigned_by = \"director\"\nbecause = \"paramedics\"\n";
+    let mut candidate = Candidate::read(&files(&(POLICY.to_owned() + waiver))).unwrap();
+    let medical = |candidate: &Candidate| {
+        let mut proofs = candidate.prove().into_iter();
+        proofs.find(|proof| proof.safeguard == "built-in.medical").unwrap()
+    };
+    let waived = medical(&candidate);
+    assert!(waived.waived && waived.call.is_none(), "{waived:?}");
+    // The row is left out of the table, and nobody has signed for it.
+    candidate.compiled.waivers.clear();
+    let refuted = medical(&candidate);
+    assert!(!refuted.waived && !refuted.holds(), "{refuted:?}");
+    assert!(refuted.call.is_some_and(|call| call.confirmed));
+}
+
 #[test]
 fn rules_that_overlap_at_one_rank_must_send_alike() {
     let text = format!(
