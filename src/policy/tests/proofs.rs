@@ -136,6 +136,48 @@ fn a_rule_that_asks_for_the_place_sends_where_it_is_known_to_the_proof_too() {
     }
 }
 
+/// Dates that differ in one thing alone are looked at each for itself: who may come, with an officer or without, and where.
+#[test]
+fn a_proof_looks_at_every_date_on_which_anything_is_different() {
+    let crews = |first: &str, then: &str| {
+        POLICY
+            .replace(
+                "{ members = [\"worker\", \"officer\"], officer = true, effective = \"..2025-12-31\" }",
+                &format!("{{ members = [\"worker\"]{first}, effective = \"..2025-12-31\" }}"),
+            )
+            .replace(
+                "{ members = [\"worker\", \"peer\"], effective = \"2026-01-01..\" }",
+                &format!(
+                    "{{ members = [\"worker\"]{then}, effective = \"2026-01-01..2026-01-31\" }}, \
+                     {{ members = [\"worker\"]{then}, effective = \"2026-02-01..\" }}"
+                ),
+            )
+            .replace("id = \"youth\"\n", "id = \"youth\"\neffective = \"2026-01-01..\"\n")
+    };
+    let never = |send: &str, when: &str| {
+        format!("\n[[safeguard]]\nid = \"extra\"\nnever = {{ send = \"{send}\", when = {{ {when} }} }}\n")
+    };
+    // In the night of the change alone the crew of before can come, without an officer, or with one.
+    let alone = failing(&(crews("", ", officer = true") + &never("unaccompanied", "nature = \"youth-crisis\"")));
+    assert!(alone[0].message.contains("2026-01-01") && alone[0].message.contains("→ youth"), "{alone:?}");
+    let acute = never("youth", "medical = \"acute\"");
+    let accompanied = failing(&(crews(", officer = true", "") + &acute));
+    assert!(
+        accompanied[0].message.contains("2026-01-01") && accompanied[0].message.contains("→ youth"),
+        "{accompanied:?}"
+    );
+    compile(&(crews("", "") + &acute));
+    // Until the year's end the west is served.
+    let area = "area = [{ zones = \"west\", effective = \"..2025-12-31\" }, { zones = \"east\" }]";
+    let west = never("psr", "zone = \"west\", nature = \"person-yelling\"");
+    let served = failing(&(POLICY.replace("area = \"city\"", area) + &west));
+    assert!(served[0].message.contains("→ psr"), "{served:?}");
+    compile(
+        &(POLICY.replace("area = \"city\"", "area = \"east\"")
+            + &never("psr", "zone = \"not(east)\", nature = \"person-yelling\"")),
+    );
+}
+
 /// The table bars what the built-in safeguards forbid; the proof does not take that on trust.
 #[test]
 fn a_built_in_safeguard_without_its_row_is_refuted_and_a_waived_one_is_said_to_be() {
