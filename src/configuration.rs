@@ -240,6 +240,10 @@ impl Configuration {
             Some(_) => "recognised for 30 days by keyed hashes",
             None => "not recognised: `repeat_place` and `repeat_person` stay unknown",
         };
+        let contacts = match self.handoff.contact_test_every_h.hours() {
+            0 => "NOT tested: a wrong address shows when a call needs it".to_owned(),
+            hours => format!("each tested every {hours} h, and soon after the start"),
+        };
         let mut lines = vec![
             line("intake", format!("http://{}", self.listen.intake)),
             line("teams", format!("http://{}", self.listen.teams)),
@@ -255,6 +259,7 @@ impl Configuration {
             line("policy folder", self.policy.folder.display().to_string()),
             line("policy reload", reload),
             line("repeat contact", repeat.to_owned()),
+            line("contacts", contacts),
         ];
         lines.extend(self.journal.postgres.iter().map(|shared| {
             let how = match self.journal.path.as_os_str().is_empty() {
