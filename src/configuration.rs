@@ -382,6 +382,23 @@ mod tests {
     }
 
     #[test]
+    fn how_often_contacts_are_tested_is_bounded_and_none_at_all_is_said_in_words() {
+        let every = |hours: &str| {
+            let text = SAMPLE.replace("# contact_test_every_h = 24 ", &format!("contact_test_every_h = {hours} "));
+            assert_ne!(text, SAMPLE);
+            Configuration::parse(&text, Path::new("fourth.toml"))
+        };
+        let said = |hours| {
+            let lines = every(hours).unwrap().summary();
+            lines.into_iter().find(|(what, _)| what == "contacts").unwrap().1
+        };
+        assert!(said("6").starts_with("each tested every 6 h"));
+        assert!(said("0").starts_with("NOT tested"));
+        let fault = every("169").unwrap_err().to_string();
+        assert!(fault.contains("168 hours apart at most; 0 turns them off") && fault.contains("line "), "{fault}");
+    }
+
+    #[test]
     fn the_journal_is_a_file_or_a_shared_database() {
         let shared = "[journal]\n[journal.postgres]\nurl = \"postgres://fourth:canary-password@localhost/journal\"\n\
             agency = \"psap.example\"\nadapter = \"east\"\npassword_file = \"pw\"";

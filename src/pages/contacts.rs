@@ -78,7 +78,10 @@ fn line(visitor: &Visitor, contact: &Contact, now: Timestamp) -> Markup {
     let (sign, state) = state(words, contact, now);
     html! {
         div.contact-line.inline {
-            p { (icon(sign)) " " strong { (contact.name) } " · " (words.code("contact.kind", contact.kind)) " · " (state) }
+            p.alarm[contact.unproved.is_some()] {
+                (icon(sign)) " "
+                span { strong { (contact.name) } " · " (words.code("contact.kind", contact.kind)) " · " (state) }
+            }
             form.inline method="post" action="/operations/contacts/test" {
                 (token(visitor))
                 input type="hidden" name="contact" value=(contact.name);

@@ -27,7 +27,7 @@ fn contact(outbox: &OutboxHandle, name: &str) -> ContactState {
 
 /// Waits until a contact is as asked.
 async fn until(outbox: &OutboxHandle, name: &str, wanted: impl Fn(&ContactState) -> bool) -> ContactState {
-    for _ in 0..600 {
+    for _ in 0..2_400 {
         let now = contact(outbox, name);
         if wanted(&now) {
             return now;
