@@ -123,3 +123,18 @@ pub(super) fn roots(path: &Path) -> Result<RootCertStore, ClientFault> {
     }
     Ok(roots)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_options_proves_an_address_unless_it_says_that_nobody_is_there_or_we_are_nobody() {
+        for status in [200, 204, 400, 405, 406, 415, 422, 429, 500, 501] {
+            assert!(shows_the_way(status), "{status}");
+        }
+        for status in [301, 302, 308, 401, 403, 404, 407, 410, 421, 502, 503, 504] {
+            assert!(!shows_the_way(status), "{status}");
+        }
+    }
+}
