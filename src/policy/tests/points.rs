@@ -12,7 +12,7 @@ use crate::policy::ordered::Scene;
 use crate::policy::route::Way;
 use proptest::prelude::*;
 
-const HEAD: &str = r#"
+pub(super) const HEAD: &str = r#"
 [policy]
 id = "small"
 title = "Small"
