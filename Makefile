@@ -10,7 +10,7 @@ FAULTS := /usr/bin/strace /usr/bin/faketime
 WORLDS := cargo run --quiet --profile worlds --locked --no-default-features --features canaries --bin worlds --
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers bench-provers fuzz
+.PHONY: test install format lint tests turmoil worlds soak documentation dependencies bench bench-peers bench-provers fuzz mutants
 
 test: install format lint documentation dependencies tests
 	@echo "make test: everything passed"
@@ -99,3 +99,8 @@ bench-provers:
 # Sixty seconds on each decoder and on narratives (needs cargo-fuzz: cargo install cargo-fuzz).
 fuzz:
 	for target in eido cad_export_xml delimited conveyance narrative; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
+
+# Every small change to the policy and the incident that no test sees must be in tests/mutants/survivors.csv with its reason (about
+# an hour; `make mutants ASK="hours.rs route.rs"` takes some files).
+mutants:
+	cargo run --release --locked --manifest-path tests/mutants/Cargo.toml --target-dir target/mutants/tool -- $(ASK)

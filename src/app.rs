@@ -1,5 +1,6 @@
 //! The composition root: one function builds the adapter; `serve`, `demo` and the tests start the same one.
 
+mod contacts;
 mod reload;
 mod watchdog;
 
@@ -137,6 +138,8 @@ impl Application {
         let carriers = Carriers::new(&configuration.handoff, network.dial()).map_err(|fault| bad("handoff", &fault))?;
         let reporter = Arc::new(ToDesk { desk: Arc::clone(&desk), handoff: configuration.handoff.clone() });
         let outbox = Outbox::start(configuration.handoff.clone(), clock.clone(), carriers, reporter);
+        background.spawn(outbox.clone().prove_contacts());
+        let proved = contacts::OfOutbox(outbox.clone());
         let asked = outbox.clone();
         let destinations: http::Destinations = Arc::new(move || asked.destinations().into_iter().map(shown).collect());
         desk.deliver_through(Box::new(move |outgoing| outbox.submit(outgoing)));
@@ -151,7 +154,8 @@ impl Application {
         background.spawn(async move { resumed.resume().await });
 
         let mut state = http::State::new(Arc::clone(&desk), Arc::clone(&access), metrics, stopping.clone())
-            .with_destinations(destinations);
+            .with_destinations(destinations)
+            .with_contacts(proved.asked());
         if let Some(settings) = &configuration.http.pass_through {
             let proxy = http::Proxy::new(settings.clone(), network.dial());
             let (proxy, copies) = proxy.map_err(|fault| bad("http.pass_through", &fault))?;
@@ -166,6 +170,7 @@ impl Application {
             let zone = page_zone(configuration, &desk)?;
             pages::PageState::new(Arc::clone(&desk), access, clock, zone, &configuration.pages, stopping.clone())
                 .map_err(|fault| bad("pages", &fault))?
+                .with_contacts(Arc::new(proved))
         };
         let conveyance_state = state.clone();
         let routers = [

@@ -240,6 +240,10 @@ impl Configuration {
             Some(_) => "recognised for 30 days by keyed hashes",
             None => "not recognised: `repeat_place` and `repeat_person` stay unknown",
         };
+        let contacts = match self.handoff.contact_test_every_h.hours() {
+            0 => "NOT tested: a wrong address shows when a call needs it".to_owned(),
+            hours => format!("each tested every {hours} h, and soon after the start"),
+        };
         let mut lines = vec![
             line("intake", format!("http://{}", self.listen.intake)),
             line("teams", format!("http://{}", self.listen.teams)),
@@ -255,6 +259,7 @@ impl Configuration {
             line("policy folder", self.policy.folder.display().to_string()),
             line("policy reload", reload),
             line("repeat contact", repeat.to_owned()),
+            line("contacts", contacts),
         ];
         lines.extend(self.journal.postgres.iter().map(|shared| {
             let how = match self.journal.path.as_os_str().is_empty() {
@@ -374,6 +379,23 @@ mod tests {
         let fault = Configuration::parse(&text, Path::new("fourth.toml")).unwrap_err().to_string();
         assert!(fault.contains(&format!("line {line}")) && fault.contains("surprise"), "{fault}");
         assert!(!fault.contains("sixteen bytes"), "{fault}");
+    }
+
+    #[test]
+    fn how_often_contacts_are_tested_is_bounded_and_none_at_all_is_said_in_words() {
+        let every = |hours: &str| {
+            let text = SAMPLE.replace("# contact_test_every_h = 24 ", &format!("contact_test_every_h = {hours} "));
+            assert_ne!(text, SAMPLE);
+            Configuration::parse(&text, Path::new("fourth.toml"))
+        };
+        let said = |hours| {
+            let lines = every(hours).unwrap().summary();
+            lines.into_iter().find(|(what, _)| what == "contacts").unwrap().1
+        };
+        assert!(said("6").starts_with("each tested every 6 h"));
+        assert!(said("0").starts_with("NOT tested"));
+        let fault = every("169").unwrap_err().to_string();
+        assert!(fault.contains("168 hours apart at most; 0 turns them off") && fault.contains("line "), "{fault}");
     }
 
     #[test]

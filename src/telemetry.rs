@@ -62,6 +62,8 @@ const EFFECTS: &str = "fourth_effects_total";
 const OUTBOX_DEPTH: &str = "fourth_outbox_depth";
 const DESTINATION_DOWN: &str = "fourth_destination_down";
 const PEER_CONNECTED: &str = "fourth_peer_connected";
+const CONTACT_PROVED_AT: &str = "fourth_contact_proved_at_seconds";
+const CONTACT_UNPROVED: &str = "fourth_contact_unproved";
 const JOURNAL_APPEND_SECONDS: &str = "fourth_journal_append_seconds";
 const JOURNAL_ENTRIES: &str = "fourth_journal_entries_total";
 const JOURNAL_AWAY: &str = "fourth_journal_away";
@@ -125,6 +127,15 @@ pub const METRICS: &[Metric] = &[
         &["destination"],
         "1 while a connection for EIDO conveyance stands, by destination of the configuration",
     ),
+    Metric {
+        unit: Unit::Seconds,
+        ..level(
+            CONTACT_PROVED_AT,
+            &["contact"],
+            "When a contact of the configuration was last proved to work, seconds since 1970; 0 where not since the start",
+        )
+    },
+    level(CONTACT_UNPROVED, &["contact"], "1 where a contact failed its test, or was not proved for too long"),
     seconds(JOURNAL_APPEND_SECONDS, &[], "Time of one append until it was durable"),
     counts(JOURNAL_ENTRIES, &[], "Entries appended to the journal"),
     level(JOURNAL_AWAY, &[], "1 while the shared journal's database is away, so that no call changes hands"),
@@ -313,6 +324,13 @@ pub fn destination_down(destination: &str, down: bool) {
 /// A connection for EIDO conveyance was made or lost; named as [`destination_down`] is.
 pub fn peer_connected(destination: &str, connected: bool) {
     gauge!(PEER_CONNECTED, "destination" => destination.to_owned()).set(f64::from(u8::from(connected)));
+}
+
+/// A contact was last proved at this second since 1970, 0 for never, and is an alarm or not; named as [`destination_down`] is.
+pub fn contact(contact: &str, proved_at: i64, unproved: bool) {
+    let at = u32::try_from(proved_at).map_or(0.0, f64::from);
+    gauge!(CONTACT_PROVED_AT, "contact" => contact.to_owned()).set(at);
+    gauge!(CONTACT_UNPROVED, "contact" => contact.to_owned()).set(f64::from(u8::from(unproved)));
 }
 
 /// An append of so many entries became durable.

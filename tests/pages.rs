@@ -12,8 +12,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// An answer with what the tests look at.
@@ -290,6 +290,101 @@ async fn an_operator_sends_a_letter_again_in_a_real_browser() {
     refuses.store(false, Ordering::SeqCst);
     let (pages, pictures) = (place.url(2), root().join("target/pictures"));
     tokio::task::spawn_blocking(move || browser::a_letter_is_sent_again_by_keyboard(&pages, &pictures)).await.unwrap();
+}
+
+/// A wrong address of the CAD is an alarm on every surface before any call; mended, it is proved. Nobody else may press, no
+/// call comes to be by it, and no surface shows an address.
+#[tokio::test]
+async fn a_wrong_contact_is_an_alarm_on_the_page_and_in_metrics_until_it_is_mended() {
+    let (wrong, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+    let (is_wrong, kept) = (Arc::clone(&wrong), Arc::clone(&asked));
+    let peer = Server::start("127.0.0.1:0".parse().unwrap(), move |received| {
+        let status = match received.path.as_str() {
+            "/eido" if is_wrong.load(Ordering::SeqCst) => 404,
+            "/eido" => 405,
+            _ => 200,
+        };
+        let body = String::from_utf8(received.body.to_vec()).unwrap();
+        let signed = received.header("fourth-signature").is_some();
+        kept.lock().unwrap().push((received.method.to_string(), received.path, body, signed));
+        async move { Reply::json(status, &serde_json::json!({})) }
+    });
+    let peer = peer.await.unwrap();
+    let place = place_that_reaches_nobody(&peer.url());
+    let team = format!(
+        "[handoff.channel.webhook.program.cso-north]\nurl = \"{}/offers?token=canary-token\"\nsecret = \"0123456789abcdef\"\n\
+         [handoff.channel.webhook]\nkind = \"webhook\"\n",
+        peer.url()
+    );
+    let text = std::fs::read_to_string(place.configuration()).unwrap() + team.as_str();
+    std::fs::write(place.configuration(), text).unwrap();
+    let _served = Served::start(&place);
+    let ops = Visitor::sign_in(&place.url(2), "ops").await;
+    let page = ops.look("/operations").await.text;
+    assert!(page.contains("New: it is tested soon") && !page.contains("NOT proved"), "{page}");
+    let desk = Visitor::sign_in(&place.url(2), "desk-1").await;
+    let test = "/operations/contacts/test";
+    assert_eq!(ops.ask("POST", test, "token=not-a-token&all=all").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(desk.press("/", test, "all=all").await.status, StatusCode::FORBIDDEN);
+    for nobodys in ["contact=nobody", "contact=cad&all=all", "contact=cad&contact=cad", ""] {
+        let refused = ops.press("/operations", test, nobodys).await;
+        assert!(refused.location.contains("said=no-contact"), "{nobodys}: {}", refused.location);
+    }
+    assert!(asked.lock().unwrap().is_empty(), "none of these tested anything");
+    let done = ops.press("/operations", test, "all=all").await;
+    assert!(done.location.ends_with("/operations?said=contact-asked#contacts"), "{}", done.location);
+    let page = eventually("the wrong one is an alarm and the good one proved", Duration::from_secs(20), async || {
+        let text = ops.look("/operations").await.text;
+        (text.contains("refused with code 404") && text.contains("· proved ")).then_some(text)
+    })
+    .await;
+    assert!(page.contains("Contacts that are not known to work: 1"), "on top of every page of an operator: {page}");
+    assert!(!desk.look("/").await.text.contains("not known to work"), "a call-taker can do nothing about it");
+    assert!(ops.look("/operations?lang=fr").await.text.contains("refusé avec le code 404"));
+    ops.look("/operations?lang=en").await;
+    let operations = async |path: &str| {
+        let bearer = format!("Bearer {TOKEN}");
+        let headers = [("authorization", bearer.as_str())];
+        let client = fourth_simulators::client::Client::new(Duration::from_secs(10));
+        let answer = client.send(hyper::Method::GET, &format!("{}{path}", place.url(3)), &headers, "").await.unwrap();
+        (answer.status, String::from_utf8(answer.body.to_vec()).unwrap())
+    };
+    let metrics = operations("/metrics").await.1;
+    for line in [
+        "fourth_contact_unproved{contact=\"cad\"} 1",
+        "fourth_contact_proved_at_seconds{contact=\"cad\"} 0",
+        "fourth_contact_unproved{contact=\"webhook/cso-north\"} 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+    let (status, ready) = operations("/readyz").await;
+    assert!(status == 200 && ready.contains("\"contacts\":{\"tested\":true,\"unproved\":1}"), "{status}: {ready}");
+    let listed = operations("/v1/undelivered").await.1;
+    for shown in [&page, &metrics, &ready, &listed] {
+        assert!(!shown.contains("canary") && !shown.contains("/eido") && !shown.contains("/offers"), "{shown}");
+    }
+    wrong.store(false, Ordering::SeqCst);
+    ops.press("/operations", test, "contact=cad").await;
+    eventually("it is proved", Duration::from_secs(20), async || {
+        let text = ops.look("/operations").await.text;
+        (!text.contains("NOT proved") && !text.contains("not known to work")).then_some(())
+    })
+    .await;
+    assert!(operations("/metrics").await.1.lines().any(|line| line == "fourth_contact_unproved{contact=\"cad\"} 0"));
+    let asked = asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 3, "two tests of the CAD and one of the team: {asked:?}");
+    for (method, path, body, signed) in asked {
+        match path.as_str() {
+            "/eido" => assert_eq!((method.as_str(), body.as_str()), ("OPTIONS", ""), "nothing comes to be in the CAD"),
+            _ => {
+                let told: serde_json::Value = serde_json::from_str(&body).unwrap();
+                assert!(signed && told["kind"] == "contact-test" && told.get("leg").is_none(), "{body}");
+            }
+        }
+    }
+    let journal = place.journal().to_str().unwrap().to_owned();
+    let (_, exported, _) = fourth(&["journal", "export", "--journal", &journal]);
+    assert!(!exported.contains("contact-test"), "a test is no story of a call: {exported}");
 }
 
 /// The dead letters, by form alone: no script, no caller, and only the operator.

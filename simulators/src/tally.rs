@@ -76,6 +76,8 @@ counters! {
     webhooks_repeated,
     /// Webhooks refused for a bad or missing signature.
     webhooks_refused,
+    /// Tests of the contact: answered, and no call.
+    contact_tests,
     /// Acceptances granted.
     accepts,
     /// Declines taken.

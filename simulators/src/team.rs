@@ -43,9 +43,10 @@ pub(crate) struct Surroundings {
 /// The webhook's body: what a team may rely on. Further fields are optional and not needed to answer.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Webhook {
-    /// `offer`, `withdraw` or `stand-back`.
+    /// `offer`, `withdraw`, `stand-back`, or `contact-test`.
     pub(crate) kind: String,
-    /// The leg, which names the incident too.
+    /// The leg, which names the incident too; a test of the contact has none.
+    #[serde(default)]
     pub(crate) leg: String,
     /// The accept deadline.
     #[serde(default)]
@@ -113,7 +114,12 @@ impl Team {
             count(&self.around.counters.webhooks_refused);
             return Reply::json(401, &serde_json::json!({ "title": error.to_string() }));
         }
-        let Ok(webhook) = serde_json::from_slice::<Webhook>(&received.body) else {
+        let webhook = serde_json::from_slice::<Webhook>(&received.body).ok();
+        if webhook.as_ref().is_some_and(|webhook| webhook.kind == "contact-test") {
+            count(&self.around.counters.contact_tests);
+            return Reply::json(200, &serde_json::json!({ "received": "contact-test" }));
+        }
+        let Some(webhook) = webhook.filter(|webhook| !webhook.leg.is_empty()) else {
             count(&self.around.counters.webhooks_refused);
             return Reply::json(422, &serde_json::json!({ "title": "`kind` and `leg` are required" }));
         };

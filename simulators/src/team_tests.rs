@@ -49,6 +49,10 @@ async fn an_unsigned_or_wrongly_signed_webhook_is_refused_and_a_repeated_one_act
     let wrong = client.send(hyper::Method::POST, url, &headers, body).await.unwrap();
     assert_eq!(wrong.status, 401);
     assert_eq!((peers.tally().webhooks_refused, peers.tally().offers), (2, 0));
+    assert_eq!(adapter.inner.webhook("contact-test", "", "contact-test.1").await, Some(200));
+    assert_eq!(adapter.inner.webhook("offer", "", "without-a-leg").await, Some(422));
+    let tally = peers.tally();
+    assert_eq!((tally.contact_tests, tally.webhooks_refused, tally.offers), (1, 3, 0), "a test is no call");
     assert_eq!(adapter.inner.offer("i1.1").await, Some(200));
     assert_eq!(adapter.inner.webhook("offer", "i1.1", "i1.1.offer").await, Some(200));
     until(&peers, "cleared", |tally| tally.clears == 1).await;

@@ -4,7 +4,6 @@ use super::client::{ClientFault, HttpClient, roots};
 use super::conveyance::Conveyance;
 use super::email::{MailAddress, Mailer};
 use super::names::Names;
-use super::notice;
 use super::retry::Answer;
 use super::settings::Settings;
 use crate::network::Dial;
@@ -39,9 +38,9 @@ impl Carriers {
     }
 
     /// Sends a notice by mail once.
-    pub(super) async fn mail(&self, key: &str, to: &[MailAddress], text: &[u8]) -> Answer {
+    pub(super) async fn mail(&self, key: &str, to: &[MailAddress], subject: &str, text: &[u8]) -> Answer {
         match &self.mailer {
-            Some(mailer) => mailer.send(key, to, notice::SUBJECT, text).await,
+            Some(mailer) => mailer.send(key, to, subject, text).await,
             None => Answer::Refused("no-mail-server".to_owned()),
         }
     }

@@ -62,21 +62,51 @@ impl HttpClient {
 
     /// Posts once. The caller bounds the time. Where no answer came the reason is `no-connection` or `no-answer`.
     pub(super) async fn post(&self, address: &Address, headers: Vec<(HeaderName, HeaderValue)>, body: Bytes) -> Answer {
+        match self.ask(Method::POST, address, headers, body).await {
+            Ok((status, retry_after_s)) => Answer::of_status(status, retry_after_s),
+            Err(why) => Answer::later(why, false),
+        }
+    }
+
+    /// Asks with OPTIONS whether anything stands at an address; the caller bounds the time. It is the one method that says
+    /// something of a resource without acting on it or fetching it (RFC 9110 section 9.3.7).
+    pub(super) async fn probe(&self, address: &Address, headers: Vec<(HeaderName, HeaderValue)>) -> Answer {
+        match self.ask(Method::OPTIONS, address, headers, Bytes::new()).await {
+            Ok((status, _)) if shows_the_way(status) => Answer::Taken,
+            Ok((status, _)) => Answer::Refused(format!("refused-{status}")),
+            Err(why) => Answer::later(why, false),
+        }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        address: &Address,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        body: Bytes,
+    ) -> Result<(u16, Option<u64>), &'static str> {
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = address.uri().clone();
         request.headers_mut().extend(headers);
         let response = match self.client.request(request).await {
             Ok(response) => response,
-            Err(error) => return Answer::later(if error.is_connect() { "no-connection" } else { "no-answer" }, false),
+            Err(error) => return Err(if error.is_connect() { "no-connection" } else { "no-answer" }),
         };
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after_s = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         // Read so that the peer can close in order; what it says does not matter, its status does.
         let _ = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        Answer::of_status(status, retry_after_s)
+        Ok((status, retry_after_s))
     }
+}
+
+/// True where an answer to OPTIONS shows that a message would find its way: also 405, of a door that only takes POST. Not a
+/// redirect, which is not followed; not what says that nobody is known here (404, 410) or that we are not (401, 403); and not
+/// a gateway's word that it finds nobody behind it.
+fn shows_the_way(status: u16) -> bool {
+    !matches!(status, 300..=399 | 401 | 403 | 404 | 407 | 410 | 421 | 502..=504)
 }
 
 pub(super) fn roots(path: &Path) -> Result<RootCertStore, ClientFault> {
@@ -92,4 +122,19 @@ pub(super) fn roots(path: &Path) -> Result<RootCertStore, ClientFault> {
         return Err(fault("holds no certificate".to_owned()));
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_options_proves_an_address_unless_it_says_that_nobody_is_there_or_we_are_nobody() {
+        for status in [200, 204, 400, 405, 406, 415, 422, 429, 500, 501] {
+            assert!(shows_the_way(status), "{status}");
+        }
+        for status in [301, 302, 308, 401, 403, 404, 407, 410, 421, 502, 503, 504] {
+            assert!(!shows_the_way(status), "{status}");
+        }
+    }
 }

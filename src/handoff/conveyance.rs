@@ -116,10 +116,15 @@ pub(super) type Answers = Arc<dyn Fn(&str, &str, PeerAnswer, u16) + Send + Sync>
 
 /// What one try asks of the connection.
 struct Ask {
-    text: String,
-    request: String,
-    recall: bool,
+    what: What,
     done: oneshot::Sender<Answer>,
+}
+
+enum What {
+    /// To send a message, and to wait for the peer's answer to its request.
+    Message { text: String, request: String, recall: bool },
+    /// To stand, and to bring a sign of life.
+    Life,
 }
 
 /// The connection to one destination. Cheap to clone.
@@ -129,9 +134,17 @@ pub(super) struct Peer(mpsc::Sender<Ask>);
 impl Peer {
     /// Sends a message once and waits for the peer's answer to it; the caller bounds the time.
     pub(super) async fn send(&self, message: &ConveyanceMessage, request: &str, recall: bool) -> Answer {
+        self.ask(What::Message { text: message.text(), request: request.to_owned(), recall }).await
+    }
+
+    /// Waits for a sign of life of the peer on an open connection, and tells it nothing; the caller bounds the time.
+    pub(super) async fn probe(&self) -> Answer {
+        self.ask(What::Life).await
+    }
+
+    async fn ask(&self, what: What) -> Answer {
         let (done, answer) = oneshot::channel();
-        let ask = Ask { text: message.text(), request: request.to_owned(), recall, done };
-        if self.0.try_send(ask).is_err() {
+        if self.0.try_send(Ask { what, done }).is_err() {
             return Answer::later("connection-busy", true);
         }
         answer.await.unwrap_or_else(|_| Answer::later("connection-lost", false))
@@ -192,6 +205,7 @@ impl Conveyance {
             answers,
             asks,
             waiting: BTreeMap::new(),
+            probes: Vec::new(),
         };
         runtime.spawn(link.run());
         Peer(to)
@@ -230,6 +244,8 @@ struct Link {
     answers: Answers,
     asks: mpsc::Receiver<Ask>,
     waiting: BTreeMap<String, (bool, oneshot::Sender<Answer>)>,
+    /// Told when the peer is next heard.
+    probes: Vec<oneshot::Sender<Answer>>,
 }
 
 /// Why a connection ended.
@@ -266,7 +282,8 @@ impl Link {
             while let Ok(ask) = self.asks.try_recv() {
                 let _ = ask.done.send(Answer::later(why, false));
             }
-            for (_, done) in std::mem::take(&mut self.waiting).into_values() {
+            let waiting = std::mem::take(&mut self.waiting).into_values().map(|(_, done)| done);
+            for done in waiting.chain(self.probes.drain(..)) {
                 let _ = done.send(Answer::later(why, false));
             }
             failures = failures.saturating_add(1);
@@ -288,9 +305,19 @@ impl Link {
         let mut next = first;
         loop {
             if let Some(ask) = next.take() {
-                let sent = socket.send(Frame::text(ask.text)).await;
                 self.waiting.retain(|_, (_, done)| !done.is_closed());
-                self.waiting.insert(ask.request, (ask.recall, ask.done));
+                self.probes.retain(|done| !done.is_closed());
+                let frame = match ask.what {
+                    What::Message { text, request, recall } => {
+                        self.waiting.insert(request, (recall, ask.done));
+                        Frame::text(text)
+                    }
+                    What::Life => {
+                        self.probes.push(ask.done);
+                        Frame::Ping(Bytes::new())
+                    }
+                };
+                let sent = socket.send(frame).await;
                 if sent.is_err() {
                     return Ended::Lost("connection-lost");
                 }
@@ -306,6 +333,9 @@ impl Link {
                 frame = socket.next() => match frame {
                     Some(Ok(frame)) => {
                         heard = monotonic_now();
+                        if !frame.is_close() {
+                            self.probes.drain(..).for_each(|done| drop(done.send(Answer::Taken)));
+                        }
                         if let Some(answer) = self.hear(&frame)
                             && socket.send(answer).await.is_err()
                         {

@@ -161,14 +161,14 @@ fn to_team(
         let page = settings.team_page.as_ref().ok_or("no-team-page")?;
         notice::text(&outgoing.effect.act, page).ok_or("no-message")
     };
-    let mut headers = keyed(outgoing)?;
+    let mut headers = key_header(&outgoing.effect.key)?;
     match to {
         To::Webhook { url, secret } => {
             let body = match webhook::body(outgoing, settings) {
                 Some(Ok(body)) => body,
                 Some(Err(_)) | None => return Err("no-message"),
             };
-            headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+            headers.extend(json_headers());
             let (url, secret) = ((*url).clone(), Some((*secret).clone()));
             Ok((Carrier::Post(Post { url, second_url: None, headers, secret }), Bytes::from(body)))
         }
@@ -187,22 +187,37 @@ fn to_team(
     }
 }
 
-fn keyed(outgoing: &Outgoing) -> Result<Vec<(HeaderName, HeaderValue)>, &'static str> {
-    let key = HeaderValue::from_str(&outgoing.effect.key).map_err(|_| "key-not-sendable")?;
+type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// The header by which a receiver knows a repeat.
+pub(super) fn key_header(key: &str) -> Result<Headers, &'static str> {
+    let key = HeaderValue::from_str(key).map_err(|_| "key-not-sendable")?;
     Ok(vec![(HeaderName::from_static(webhook::KEY_HEADER), key)])
 }
 
-fn to_cad(outgoing: &Outgoing, notice: &CadNotice, cad: &CadSettings) -> Result<Post, &'static str> {
-    let mut headers = keyed(outgoing)?;
-    headers.push((CONTENT_TYPE, HeaderValue::from_static(cad_writeback::CONTENT_TYPE)));
-    let name = HeaderValue::from_static(notice.name());
-    headers.push((HeaderName::from_static(cad_writeback::NOTICE_HEADER), name));
+/// The headers of a webhook besides its key and its signature.
+pub(super) fn json_headers() -> Headers {
+    vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))]
+}
+
+/// The headers by which the CAD knows us.
+pub(super) fn cad_headers(cad: &CadSettings) -> Result<Headers, &'static str> {
+    let mut headers = Vec::new();
     if let Some(bearer) = &cad.bearer {
         let value = HeaderValue::from_str(&format!("Bearer {}", bearer.text()));
         let mut value = value.map_err(|_| "bearer-not-sendable")?;
         value.set_sensitive(true);
         headers.push((AUTHORIZATION, value));
     }
+    Ok(headers)
+}
+
+fn to_cad(outgoing: &Outgoing, notice: &CadNotice, cad: &CadSettings) -> Result<Post, &'static str> {
+    let mut headers = key_header(&outgoing.effect.key)?;
+    headers.push((CONTENT_TYPE, HeaderValue::from_static(cad_writeback::CONTENT_TYPE)));
+    let name = HeaderValue::from_static(notice.name());
+    headers.push((HeaderName::from_static(cad_writeback::NOTICE_HEADER), name));
+    headers.extend(cad_headers(cad)?);
     Ok(Post { url: cad.url.clone(), second_url: cad.second_url.clone(), headers, secret: cad.secret.clone() })
 }
 

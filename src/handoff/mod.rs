@@ -6,6 +6,7 @@
 mod cad_writeback;
 mod carriers;
 mod client;
+mod contacts;
 mod conveyance;
 mod eido_offer;
 mod email;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use carriers::Carriers;
 pub use client::ClientFault;
+pub use contacts::{ContactState, TestPeriod};
 pub use conveyance::PeerAnswer;
 pub use email::{MailAddress, MailSecurity, MailSettings};
 pub use health::BreakerState;

@@ -13,6 +13,10 @@ use std::fmt::Write as _;
 /// The subject of every mail: the same, so that it tells nothing.
 pub(super) const SUBJECT: &str = "Fourth: open the team page";
 
+/// The subject and the text of a test: nobody must take it for a call, or a call for it.
+pub(super) const TEST_SUBJECT: &str = "Fourth: TEST, nothing to do";
+pub(super) const TEST_TEXT: &str = "TEST of this contact. There is no call and nothing to do.\n";
+
 /// Headers and body of a request.
 pub(super) type Request = (Vec<(HeaderName, HeaderValue)>, Bytes);
 

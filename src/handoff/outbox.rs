@@ -4,11 +4,15 @@
 //! withdrawal or stand-back ends an offer of its leg that is still being tried. Nothing is kept here across a restart:
 //! the desk submits again whatever has not been reported, under the same key.
 
+mod proving;
+
+use self::proving::Contacts;
 use super::Outcomes;
 use super::carriers::Carriers;
 use super::conveyance::{Answers, Peer};
 use super::health::{BreakerState, Change, Health, Thresholds, Urgency};
 use super::messages::{Carrier, Job, Kind, Post};
+use super::notice;
 use super::retry::{Answer, Next};
 use super::settings::{Address, Settings};
 use crate::clock::Clock;
@@ -43,7 +47,8 @@ impl Outbox {
         let queues = Mutex::default();
         let runtime = tokio::runtime::Handle::current();
         let peers = peers(&settings, &clock, &carriers, &reporter, &runtime);
-        OutboxHandle(Arc::new(Inner { settings, clock, carriers, reporter, runtime, queues, peers }))
+        let contacts = Contacts::of(&settings, &clock);
+        OutboxHandle(Arc::new(Inner { settings, clock, carriers, reporter, runtime, queues, peers, contacts }))
     }
 }
 
@@ -133,6 +138,7 @@ struct Inner {
     runtime: tokio::runtime::Handle,
     queues: Mutex<BTreeMap<String, Arc<Queue>>>,
     peers: BTreeMap<String, Peer>,
+    contacts: Contacts,
 }
 
 /// What waits for one destination.
@@ -321,7 +327,7 @@ impl Inner {
     async fn carry(&self, queue: &Queue, job: &Job, limit: Duration) -> Answer {
         match &job.carrier {
             Carrier::Post(post) => match &post.second_url {
-                None => self.post(job, post, &post.url, limit).await,
+                None => self.post(queue, job, post, &post.url, limit).await,
                 Some(second) => self.post_to_either(queue, job, post, second, limit).await,
             },
             Carrier::Eido { message, request } => {
@@ -329,20 +335,33 @@ impl Inner {
                     return Answer::Refused("no-such-channel".to_owned());
                 };
                 let recall = matches!(job.kind, Kind::Recall(_));
-                let sent = peer.send(message, request, recall);
-                tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false))
+                self.told(queue, None, limit, peer.send(message, request, recall)).await
             }
             Carrier::Mail { to } => {
-                let sent = self.carriers.mail(&job.key, to, &job.body);
-                tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false))
+                self.told(queue, None, limit, self.carriers.mail(&job.key, to, notice::SUBJECT, &job.body)).await
             }
         }
     }
 
-    async fn post(&self, job: &Job, post: &Post, url: &Address, limit: Duration) -> Answer {
+    async fn post(&self, queue: &Queue, job: &Job, post: &Post, url: &Address, limit: Duration) -> Answer {
         let headers = post.signed_headers(&job.body, self.clock.now());
-        let sent = self.carriers.http.post(url, headers, job.body.clone());
-        tokio::time::timeout(self.real(limit), sent).await.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false))
+        self.told(queue, Some(url), limit, self.carriers.http.post(url, headers, job.body.clone())).await
+    }
+
+    /// Waits for the answer within its time. What is taken proves the contact.
+    async fn told(
+        &self,
+        queue: &Queue,
+        at: Option<&Address>,
+        limit: Duration,
+        sent: impl Future<Output = Answer>,
+    ) -> Answer {
+        let answer = tokio::time::timeout(self.real(limit), sent).await;
+        let answer = answer.unwrap_or(Answer::later(NO_ANSWER_IN_TIME, false));
+        if answer == Answer::Taken {
+            self.taken_by(&queue.name, at);
+        }
+        answer
     }
 
     /// The machine's time of one try.
@@ -351,22 +370,23 @@ impl Inner {
     }
 
     /// Asks the first address, and the second too as soon as the first fails or is slow, at once where the first was
-    /// found dead before. The key makes one effect of two deliveries.
+    /// found dead before, by a message or by a test. The key makes one effect of two deliveries.
     async fn post_to_either(&self, queue: &Queue, job: &Job, post: &Post, second: &Address, limit: Duration) -> Answer {
         let found_dead = |dead: bool| held(&queue.health).first_is_dead = dead;
-        let head_start = if held(&queue.health).first_is_dead { Duration::ZERO } else { self.real(SECOND_AFTER) };
+        let dead = held(&queue.health).first_is_dead || self.contacts.first_cad_fails();
+        let head_start = if dead { Duration::ZERO } else { self.real(SECOND_AFTER) };
         let first = async {
-            let answer = self.post(job, post, &post.url, limit).await;
+            let answer = self.post(queue, job, post, &post.url, limit).await;
             found_dead(!answer.alive());
             answer
         };
         tokio::pin!(first);
         match tokio::time::timeout(head_start, &mut first).await {
             Ok(Answer::Taken) => return Answer::Taken,
-            Ok(answer) => return answer.or(self.post(job, post, second, limit).await),
+            Ok(answer) => return answer.or(self.post(queue, job, post, second, limit).await),
             Err(_) => found_dead(true),
         }
-        let other = self.post(job, post, second, limit);
+        let other = self.post(queue, job, post, second, limit);
         tokio::pin!(other);
         tokio::select! {
             biased;

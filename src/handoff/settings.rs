@@ -1,5 +1,6 @@
 //! Where messages go and how hard they are tried. Secrets never print.
 
+use super::contacts::TestPeriod;
 use super::email::{MailAddress, MailSettings};
 use super::notice::{self, PhoneNumber};
 use crate::record::ProgramId;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub recovery_s: u32,
     /// That pace: tries a second of each class of message. Recalls and back-up wait for no turn.
     pub recovery_rate_max_per_s: u32,
+    /// Hours between two tests of every destination, so that a wrong address is known before a call needs it; 0 for none.
+    pub contact_test_every_h: TestPeriod,
     /// Addresses for a host's name where no name server answers and none was ever learnt.
     pub fallback_addresses: BTreeMap<String, Vec<IpAddr>>,
 }
@@ -88,6 +91,7 @@ impl Default for Settings {
             breaker_open_s: 30,
             recovery_s: 30,
             recovery_rate_max_per_s: 50,
+            contact_test_every_h: TestPeriod::default(),
             fallback_addresses: BTreeMap::new(),
         }
     }
@@ -142,6 +146,9 @@ impl Settings {
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(sms) = &self.sms {
             notice::check_template(sms)?;
+        }
+        if self.channel.contains_key(super::messages::CAD) {
+            return Err("`channel.cad`: `cad` is the name of the CAD itself; call the channel otherwise".to_owned());
         }
         for (name, channel) in &self.channel {
             let fault = |why: &str| Err(format!("`channel.{name}` {why}"));
@@ -252,6 +259,17 @@ impl ChannelKind {
         match self {
             Self::Webhook | Self::WarmTransfer | Self::Eido => false,
             Self::Email | Self::Sms => true,
+        }
+    }
+
+    /// The name in the configuration.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::WarmTransfer => "warm-transfer",
+            Self::Email => "email",
+            Self::Sms => "sms",
+            Self::Eido => "eido",
         }
     }
 
@@ -470,6 +488,8 @@ mod tests {
         for wrong in [
             "retries = 1",
             "[channel.a]\nkind = \"pigeon\"",
+            "contact_test_every_h = 169",
+            "contact_test_every_h = -1",
             "[channel.a]\nkind = \"webhook\"\nurl = \"ftp://a/\"",
             "[channel.a]\nkind = \"webhook\"\nurl = \"/relative\"",
             "[channel.a]\nkind = \"webhook\"\nurl = \"https://user:password-in-url@a/\"",

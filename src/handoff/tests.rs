@@ -1,5 +1,6 @@
 //! Tests of the outbox against peers named by how they misbehave.
 
+mod contacts;
 mod conveyance;
 mod notices;
 mod recovery;
@@ -29,6 +30,7 @@ const SECRET: &str = "a-secret-of-this-team";
 #[derive(Debug, Clone)]
 struct Received {
     at: std::time::Instant,
+    method: hyper::Method,
     headers: HeaderMap,
     body: Bytes,
 }
@@ -53,11 +55,11 @@ type Script = fn(usize) -> (u16, Option<u32>, Duration);
 
 async fn served(request: Request<Incoming>, log: &Mutex<Vec<Received>>, script: Script) -> Response<Full<Bytes>> {
     let headers = request.headers().clone();
-    assert_eq!(request.method(), "POST");
+    let method = request.method().clone();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let number = {
         let mut log = log.lock().unwrap();
-        log.push(Received { at: crate::clock::monotonic_now(), headers, body });
+        log.push(Received { at: crate::clock::monotonic_now(), method, headers, body });
         log.len() - 1
     };
     let (status, retry_after, pause) = script(number);
@@ -234,7 +236,7 @@ async fn a_busy_team_is_tried_again_under_the_same_key_with_the_same_bytes() {
     let tries = peer.received();
     assert_eq!(tries.len(), 3);
     for one in &tries {
-        assert_eq!(one.header("idempotency-key"), "i1.3.offer");
+        assert_eq!((&one.method, one.header("idempotency-key")), (&hyper::Method::POST, "i1.3.offer"));
         assert_eq!(one.body, tries[0].body);
         let secret = Secret::try_from(SECRET.to_owned()).unwrap();
         let (stamp, signature) = (one.header("fourth-timestamp"), one.header("fourth-signature"));

@@ -61,6 +61,25 @@ struct Because<'a> {
     text: &'a str,
 }
 
+/// A test of the contact: no leg, no incident, no link, so that there is nothing in it to act on.
+#[derive(Serialize)]
+struct ContactTest<'a> {
+    kind: &'static str,
+    channel: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<&'a str>,
+    sent_at: Timestamp,
+}
+
+/// The body of a test: `kind` is `contact-test`. A receiver answers 2xx and does nothing.
+pub(super) fn contact_test(
+    channel: &'static str,
+    program: Option<&str>,
+    sent_at: Timestamp,
+) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&ContactTest { kind: "contact-test", channel, program, sent_at })
+}
+
 /// The body for a leg's effect; `None` for an effect that is not a team's.
 pub(super) fn body(outgoing: &Outgoing, settings: &Settings) -> Option<Result<Vec<u8>, serde_json::Error>> {
     let (kind, leg, plan) = match &outgoing.effect.act {

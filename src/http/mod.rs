@@ -28,7 +28,7 @@ pub use layers::guard;
 pub use limits::{LimitFault, Limits};
 pub use listener::{Door, DoorName, Drained, serve};
 pub use openapi::{OPERATIONS, Operation, document};
-pub use operations::Destination;
+pub use operations::{Contact, Destination};
 pub use problem::{KINDS, Kind, PROBLEM_MEDIA_TYPE, Problem};
 pub use proxy::{CadCopy, Copies, Proxy, ProxyFault, ProxySettings, assess_copies};
 pub use settings::Settings;
@@ -55,6 +55,9 @@ const DESCRIPTION: &str = include_str!("../../schemas/openapi.yaml");
 /// Asks the outbox how each destination is; the composition root gives it.
 pub type Destinations = Arc<dyn Fn() -> Vec<Destination> + Send + Sync>;
 
+/// Asks the outbox of every contact whether it is known to work; `None` where contacts are not tested.
+pub type Contacts = Arc<dyn Fn() -> Option<Vec<Contact>> + Send + Sync>;
+
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
 pub struct State {
@@ -70,6 +73,8 @@ pub struct State {
     pub limits: Arc<Limits>,
     /// How each destination of the outbox is; none without an outbox.
     pub destinations: Option<Destinations>,
+    /// Whether each contact is known to work; none without an outbox.
+    pub contacts: Option<Contacts>,
     /// Effects outstanding above which the adapter is not ready.
     pub undelivered_max: usize,
     /// True once the adapter is asked to stop: event streams end and readiness is lost.
@@ -94,6 +99,7 @@ impl State {
             metrics,
             limits: Arc::default(),
             destinations: None,
+            contacts: None,
             undelivered_max: 1_000,
             shutdown,
             event_streams: Arc::new(Semaphore::new(0)),
@@ -113,6 +119,13 @@ impl State {
     #[must_use]
     pub fn with_destinations(mut self, destinations: Destinations) -> Self {
         self.destinations = Some(destinations);
+        self
+    }
+
+    /// With a way to ask whether each contact is known to work.
+    #[must_use]
+    pub fn with_contacts(mut self, contacts: Contacts) -> Self {
+        self.contacts = Some(contacts);
         self
     }
 

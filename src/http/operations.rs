@@ -38,6 +38,7 @@ pub(super) async fn ready(state: Shared) -> Response {
         refused: state.desk.refused_policy(),
         undelivered,
         undelivered_max: state.undelivered_max,
+        contacts: contacts_of(&state),
         stopping: *state.shutdown.borrow(),
     });
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -49,6 +50,10 @@ pub(super) async fn metrics(state: Shared) -> Response {
     telemetry::incidents_open(state.desk.open_incidents().len());
     telemetry::record_heard(state.desk.last_heard().as_second(), state.desk.silent_since().is_some());
     telemetry::outbox_depth(state.desk.undelivered().len());
+    for contact in contacts_of(&state).unwrap_or_default() {
+        let proved_at = contact.proved_at.map_or(0, Timestamp::as_second);
+        telemetry::contact(&contact.name, proved_at, contact.unproved.is_some());
+    }
     telemetry::journal_away(state.desk.journal_away_since().is_some(), state.desk.incidents_apart());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, state.metrics.render()).into_response()
@@ -64,8 +69,13 @@ pub(super) async fn undelivered(state: Shared) -> Response {
     let DeadLetters { letters, letters_not_listed, .. } = state.desk.dead_letters();
     let destinations = state.destinations.as_ref().map(|destinations| destinations()).unwrap_or_default();
     let waiting = state.desk.undelivered().len();
-    let shown = Undelivered { letters, letters_not_listed, waiting, destinations };
+    let contacts = contacts_of(&state).unwrap_or_default();
+    let shown = Undelivered { letters, letters_not_listed, waiting, destinations, contacts };
     json(StatusCode::OK, &shown)
+}
+
+fn contacts_of(state: &State) -> Option<Vec<Contact>> {
+    state.contacts.as_ref().and_then(|contacts| contacts())
 }
 
 /// `POST /v1/undelivered/{key}/redrive`.
@@ -98,12 +108,26 @@ pub struct Destination {
     pub down_since: Option<Timestamp>,
 }
 
+/// Whether a destination is known to work, as the outbox tells it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Contact {
+    /// Its name in the configuration.
+    pub name: String,
+    /// What kind of destination, kebab-case.
+    pub kind: &'static str,
+    /// When it was last proved, if it was since the start.
+    pub proved_at: Option<Timestamp>,
+    /// Why it counts as unproved, where it does: an alarm.
+    pub unproved: Option<String>,
+}
+
 #[derive(Debug, Serialize)]
 struct Undelivered {
     letters: VecDeque<DeadLetter>,
     letters_not_listed: u64,
     waiting: usize,
     destinations: Vec<Destination>,
+    contacts: Vec<Contact>,
 }
 
 /// `GET /v1/roster`.
@@ -136,6 +160,7 @@ struct Signs<'a> {
     refused: Option<Arc<RefusedPolicy>>,
     undelivered: usize,
     undelivered_max: usize,
+    contacts: Option<Vec<Contact>>,
     stopping: bool,
 }
 
@@ -145,6 +170,7 @@ struct Readiness<'a> {
     journal: Part,
     policy: Policy<'a>,
     outbox: Outbox,
+    contacts: Contacts,
     stopping: bool,
 }
 
@@ -171,6 +197,13 @@ struct Outbox {
     undelivered_max: usize,
 }
 
+/// Never what readiness is judged by: an adapter that is taken out for a contact would take away the good ones too.
+#[derive(Debug, Serialize)]
+struct Contacts {
+    tested: bool,
+    unproved: usize,
+}
+
 impl<'a> Readiness<'a> {
     fn of(signs: &Signs<'a>) -> Self {
         let policy = signs.policy.is_some();
@@ -186,6 +219,10 @@ impl<'a> Readiness<'a> {
                 refused,
             },
             outbox: Outbox { ready: outbox, undelivered: signs.undelivered, undelivered_max: signs.undelivered_max },
+            contacts: Contacts {
+                tested: signs.contacts.is_some(),
+                unproved: signs.contacts.iter().flatten().filter(|contact| contact.unproved.is_some()).count(),
+            },
             stopping: signs.stopping,
         }
     }
@@ -203,6 +240,7 @@ mod tests {
             refused: None,
             undelivered: 3,
             undelivered_max: 3,
+            contacts: None,
             stopping: false,
         }
     }
@@ -223,6 +261,20 @@ mod tests {
         ] {
             assert!(!Readiness::of(&bad).ready);
         }
+    }
+
+    fn contact(unproved: Option<&str>) -> Contact {
+        let (name, unproved) = ("webhook/cso-north".to_owned(), unproved.map(str::to_owned));
+        Contact { name, kind: "webhook", proved_at: Some(Timestamp::UNIX_EPOCH), unproved }
+    }
+
+    #[test]
+    fn an_unproved_contact_is_shown_and_leaves_the_adapter_ready() {
+        let policy = policy();
+        let contacts = Some(vec![contact(None), contact(Some("refused-404"))]);
+        let sent = serde_json::to_value(Readiness::of(&Signs { contacts, ..signs(&policy) })).unwrap();
+        assert_eq!((&sent["ready"], &sent["contacts"]), (&object!(true), &object!({ "tested": true, "unproved": 1 })));
+        crate::http::shapes::tests::assert_fits(&sent, "Readiness");
     }
 
     #[test]
@@ -270,8 +322,12 @@ mod tests {
         let down_since = Some(Timestamp::UNIX_EPOCH);
         let cad = Destination { name: "cad".to_owned(), waiting: 2, breaker: "open", down_since };
         let destinations = vec![cad.clone(), Destination { breaker: "closed", down_since: None, ..cad }];
-        let sent = Undelivered { letters, letters_not_listed, waiting: 2, destinations };
+        let contacts = vec![contact(None), Contact { proved_at: None, ..contact(Some("no-connection")) }];
+        let sent = Undelivered { letters, letters_not_listed, waiting: 2, destinations, contacts };
         let sent = serde_json::to_value(sent).unwrap();
+        for contact in sent["contacts"].as_array().unwrap() {
+            crate::http::shapes::tests::assert_fits(contact, "Contact");
+        }
         assert_eq!(
             (&sent["letters"][0]["what"], &sent["letters"][0]["why"]),
             (&object!("cad"), &object!("refused-422"))

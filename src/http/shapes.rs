@@ -366,6 +366,11 @@ pub const SHAPES: &[Shape] = &[
                 "`ready`, `revision`, `digest`, and `refused`: what lies in its folder and may not be loaded, with its faults",
             ),
             always("outbox", Holds::Any, "`ready`, `undelivered` and `undelivered_max`"),
+            always(
+                "contacts",
+                Holds::Any,
+                "`tested`, and `unproved`: how many are not known to work; no part of `ready`",
+            ),
             always("stopping", Holds::Boolean, "The adapter was asked to stop"),
         ],
     },
@@ -388,6 +393,11 @@ pub const SHAPES: &[Shape] = &[
             always("letters_not_listed", Holds::Integer, "Older ones, which the journal alone still has"),
             always("waiting", Holds::Integer, "Messages not yet delivered or given up"),
             always("destinations", Holds::ListOf("Destination"), "Those that something was sent to since the start"),
+            always(
+                "contacts",
+                Holds::ListOf("Contact"),
+                "Whether each is known to work; none where they are not tested",
+            ),
         ],
     },
     Shape {
@@ -415,6 +425,21 @@ pub const SHAPES: &[Shape] = &[
                 "While not closed, new offers pass it by",
             ),
             or_null("down_since", Holds::Instant, "Since when it has been down"),
+        ],
+    },
+    Shape {
+        name: "Contact",
+        about: "Whether a destination is known to work, by its tests and by what it took.",
+        open: false,
+        members: &[
+            always("name", Holds::Text, "Its name in the configuration"),
+            always(
+                "kind",
+                Holds::OneOf(&["cad", "webhook", "warm-transfer", "eido", "email", "sms"]),
+                "What kind of destination",
+            ),
+            or_null("proved_at", Holds::Instant, "When it was last proved, if it was since the start"),
+            or_null("unproved", Holds::Text, "Why it counts as unproved, kebab-case: an alarm"),
         ],
     },
     Shape {

@@ -251,7 +251,7 @@ impl Incident {
     }
 
     /// True where every record that counted, and every request, is this agency's.
-    fn is_of_one_agency(&self, agency: &AgencyId) -> bool {
+    pub(super) fn is_of_one_agency(&self, agency: &AgencyId) -> bool {
         let its = |element: &String| element.strip_prefix(agency.as_str()).is_some_and(|rest| rest.starts_with('/'));
         let last = self.identity.as_ref().is_none_or(|identity| identity.agency == *agency);
         last && self.applied.keys().all(its) && self.asked.iter().all(|(_, of)| of == agency)

@@ -72,6 +72,12 @@ pub fn page(page: &Page<'_>) -> Markup {
                 @if let Some(since) = page.visitor.journal_away_since {
                     p.notice.notice-bad role="alert" { (icon(Icon::Warning)) (words.with("journal-away", &[("since", &words.day_and_time(since, page.now))])) }
                 }
+                @if page.visitor.contacts_unproved > 0 && Operating::allows(page.visitor) {
+                    p.notice.notice-bad role="alert" {
+                        (icon(Icon::Warning))
+                        a href="/operations#contacts" { (words.with("contacts.alarm", &[("n", &page.visitor.contacts_unproved.to_string())])) }
+                    }
+                }
                 @for waiver in &page.visitor.waived {
                     p.notice.notice-plain {
                         (words.with("waived", &[("safeguard", &waiver.safeguard), ("by", &waiver.signed_by), ("because", &waiver.because)]))
@@ -162,6 +168,7 @@ const BAD_NEWS: &[&str] = &[
     "out-of-order",
     "not-owed",
     "not-sent-again",
+    "no-contact",
     "nothing-to-choose",
     "reason-required",
     "no-leg",

@@ -17,8 +17,11 @@ pub mod call_taker;
 pub mod team;
 pub mod evaluation;
 pub mod operations;
+mod contacts;
 mod events;
 mod sign_in;
+
+pub use contacts::{Contact, Contacts};
 
 use crate::access::Access;
 use crate::call_processing::{CallProblem, Desk};
@@ -90,7 +93,8 @@ impl PageState {
         stopping: watch::Receiver<bool>,
     ) -> Result<Self, NoRandomness> {
         let sessions = Arc::new(Sessions::new(settings.session_h_max)?);
-        let doors = Doors { access, sessions, clock, tls: settings.tls, zone, desk: Some(Arc::clone(&desk)) };
+        let doors =
+            Doors { access, sessions, clock, tls: settings.tls, zone, desk: Some(Arc::clone(&desk)), contacts: None };
         Ok(Self {
             desk,
             doors,
@@ -98,6 +102,13 @@ impl PageState {
             streams: Arc::new(Semaphore::new(settings.event_streams_max)),
             stopping,
         })
+    }
+
+    /// With what is known of the contacts.
+    #[must_use]
+    pub fn with_contacts(mut self, contacts: Arc<dyn Contacts>) -> Self {
+        self.doors.contacts = Some(contacts);
+        self
     }
 }
 
@@ -117,6 +128,7 @@ pub fn router(state: PageState) -> Router {
         .merge(team::routes())
         .merge(evaluation::routes())
         .merge(operations::routes())
+        .merge(contacts::routes())
         .merge(events::routes())
         .merge(sign_in::routes())
         .merge(assets::routes())

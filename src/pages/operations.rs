@@ -1,5 +1,6 @@
-//! The operator's page: what could not be delivered, to whom, since when and why, and a press that has it sent again.
+//! The operator's page: what could not be delivered, to whom, since when and why, a press that has it sent again, and the contacts.
 
+use super::contacts::{self, Contact, why_of};
 use super::layout::{self, Icon, Page, icon, token};
 use super::team::reference;
 use super::visitor::{Entrant, Operating, Press, Visitor};
@@ -40,11 +41,13 @@ async fn look(State(state): State<PageState>, entrant: Entrant<Operating>, Query
         letters.push(state.desk.open_letter(letter).await);
     }
     let not_drawn = u64::try_from(held.letters.len().saturating_sub(letters.len())).unwrap_or(u64::MAX);
+    let contacts = state.doors.contacts.as_ref().and_then(|contacts| contacts.shown());
     let shown = Shown {
         visitor: &visitor,
         letters: &letters,
         more: held.letters_not_listed.saturating_add(not_drawn),
         waiting: state.desk.undelivered().len(),
+        contacts: contacts.as_deref(),
         now,
     };
     match asked.fragment.as_deref() {
@@ -88,6 +91,8 @@ pub struct Shown<'a> {
     pub more: u64,
     /// Messages on their way, or waiting to be tried again.
     pub waiting: usize,
+    /// Whether each contact is known to work; `None` where they are not tested.
+    pub contacts: Option<&'a [Contact]>,
     /// Now.
     pub now: Timestamp,
 }
@@ -129,6 +134,7 @@ impl Shown<'_> {
                         p.muted { (words.with("letters.more", &[("n", &self.more.to_string())])) }
                     }
                 }
+                (contacts::section(self.visitor, self.contacts, self.now))
             }
         }
     }
@@ -184,13 +190,6 @@ fn to_whom(words: &Words, opened: &OpenedLetter) -> String {
     }
 }
 
-fn why_of(words: &Words, why: &str) -> String {
-    match why.strip_prefix("refused-") {
-        Some(code) => words.with("letters.refused", &[("code", code)]),
-        None => words.why(why),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +223,7 @@ mod tests {
 
     fn html(language: Language, letters: &[OpenedLetter], more: u64) -> String {
         let visitor = samples::visitor(language, &[Role::Operator]);
-        let shown = Shown { visitor: &visitor, letters, more, waiting: 2, now: samples::now() };
+        let shown = Shown { visitor: &visitor, letters, more, waiting: 2, contacts: Some(&[]), now: samples::now() };
         shown.page(Some("sent-again"), 1.0).into_string()
     }
 

@@ -51,6 +51,7 @@ pub fn visitor(language: Language, roles: &[Role]) -> Visitor {
         waived: Vec::new(),
         silent_since: None,
         journal_away_since: None,
+        contacts_unproved: 0,
     }
 }
 
@@ -63,6 +64,7 @@ pub fn doors(access: Access) -> Doors {
         tls: false,
         zone: zone(),
         desk: None,
+        contacts: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who stands before a page and what they may do: every page and every press goes through one of two extractors.
 
+use super::contacts::{self, Contacts};
 use super::layout;
 use super::session::{IdHash, Sessions, hash_of};
 use super::words::{Language, Words};
@@ -37,6 +38,8 @@ pub struct Doors {
     pub zone: TimeZone,
     /// Where the policy in force is known.
     pub desk: Option<Arc<Desk>>,
+    /// Where the contacts are known.
+    pub contacts: Option<Arc<dyn Contacts>>,
 }
 
 /// Somebody recognised, with the words they read.
@@ -56,6 +59,8 @@ pub struct Visitor {
     pub silent_since: Option<Timestamp>,
     /// Since when the journal's database is away, so that no call changes hands.
     pub journal_away_since: Option<Timestamp>,
+    /// How many contacts are not known to work.
+    pub contacts_unproved: usize,
 }
 
 impl Visitor {
@@ -186,6 +191,7 @@ impl Doors {
                 waived: self.waived(),
                 silent_since: self.silent_since(),
                 journal_away_since: self.journal_away_since(),
+                contacts_unproved: self.contacts_unproved(),
             });
         }
         let identity = if is_loopback(parts) { self.access.loopback_identity() } else { None }?;
@@ -198,6 +204,7 @@ impl Doors {
             waived: self.waived(),
             silent_since: self.silent_since(),
             journal_away_since: self.journal_away_since(),
+            contacts_unproved: self.contacts_unproved(),
         })
     }
 
@@ -207,6 +214,10 @@ impl Doors {
 
     fn silent_since(&self) -> Option<Timestamp> {
         self.desk.as_ref()?.silent_since()
+    }
+
+    fn contacts_unproved(&self) -> usize {
+        self.contacts.as_deref().map_or(0, contacts::unproved)
     }
 
     fn waived(&self) -> Vec<WaiverSummary> {

@@ -258,3 +258,19 @@ fn place_of(words: &mut Vec<String>, word: &str) -> u32 {
     });
     u32::try_from(place + 1).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_a_profile_that_is_not_there_is_refused_and_none_is_left_out() {
+        let profiles = vec![Profile { facts: Facts::default(), gaps: Vec::new() }; 2];
+        let calls = |last: u32| Calls::new(&profiles, &[(0, Timestamp::UNIX_EPOCH), (last, Timestamp::UNIX_EPOCH)]);
+        let columns = calls(1).unwrap();
+        assert_eq!((columns.len(), columns.is_empty()), (2, false));
+        assert!(Calls::new(&profiles, &[]).unwrap().is_empty());
+        let fault = ColumnsError::NoSuchProfile { call: 1, profile: 2, profiles: 2 };
+        assert_eq!(calls(2).err(), Some(fault));
+    }
+}

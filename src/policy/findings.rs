@@ -49,6 +49,8 @@ struct Finder<'a> {
     view: View<'a>,
     stretches: Vec<Stretch>,
     live: RowSet,
+    /// By row: the calls that it holds and for which a fact that it asks for is not known.
+    unasked: Vec<Vec<Box>>,
 }
 
 /// Boxes, and the row that each is of.
@@ -69,7 +71,9 @@ impl Compiled {
     /// What the author should know of rows, cells and programs.
     pub(super) fn findings(&self) -> Vec<Finding> {
         let live = self.table.rules.without(&self.table.shadow);
-        let finder = Finder { view: self.view(), stretches: self.stretches(), live };
+        let view = self.view();
+        let unasked = (0..self.table.rows.len()).map(|row| view.unasked(row)).collect();
+        let finder = Finder { view, stretches: self.stretches(), live, unasked };
         let mut findings = Vec::new();
         let mut used: BTreeSet<usize> = BTreeSet::new();
         for (place, row) in self.table.rows.iter().enumerate().filter(|(_, row)| row.line > 0) {
@@ -206,8 +210,8 @@ impl Finder<'_> {
         self.stretches.iter().any(|stretch| chain.iter().flatten().any(|program| stretch.can(*program, true)))
     }
 
-    /// What comes before a rule for one program whatever the roster: exclusions, and the rules of a higher rank (or of its
-    /// own and named first) that would have found the same program.
+    /// What comes before a rule for one program whatever the roster: exclusions, the rules of a higher rank (or of its own
+    /// and named first) that would have found the same program, and what any rule of such a rank asks first.
     fn before(&self, row: usize, party: &Party, accompanied: bool, effective: &RowSet) -> Covers<'_> {
         let table = &self.view.policy.table;
         let together = table.bars_together(party.programs.iter().copied(), !accompanied);
@@ -224,6 +228,10 @@ impl Finder<'_> {
         // Rows stand by rank, then by id: what stands first is asked first.
         for other in same_shadow.and(effective).iter().take_while(|other| *other < row).filter(sends) {
             covers.add(other, self.view.row(other));
+        }
+        let rank_of = |row: usize| table.rows.get(row).map(rank);
+        for other in same_shadow.and(effective).iter().filter(|other| rank_of(*other) >= rank_of(row)) {
+            covers.add(other, self.unasked.get(other).map_or(&[], Vec::as_slice));
         }
         covers
     }

@@ -4,16 +4,12 @@ use super::column::Column;
 use super::compile::Coded;
 use super::decide::Assessment;
 use super::decision::{Flip, FlipChange, Route};
-use super::language::RowKind;
 use super::near::{CHANGES_MAX, Near};
-use super::route::{Can, Way};
 use super::row_set::{Rows, columns};
 use std::cmp::Reverse;
 
 /// Facts in a flip that takes a call off its program, at most.
 const AWAY_FACTS_MAX: usize = 2;
-/// Tables asked while one obstacle after the other is searched, at most.
-const FLIP_TRIES_MAX: u32 = 1_500;
 
 /// A change of the call: column and code.
 type Change = (usize, u16);
@@ -93,8 +89,7 @@ impl<const W: usize> Near<'_, W> {
         })
     }
 
-    /// The fewest changed facts that open a program. Every set of one, two and three facts that could is tried; of equally
-    /// small ways that way is told which leads to the first rule, one obstacle after the other.
+    /// The fewest changed facts that open a program: every set of one, two and three facts that could is tried.
     fn flip_to_open(&self) -> Option<Vec<Change>> {
         let near = (0..=CHANGES_MAX).fold(Rows::EMPTY, |near, count| near.or(&self.sending(count)));
         if near.is_empty() {
@@ -103,7 +98,6 @@ impl<const W: usize> Near<'_, W> {
         let cells = |row: usize| self.assessment.policy.paths.cells(row);
         let barring: Vec<u64> = self.barring().iter().map(cells).collect();
         let keeping = self.columns_by_row(near, self.keeping());
-        let mut tries = 0;
         for essence in [false, true] {
             let may = self.changeable(essence);
             // An exclusion that bars every program and names no fact that may be changed bars for good.
@@ -121,19 +115,9 @@ impl<const W: usize> Near<'_, W> {
                 }
                 let sets = sets.in_order();
                 let sweep = Sweep { near: self, from: None, changes: Vec::new(), chosen: Vec::new() };
-                let Some(swept) = sweep.find(&sets) else { continue };
-                let within = (0..=size).fold(Rows::EMPTY, |within, count| within.or(&self.exactly(count)));
-                let within = within.and(&self.assessment.policy.table.rules.in_words());
-                let rejecting = self.columns_by_row(within, self.rejecting());
-                for rule in within.iter() {
-                    let rejecting = rejecting.get(rule).copied().unwrap_or(0);
-                    let mut search =
-                        Search { near: self, rule, may, sets: &sets, changes: Vec::new(), tries: &mut tries };
-                    if search.open(&self.assessment.call, rejecting, size) {
-                        return Some(search.changes);
-                    }
+                if let Some(changes) = sweep.find(&sets) {
+                    return Some(changes);
                 }
-                return Some(swept);
             }
         }
         None
@@ -246,131 +230,5 @@ impl<const W: usize> Sweep<'_, W> {
         let goes = self.near.goes(&self.chosen, held, senders, || self.near.changed(&self.changes));
         let raises = || self.changes.iter().any(|(place, code)| self.near.raises(*place, *code));
         goes != self.from && (goes.is_none() || !raises())
-    }
-}
-
-/// The search for a way to one rule.
-struct Search<'a, const W: usize> {
-    near: &'a Near<'a, W>,
-    rule: usize,
-    /// Columns that may be changed.
-    may: u64,
-    /// Sets of columns that could open a program.
-    sets: &'a [u64],
-    changes: Vec<Change>,
-    tries: &'a mut u32,
-}
-
-impl<const W: usize> Search<'_, W> {
-    /// `rejecting`: the columns that reject the rule, as bits.
-    fn open(&mut self, call: &Coded, rejecting: u64, left: usize) -> bool {
-        let changed = self.changes.iter().fold(0, |bits, (place, _)| bits | 1 << place);
-        let needed = changed | rejecting;
-        if !self.sets.iter().any(|set| needed & !set == 0) {
-            return false;
-        }
-        let Assessment { policy, moment, .. } = self.near.assessment;
-        let table = &policy.table;
-        if let Some(place) = columns(rejecting).next() {
-            let Some(column) = table.columns.get(place) else { return false };
-            let wanted = |code: u16| column.accept.get(usize::from(code)).is_some_and(|rows| rows.contains(self.rule));
-            let codes: Vec<u16> = column.classes.iter().copied().filter(|code| wanted(*code)).collect();
-            return self.try_each(call, rejecting, place, column, &codes, left);
-        }
-        *self.tries += 1;
-        if *self.tries > FLIP_TRIES_MAX {
-            return false;
-        }
-        let places: Vec<usize> = self.changes.iter().map(|(place, _)| *place).collect();
-        let accepts = |rows: Rows<W>| {
-            self.changes.iter().fold(rows, |rows, (place, code)| rows.and(&self.near.accept(*place, *code)))
-        };
-        let (held, senders) = (accepts(self.near.others(&places)), accepts(self.near.senders(&places)));
-        if self.near.goes(&places, &held, &senders, || *call).is_some() {
-            return true;
-        }
-        if left == 0 {
-            return false;
-        }
-        let verdict = policy.verdict_of(call, moment, &held, table.soft(call), false);
-        let asked = match verdict.way {
-            Way::Ask(_) => table
-                .columns
-                .iter()
-                .enumerate()
-                .find(|(place, column)| call.codes.get(*place) == Some(&0) && self.is_asked(column.fact)),
-            Way::Nobody { why: Can::OutOfArea, .. } => {
-                table.zone_column.and_then(|place| Some((place, table.columns.get(place)?)))
-            }
-            Way::Nobody { why: Can::Absent(fact), .. } => {
-                table.columns.iter().enumerate().find(|(_, column)| column.fact == fact)
-            }
-            _ => None,
-        };
-        if let Some((place, column)) = asked
-            && self.try_each(call, 0, place, column, &column.classes, left)
-        {
-            return true;
-        }
-        // An exclusion need not be what stands in the way where the table asks, or nobody is there.
-        verdict.exclusions.iter().next().is_some_and(|barring| self.past(call, barring, left))
-    }
-
-    fn is_asked(&self, fact: usize) -> bool {
-        let policy = self.near.assessment.policy;
-        let asks = policy.table.rows.get(self.rule).is_some_and(|row| match &row.kind {
-            RowKind::Rule { ask, .. } => ask.contains(&fact),
-            RowKind::Exclusion(_) => false,
-        });
-        let mut programs = policy.sends_to(self.rule).filter_map(|place| policy.programs.get(place));
-        let zone = policy.table.zone_column.and_then(|place| policy.table.columns.get(place));
-        asks || programs.any(|program| {
-            program.required.contains(&fact) || (program.area.is_some() && zone.is_some_and(|zone| zone.fact == fact))
-        })
-    }
-
-    /// Changes one of the facts that an exclusion names so that it no longer holds and the rule still does.
-    fn past(&mut self, call: &Coded, barring: usize, left: usize) -> bool {
-        let policy = self.near.assessment.policy;
-        for place in columns(policy.paths.cells(barring)) {
-            let Some(column) = policy.table.columns.get(place) else { continue };
-            let frees = |code: u16| {
-                column
-                    .accept
-                    .get(usize::from(code))
-                    .is_some_and(|rows| !rows.contains(barring) && rows.contains(self.rule))
-            };
-            let codes: Vec<u16> = column.classes.iter().copied().filter(|code| frees(*code)).collect();
-            if self.try_each(call, 0, place, column, &codes, left) {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn try_each(
-        &mut self,
-        call: &Coded,
-        rejecting: u64,
-        place: usize,
-        column: &Column,
-        codes: &[u16],
-        left: usize,
-    ) -> bool {
-        let again = self.changes.iter().any(|(changed, _)| *changed == place);
-        if left == 0 || again || self.may & (1 << place) == 0 {
-            return false;
-        }
-        for code in codes.iter().filter(|code| !self.near.raises(place, **code)) {
-            let changed = self.near.assessment.policy.table.changed(call, place, *code);
-            let accepts = column.accept.get(usize::from(*code)).is_some_and(|rows| rows.contains(self.rule));
-            let rejecting = (rejecting & !(1 << place)) | (u64::from(!accepts) << place);
-            self.changes.push((place, *code));
-            if self.open(&changed, rejecting, left - 1) {
-                return true;
-            }
-            self.changes.pop();
-        }
-        false
     }
 }

@@ -246,6 +246,16 @@ mod tests {
     }
 
     #[test]
+    fn a_shift_that_ends_at_the_hour_it_begins_is_a_whole_day() {
+        let mut round = shift(8 * 60, 8 * 60);
+        round.days = [false, true, false, false, false, false, false];
+        assert!(!open(&[round.clone()], "2026-03-03T07:59:59-08:00"));
+        assert!(open(&[round.clone()], "2026-03-03T08:00:00-08:00"));
+        assert!(open(&[round.clone()], "2026-03-04T07:59:59-08:00"));
+        assert!(!open(&[round], "2026-03-04T08:00:00-08:00"));
+    }
+
+    #[test]
     fn clocks_going_forward_and_back_leave_no_gap_and_no_double_cover() {
         let night = [shift(22 * 60, 90)];
         // 2026-03-08 02:00 PST → 03:00 PDT; the shift ends at 01:30 before the jump.
@@ -294,6 +304,11 @@ mod tests {
         later.effective = Effective::parse("2026-05-01..").unwrap();
         assert_eq!(spoken(next(&later), local, &zone), "2026-05-01 16:00");
         assert_eq!(next(&later), "2026-05-01T16:00:00-07:00".parse::<Timestamp>().unwrap());
+        // A shift that begins now is open and no opening to come.
+        later = shift(23 * 60, 2 * 60);
+        assert_eq!(next(&later), "2026-03-03T23:00:00-08:00".parse::<Timestamp>().unwrap());
+        assert_eq!(spoken("2026-03-09T09:05:00-07:00".parse().unwrap(), local, &zone), "2026-03-09 09:05");
+        assert_eq!(spoken("2026-03-08T09:05:00-07:00".parse().unwrap(), local, &zone), "Sunday 09:05");
     }
 
     #[test]

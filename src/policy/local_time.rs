@@ -104,6 +104,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn the_second_of_each_change_of_clocks_is_told_as_the_zone_database_tells_it() {
+        for zone in ["America/Vancouver", "America/Toronto", "Australia/Lord_Howe"] {
+            let zone = TimeZone::get(zone).unwrap();
+            let local_time = LocalTime::of(&zone);
+            assert!(local_time.changes.len() > 50);
+            for change in local_time.changes.iter().skip(1) {
+                for second in change.at_s - 1..=change.at_s + 1 {
+                    let at = Timestamp::from_second(second).unwrap();
+                    let (found, expected) = (local_time.at(at), zone.to_datetime(at));
+                    assert_eq!(found.date, expected.date());
+                    let minute = i16::from(expected.hour()) * 60 + i16::from(expected.minute());
+                    assert_eq!(i16::try_from(found.minute).unwrap(), minute, "{at}");
+                    let unsettled = (change.at_s..change.unsettled_until_s).contains(&second);
+                    assert_eq!(found.unsettled, unsettled, "{at}");
+                    assert_eq!(local_time.settled(at).is_none(), found.unsettled, "{at}");
+                }
+                let settled = Timestamp::from_second(change.unsettled_until_s).unwrap();
+                assert!(!local_time.at(settled).unsettled && local_time.settled(settled).is_some());
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
         #[test]

@@ -191,11 +191,6 @@ impl<const W: usize> Near<'_, W> {
         self.sending.get(count).copied().unwrap_or(Rows::EMPTY)
     }
 
-    /// By column: rows that reject it.
-    pub(super) fn rejecting(&self) -> impl Iterator<Item = &Rows<W>> {
-        self.columns.iter().map(|column| &column.rejecting)
-    }
-
     /// By column: rows that it keeps from sending.
     pub(super) fn keeping(&self) -> impl Iterator<Item = &Rows<W>> {
         self.columns.iter().map(|column| &column.keeping)

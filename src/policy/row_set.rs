@@ -149,5 +149,14 @@ mod tests {
         assert_eq!(set.iter().collect::<Vec<_>>(), [3, 63, 64, 900, 1023]);
         assert_eq!(set.without(&RowSet::first(64)).iter().collect::<Vec<_>>(), [64, 900, 1023]);
         assert!(set.contains(63) && !set.contains(62) && !set.contains(ROWS_MAX));
+        // The first row, and the words up to the last, wherever it lies.
+        for row in [0, 63, 64, 130, 900, 1023] {
+            let mut one = RowSet::EMPTY;
+            one.insert(row);
+            assert_eq!((one.least(), one.words()), (Some(row), row / 64 + 1));
+            one.insert(1023);
+            assert_eq!((one.least(), one.words()), (Some(row), 16));
+        }
+        assert_eq!((RowSet::EMPTY.least(), RowSet::EMPTY.words()), (None, 0));
     }
 }

@@ -220,8 +220,9 @@ impl<const W: usize> Search<'_, W> {
 
     fn look(&mut self, way: Way, possible: &Rows<W>) {
         let table = &self.policy.table;
+        let elsewhere = possible.and(&table.bars_all_but.in_words());
         let live = table.rules.in_words().without(&table.shadow.in_words());
-        let mut targets = possible.and(&live.or(&table.bars_all_but.in_words()));
+        let mut targets = elsewhere.or(&possible.and(&live));
         let mut others = Rows::EMPTY;
         if let (Way::Go { row, .. }, Some(program)) = (way, self.now) {
             let accompanied = self.moment.duty(program).is_some_and(|duty| duty.accompanied);
@@ -233,13 +234,27 @@ impl<const W: usize> Search<'_, W> {
             }
             if live.contains(row) && !self.may_break(row) {
                 targets = self.above(row, &targets);
-            } else {
+            } else if live.contains(row) {
                 self.toward(None, &self.call.clone(), &mut Vec::new());
             }
+        }
+        // An exclusion that sends elsewhere holds for certain, whatever is answered: only one of its kind can decide.
+        if self.sending_elsewhere(way).is_some() {
+            (targets, others) = (elsewhere, Rows::EMPTY);
         }
         for target in targets.iter().chain(others.iter()) {
             self.toward(Some(target), &self.call.clone(), &mut Vec::new());
         }
+    }
+
+    /// The exclusion that decides and leaves a co-response.
+    fn sending_elsewhere(&self, way: Way) -> Option<usize> {
+        match way {
+            Way::Excluded(row) | Way::Ask(row) | Way::Nobody { row, .. } | Way::Go { row, .. } => Some(row),
+            Way::Barred { rule, .. } => Some(rule),
+            Way::Unsure | Way::NoRule => None,
+        }
+        .filter(|row| self.policy.table.bars_all_but.contains(*row))
     }
 
     fn has_tandem(&self, rows: &Rows<W>) -> bool {
@@ -332,13 +347,13 @@ impl<const W: usize> Search<'_, W> {
     /// the route has one of them.
     fn obstacles(&self, target: Option<usize>, call: &Coded, verdict: &Verdict<W>) -> Vec<(u64, Must)> {
         let table = &self.policy.table;
-        let excluding = target.filter(|row| table.bars_all_but.contains(*row));
         match verdict.way {
             Way::Unsure => {
                 let first = verdict.exclusions.and(&table.bars_all.in_words()).least();
                 let waiting = verdict.exclusions.and(&table.bars_all_but.in_words()).and(&verdict.soft);
-                match (first, excluding) {
+                match (first, target.filter(|row| table.bars_all_but.contains(*row))) {
                     (Some(row), _) => vec![(u64::MAX, Must::Leave(row))],
+                    (None, Some(row)) if waiting.contains(row) => self.to_be_certain(call, row),
                     (None, Some(_)) => {
                         waiting.iter().map(|row| (self.policy.paths.cells(row), Must::BeKnown)).collect()
                     }
@@ -346,34 +361,55 @@ impl<const W: usize> Search<'_, W> {
                 }
             }
             Way::Excluded(row) if table.bars_all.contains(row) => Vec::new(),
-            Way::Excluded(row) if table.bars_all_but.contains(row) => self.rules_to_come(call, row),
-            Way::Ask(row) | Way::Nobody { row, .. } | Way::Go { row, .. } | Way::Barred { rule: row, .. }
-                if table.bars_all_but.contains(row) =>
-            {
-                let others = self.policy.rules_but_for(call, self.moment, row);
-                let leave = others.iter().map(|rule| (u64::MAX, Must::Leave(rule)));
-                leave.chain(self.policy.waited_for(call, self.moment, verdict, row)).collect()
+            way => match (self.sending_elsewhere(way), target) {
+                // The first that holds for certain decides, and holds whatever is answered.
+                (Some(decider), Some(row)) if row == decider => self.obstacles_elsewhere(call, verdict, row),
+                (Some(decider), Some(row)) if row < decider => self.to_be_certain(call, row),
+                (Some(_), _) => Vec::new(),
+                (None, _) => self.obstacles_of_rules(target, call, verdict),
+            },
+        }
+    }
+
+    /// The same where the target decides and leaves a co-response.
+    fn obstacles_elsewhere(&self, call: &Coded, verdict: &Verdict<W>, exclusion: usize) -> Vec<(u64, Must)> {
+        match verdict.way {
+            Way::Excluded(_) => self.rules_to_come(call, exclusion),
+            Way::Go { .. } => {
+                let rules = self.policy.rules_but_for(call, self.moment, exclusion);
+                rules.iter().map(|rule| (u64::MAX, Must::Leave(rule))).collect()
             }
-            Way::Excluded(_) | Way::NoRule | Way::Ask(_) | Way::Barred { .. } | Way::Nobody { .. } | Way::Go { .. } => {
-                let own = target.and_then(|row| table.rows.get(row)).map(rank);
-                let mut obstacles = Vec::new();
-                for row in verdict.rules.iter() {
-                    let asked = self.policy.asked(row);
-                    let stands_before = table.rows.get(row).map(rank) >= own && asked & self.unknown(call) != 0;
-                    // A call goes past rules that send nobody, but for those that ask first.
-                    if target == Some(row) || self.now.is_some() {
-                        obstacles.extend(self.policy.waited_for(call, self.moment, verdict, row));
-                    }
-                    if stands_before || self.now.is_some() {
-                        obstacles.push((asked, Must::BeKnown));
-                        if target != Some(row) {
-                            obstacles.push((u64::MAX, Must::Leave(row)));
-                        }
-                    }
+            _ => self.policy.waited_for(call, self.moment, verdict, exclusion),
+        }
+    }
+
+    /// An exclusion that holds for want of answers holds for certain once each of them is known: the first.
+    fn to_be_certain(&self, call: &Coded, exclusion: usize) -> Vec<(u64, Must)> {
+        let columns = self.policy.table.columns.iter().zip(&call.codes).enumerate();
+        let mut soft = columns.filter(|(_, (column, code))| **code == 0 && column.soft.contains(exclusion));
+        soft.next().map(|(place, _)| (1 << place, Must::BeKnown)).into_iter().collect()
+    }
+
+    /// The same where no exclusion decides.
+    fn obstacles_of_rules(&self, target: Option<usize>, call: &Coded, verdict: &Verdict<W>) -> Vec<(u64, Must)> {
+        let table = &self.policy.table;
+        let own = target.and_then(|row| table.rows.get(row)).map(rank);
+        let mut obstacles = Vec::new();
+        for row in verdict.rules.iter() {
+            let asked = self.policy.asked(row);
+            let stands_before = table.rows.get(row).map(rank) >= own && asked & self.unknown(call) != 0;
+            // A call goes past rules that send nobody, but for those that ask first.
+            if target == Some(row) || self.now.is_some() {
+                obstacles.extend(self.policy.waited_for(call, self.moment, verdict, row));
+            }
+            if stands_before || self.now.is_some() {
+                obstacles.push((asked, Must::BeKnown));
+                if target != Some(row) {
+                    obstacles.push((u64::MAX, Must::Leave(row)));
                 }
-                obstacles
             }
         }
+        obstacles
     }
 
     fn unknown(&self, call: &Coded) -> u64 {

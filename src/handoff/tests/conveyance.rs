@@ -14,13 +14,13 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{Request as Asked, Response as Opened};
 
 /// An authority, and what it vouches for.
-struct Authority {
+pub(super) struct Authority {
     folder: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -60,7 +60,7 @@ impl Authority {
         Arc::new(config).into()
     }
 
-    fn settings(&self, port: u16, more: &str) -> Settings {
+    pub(super) fn settings(&self, port: u16, more: &str) -> Settings {
         let path = |name: &str| self.path(name).display().to_string();
         let text = format!(
             "ca_file = \"{}\"\n[conveyance]\ncertificate_file = \"{}\"\nkey_file = \"{}\"\nagency = \"psap.example\"\n\
@@ -75,15 +75,15 @@ impl Authority {
 }
 
 /// What a desk does with its n-th message (from 0): frames to answer with, or hang up.
-type Desk = fn(usize, &ConveyanceMessage) -> Option<Vec<Frame>>;
+pub(super) type Desk = fn(usize, &ConveyanceMessage) -> Option<Vec<Frame>>;
 
-struct NextDesk {
-    port: u16,
+pub(super) struct NextDesk {
+    pub(super) port: u16,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl NextDesk {
-    async fn start(authority: &Authority, protocol: &'static str, desk: Desk) -> Self {
+    pub(super) async fn start(authority: &Authority, protocol: &'static str, desk: Desk) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -122,7 +122,7 @@ impl NextDesk {
         Self { port, heard }
     }
 
-    fn heard(&self) -> Vec<String> {
+    pub(super) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()
     }
 }
@@ -140,7 +140,7 @@ fn request(message: &ConveyanceMessage) -> String {
     }
 }
 
-const PROTOCOL: &str = "emergency-ent1.0";
+pub(super) const PROTOCOL: &str = "emergency-ent1.0";
 
 /// Started outbox whose ends and answers are told.
 fn told(settings: Settings) -> (OutboxHandle, mpsc::UnboundedReceiver<End>) {

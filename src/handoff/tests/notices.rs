@@ -8,8 +8,19 @@ use std::process::{Child, Command};
 
 const PAGE: &str = "https://fourth.example.gov/team";
 
+/// What the mail server runs: it keeps mails, and knows no mailbox whose name begins with `nobody`.
+const KNOWN_ONLY: &str = "
+import aiosmtpd.handlers
+class Mailbox(aiosmtpd.handlers.Mailbox):
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if address.startswith('nobody'):
+            return '550 5.1.1 no such mailbox'
+        envelope.rcpt_tos.append(address)
+        return '250 OK'
+";
+
 /// A mail server of its own, that keeps what it takes in a Maildir.
-struct MailServer {
+pub(super) struct MailServer {
     child: Child,
     port: u16,
     folder: tempfile::TempDir,
@@ -23,8 +34,9 @@ impl Drop for MailServer {
 }
 
 impl MailServer {
-    async fn start(more: &[&str]) -> Self {
+    pub(super) async fn start(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("known.py"), KNOWN_ONLY).unwrap();
         let signed = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         std::fs::write(folder.path().join("ca.pem"), signed.cert.pem()).unwrap();
         std::fs::write(folder.path().join("key.pem"), signed.signing_key.serialize_pem()).unwrap();
@@ -35,7 +47,8 @@ impl MailServer {
             .args(["-m", "aiosmtpd", "-n", "-l", &format!("127.0.0.1:{port}")])
             .args(["--tlscert", cert.to_str().unwrap(), "--tlskey", key.to_str().unwrap()])
             .args(more)
-            .args(["-c", "aiosmtpd.handlers.Mailbox"])
+            .args(["-c", "known.Mailbox"])
+            .current_dir(&folder)
             .arg(folder.path().join("mail"))
             .spawn()
             .expect("`make install` installs python3-aiosmtpd");
@@ -55,17 +68,17 @@ impl MailServer {
         panic!("the mail server does not answer: is Debian's python3-aiosmtpd installed? (`make install`)");
     }
 
-    fn ca_file(&self) -> PathBuf {
+    pub(super) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    fn mails(&self) -> Vec<String> {
+    pub(super) fn mails(&self) -> Vec<String> {
         let Ok(files) = std::fs::read_dir(self.folder.path().join("mail/new")) else { return Vec::new() };
         files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
     }
 
     /// Settings whose channel `mail` goes to this server under the authority of this file.
-    fn settings(&self, ca_file: &Path, security: &str, more: &str) -> Settings {
+    pub(super) fn settings(&self, ca_file: &Path, security: &str, more: &str) -> Settings {
         let port = self.port;
         let text = format!(
             "team_page = \"{PAGE}\"\nca_file = \"{}\"\n[mail]\nhost = \"127.0.0.1\"\nport = {port}\n\

@@ -105,3 +105,22 @@ fn a_known_record_that_asks_anew_is_kept_for_its_request_and_changes_nothing_els
     assert_eq!(world.good(21, again()), [], "once");
     assert_eq!(names(&world.good(30, cancel("q1"))), ["withdrawn", "closed"]);
 }
+
+/// An agency takes back a request only where nobody else's record or request stands in the incident, whichever came last.
+#[test]
+fn a_call_that_any_other_agency_has_is_not_of_one_agency() {
+    let (own, other) = (AgencyId::new("own"), AgencyId::new("own-county"));
+    let asked_by = |agency: &AgencyId| (asked("q1"), agency.clone());
+    let mut incident = asked_then(&[]).incident;
+    let seen = incident.identity.clone().unwrap();
+    let mut stands = |last: &AgencyId, element: &str, asking: &AgencyId| {
+        incident.identity = Some(RecordIdentity { agency: last.clone(), ..seen.clone() });
+        incident.applied = [("own/e1".to_owned(), at(0)), (element.to_owned(), at(1))].into();
+        incident.asked = [asked_by(&own), asked_by(asking)].into();
+        incident.is_of_one_agency(&own)
+    };
+    assert!(stands(&own, "own/e2", &own));
+    assert!(!stands(&other, "own/e2", &own), "the newest record");
+    assert!(!stands(&own, "own-county/e2", &own), "a record before it");
+    assert!(!stands(&own, "own/e2", &other), "a request");
+}

@@ -480,3 +480,34 @@ fn an_exclusion_that_names_whom_it_bars_recalls_that_team_and_no_other() {
     let asked: Vec<&str> = fresh.incident.legs.iter().map(|leg| leg.plan.program.as_str()).collect();
     assert_eq!(asked, ["b"]);
 }
+
+/// Ties only grow: a merge is not made a link by a later record, and only a newer record ends a link.
+#[test]
+fn ties_only_grow_and_a_newer_record_alone_ends_a_link() {
+    use crate::record::{RELATED_MAX, Related, Relation};
+    let tie = |incident: &mut Incident, how: Relation, applied: bool| {
+        incident.relate(&Related { incident: "other".to_owned(), how }, applied);
+        incident.related.get("other").copied()
+    };
+    let kinds = [Relation::MergedInto, Relation::MergedFrom, Relation::SplitFrom, Relation::Linked];
+    for (first_at, first) in kinds.into_iter().enumerate() {
+        for (then_at, then) in kinds.into_iter().enumerate() {
+            let mut incident = Incident::new(IncidentId::new("i1"));
+            assert_eq!(tie(&mut incident, first, false), Some(first), "an older record says it too");
+            assert_eq!(tie(&mut incident, then, true), Some(kinds[first_at.min(then_at)]));
+        }
+        let mut incident = Incident::new(IncidentId::new("i1"));
+        tie(&mut incident, first, true);
+        assert_eq!(tie(&mut incident, Relation::Unlinked, false), Some(first), "an older record unties nothing");
+        let left = Some(first).filter(|how| *how != Relation::Linked);
+        assert_eq!(tie(&mut incident, Relation::Unlinked, true), left, "what was merged or split stays so");
+        assert_eq!(tie(&mut incident, Relation::Unlinked, true), left);
+    }
+    let mut incident = Incident::new(IncidentId::new("i1"));
+    for number in 0..2 * RELATED_MAX {
+        incident.relate(&Related { incident: number.to_string(), how: Relation::Linked }, true);
+    }
+    assert_eq!(incident.related.len(), RELATED_MAX + 1, "one more than are followed, which is doubt");
+    incident.relate(&Related { incident: "0".to_owned(), how: Relation::MergedInto }, true);
+    assert_eq!(incident.related.get("0"), Some(&Relation::MergedInto), "a tie that is known grows all the same");
+}

@@ -97,6 +97,23 @@ fn only_what_the_rank_that_decides_asks_for_keeps_a_call() {
     assert!(!asking(false, false));
 }
 
+/// Regression: where another rule asks for consent first, a rule for calls in which it is not known never sends anybody.
+#[test]
+fn a_rule_for_calls_about_which_another_asks_first_is_said_to_send_nobody() {
+    let sends_nobody = |send: &str, other: &str| {
+        let named = |id: &str, rule: String| rule.replace("id = \"r\"", &format!("id = \"{id}\""));
+        let rules = [named("other", rule(send, other)), named("alone", rule("[\"van\"]", "consent = \"unknown\""))];
+        let programs = [program("van", "community", ""), program("line", "phone", "")];
+        let text = format!("{HEAD}{}{}", programs.concat(), rules.concat());
+        let findings = Candidate::read(&files(&text)).unwrap().findings();
+        findings.iter().any(|found| found.row == "alone" && found.code == "asks-only")
+    };
+    assert!(sends_nobody("[\"van\"]", "ask = [\"consent\"]"), "a rule of its rank asks");
+    assert!(sends_nobody("[\"line\"]", "rank = 1\nask = [\"consent\"]"), "a higher one asks, whoever it sends");
+    assert!(!sends_nobody("[\"van\"]", "rank = -1\nask = [\"consent\"]"), "a lower one comes too late to ask");
+    assert!(!sends_nobody("[\"van\"]", ""));
+}
+
 /// Without anybody's key only where every rule that holds at the deciding rank says so, and never by an exclusion.
 #[test]
 fn one_rule_that_wants_a_key_keeps_the_call_for_a_person() {

@@ -1,6 +1,9 @@
 //! Every kind of fault names file, line, key and the nearest valid word.
 
 use super::*;
+use crate::policy::column::ZONES_MAX;
+use crate::policy::compile::COLUMNS_MAX;
+use crate::policy::row_set::ROWS_MAX;
 
 /// The test policy with one text replaced must have exactly this fault (`file:line key [help]`).
 fn fault(from: &str, to: &str, key: &str, help: &str) {
@@ -123,4 +126,30 @@ fn faults_of_cases_have_their_lines() {
             (10, "case[1].expect.route", "did you mean `psr`?"),
         ]
     );
+}
+
+/// What a bit-set, a column's bit or a zone's bit has no place for would be left out of every decision: it is refused.
+#[test]
+fn a_policy_of_more_rows_facts_or_zones_than_there_is_room_for_is_refused() {
+    let numbered = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let head = "[policy]\nid = \"p\"\ntitle = \"P\"\nrevision = \"1\"\ntime_zone = \"America/Los_Angeles\"\nmode = \"advise\"\n";
+    let read = |text: &str| Candidate::read(&files(&format!("{head}{text}"))).map(|read| read.compiled);
+    let row = |number: usize| format!("[[exclusion]]\nid = \"x{number}\"\nweapon = \"used\"\nbecause = \"x\"\n");
+    let fact = |number: usize| format!("[fact.f{number}]\nvalues = [\"no\", \"yes\"]\n");
+    let used = |number: usize| format!("[[exclusion]]\nid = \"x{number}\"\nf{number} = \"yes\"\nbecause = \"x\"\n");
+    let facts = |count: usize| numbered(count, &fact) + &numbered(count, &used);
+    let zone = |number: usize| format!("[zone.z{number}]\nzones = [\"east\"]\n");
+    let zones = |count: usize| numbered(count, &zone) + &row(0);
+    let room = |build: &dyn Fn(usize) -> String, most: usize, held: &dyn Fn(&Compiled) -> usize, says: &str| {
+        let already = held(&read(&build(1)).unwrap()) - 1;
+        let full = read(&build(most - already)).unwrap_or_else(|faults| panic!("{}", told(&faults)));
+        assert_eq!(held(&full), most, "{says}");
+        for more in [1, 2] {
+            let faults = read(&build(most - already + more)).err().unwrap_or_else(|| panic!("{says}: {more} too many"));
+            assert!(faults.0.iter().any(|fault| fault.message.contains(says)), "{}", told(&faults));
+        }
+    };
+    room(&|count| numbered(count, &row), ROWS_MAX, &|built| built.table.rows.len(), "more than 1024 rows");
+    room(&facts, COLUMNS_MAX, &|built| built.table.columns.len(), "more than 64 facts");
+    room(&zones, ZONES_MAX - 1, &|built| built.sources.zones.names().len(), "more than 511 zones");
 }

@@ -1,4 +1,4 @@
-//! However many machine words hold a policy's rows, the same is asked, told and counted.
+//! However many machine words hold a policy's rows, and on whatever night, the same is asked, told and counted.
 
 use super::allocations::{calls, city, policy};
 use super::*;
@@ -46,4 +46,31 @@ fn a_what_if_answers_as_one_by_one_where_the_rows_fill_their_words() {
         assert_eq!(answered, calls.len());
         assert!(statuses.len() >= 5, "{statuses:?}");
     }
+}
+
+/// A what-if decides by the minute of the clock where it can: not in an hour that comes twice or begins late.
+#[test]
+fn a_what_if_answers_as_one_by_one_on_nights_on_which_clocks_change() {
+    let text = POLICY.replace("from = \"06:00\", to = \"24:00\"", "from = \"20:15\", to = \"01:30\"");
+    let policy = compile(&text);
+    let yelling = facts(&[("nature", "person-yelling"), ("setting", "outdoors"), ("zone", "city"), ("weapon", "none")]);
+    let profiles = [Profile { facts: yelling.clone(), gaps: Vec::new() }];
+    let (mut hours, mut statuses) = (BTreeMap::new(), BTreeSet::new());
+    for night in ["2025-11-01T19:00", "2026-03-07T19:00"] {
+        let minutes =
+            (0..12 * 60).map(|minute| at(night).checked_add(jiff::SignedDuration::from_mins(minute)).unwrap());
+        let calls: Vec<(u32, Timestamp)> = minutes.map(|at| (0, at)).collect();
+        let columns = Calls::new(&profiles, &calls).unwrap();
+        let available = Availability::default();
+        policy.what_if_each(&columns, &available, |number, _, answer| {
+            assert_eq!(answer, policy.route_only(&yelling, &[], calls[number].1, &available), "{}", calls[number].1);
+            statuses.insert(answer.status);
+        });
+        for (hour, counts) in &policy.what_if(&columns, &available).hour {
+            *hours.entry(*hour).or_insert(0) += counts.values().sum::<u64>();
+        }
+    }
+    assert_eq!(statuses.len(), 2, "{statuses:?}");
+    // One o'clock comes twice in autumn, two o'clock not at all in spring.
+    assert_eq!((hours.get(&1), hours.get(&2), hours.get(&3)), (Some(&180), Some(&60), Some(&120)), "{hours:?}");
 }

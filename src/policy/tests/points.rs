@@ -12,7 +12,7 @@ use crate::policy::ordered::Scene;
 use crate::policy::route::Way;
 use proptest::prelude::*;
 
-const HEAD: &str = r#"
+pub(super) const HEAD: &str = r#"
 [policy]
 id = "small"
 title = "Small"
@@ -47,7 +47,7 @@ const FACTS: &[(&str, &[&str], &[&str])] = &[
     ("age", &["<= 26", ">= 18, unknown"], &["10", "20", "40"]),
     (
         "zone",
-        &["east", "not(west)", "west, outside", "not(east, unknown)"],
+        &["east", "not(west)", "west, outside", "not(east, unknown)", "city", "not(city)"],
         &["outside", "city", "city,east", "city,west", "city,east,west"],
     ),
     ("consent", &["given", "not(refused, withdrawn)", "given, unknown"], &["given", "not-sought", "refused"]),
@@ -121,12 +121,12 @@ fn built(text: &str) -> (Compiled, Written) {
     (Compiled::build(read(), String::new()).unwrap(), read())
 }
 
-/// Every call that can be told apart, as facts by name.
-fn points() -> Vec<BTreeMap<String, String>> {
-    FACTS.iter().fold(vec![BTreeMap::new()], |points, (name, _, values)| {
+/// Every call that can be told apart by these facts, as facts by name.
+fn points_of(facts: &[usize]) -> Vec<BTreeMap<String, String>> {
+    facts.iter().map(|fact| FACTS[*fact]).fold(vec![BTreeMap::new()], |points, (name, _, values)| {
         let with = |point: &BTreeMap<String, String>, value: Option<&&str>| {
             let mut point = point.clone();
-            point.extend(value.map(|value| ((*name).to_owned(), (*value).to_owned())));
+            point.extend(value.map(|value| (name.to_owned(), (*value).to_owned())));
             point
         };
         points
@@ -134,6 +134,10 @@ fn points() -> Vec<BTreeMap<String, String>> {
             .flat_map(|point| std::iter::once(None).chain(values.iter().map(Some)).map(|value| with(point, value)))
             .collect()
     })
+}
+
+fn points() -> Vec<BTreeMap<String, String>> {
+    points_of(&[0, 1, 2, 3, 4, 5])
 }
 
 fn away(bits: usize) -> Availability {
@@ -150,6 +154,91 @@ fn go(way: Way) -> Option<(usize, usize)> {
     match way {
         Way::Go { row, program, .. } => Some((row, program)),
         _ => None,
+    }
+}
+
+/// A second co-response, which must know something and whose officer comes on some dates only.
+const NURSE: &str = r#"
+[program.nurse]
+kind = "co-response"
+crew = [{ members = ["a"], officer = true, effective = "2026-01-01.." }]
+hours = [{ days = "Mon..Sun", from = "00:00", to = "24:00" }]
+required = ["callback"]
+legs = [{ channel = "a", accept_deadline_s = 60 }]
+"#;
+/// Facts that the policies of several co-responses name.
+const NAMED: [usize; 5] = [0, 1, 3, 4, 5];
+
+/// Several exclusions that send to one of two co-responses, a rule or two behind them, and a safeguard.
+fn co_responses() -> impl Strategy<Value = String> {
+    let chosen = || prop::collection::vec((prop::sample::select(&NAMED[..]), 0..8_usize), 0..3);
+    let exclusion = (chosen(), prop::sample::select(vec!["pact", "pact", "nurse", "ordinary"]), 0..3_usize);
+    let rule = (chosen(), prop::sample::select(vec!["line", "team", "pact"]), 0..4_usize);
+    let claim = (chosen(), prop::sample::select(vec!["pact", "nurse", "any", "co-response"]));
+    (prop::collection::vec(exclusion, 1..4), prop::collection::vec(rule, 1..3), claim).prop_map(
+        |(exclusions, rules, (when, target))| {
+            let mut text = HEAD.to_owned() + NURSE;
+            for (number, (choice, send, date)) in exclusions.iter().enumerate() {
+                let date = ["", "", "effective = \"2026-01-01..\"\n"][*date];
+                let cells = cells(choice);
+                text +=
+                    &format!("[[exclusion]]\nid = \"x{number}\"\nbecause = \"x\"\nsend = \"{send}\"\n{date}{cells}");
+            }
+            for (number, (choice, send, ask)) in rules.iter().enumerate() {
+                let ask = ["", "", "ask = [\"consent\"]\n", "ask = [\"zone\"]\n"][*ask];
+                let cells = ask.to_owned() + &cells(choice);
+                text += &format!(
+                    "[[rule]]\nid = \"r{number}\"\nbecause = \"r\"\nrank = {number}\nsend = [\"{send}\"]\n{cells}"
+                );
+            }
+            let when = cells(&when).trim().replace('\n', ", ");
+            format!("{text}[[safeguard]]\nid = \"s\"\nnever = {{ send = \"{target}\", when = {{ {when} }} }}\n")
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    /// Whose exclusion decides where several hold or may hold, and to whom it sends, to the proof and at every point.
+    #[test]
+    fn what_is_proved_of_several_co_responses_is_what_every_point_says(text in co_responses()) {
+        let (policy, written) = built(&text);
+        let proofs = policy.proofs(&written.safeguards);
+        let safeguard = &written.safeguards[0];
+        let Promise::Never(targets) = &safeguard.promise else { unreachable!() };
+        let claim = policy.space.of_cells(&policy.table, &safeguard.when);
+        let is_meant = |row_program: usize| targets.iter().any(|target| match target {
+            SendTarget::Any => true,
+            SendTarget::Kind(kind) => policy.programs[row_program].kind == *kind,
+            SendTarget::Program(place) => *place == row_program,
+            SendTarget::Unaccompanied => unreachable!(),
+        });
+        let gone = |bits: usize| {
+            let mut away = away(bits);
+            away.unstaffed.extend((bits & 8 != 0).then(|| ProgramId::new("nurse")));
+            away
+        };
+        let mut broken = None;
+        for date in DATES {
+            let gone: Vec<_> = (0..16).map(gone).collect();
+            let rosters: Vec<_> = gone.iter().map(|gone| policy.moment(at(date), gone).with_duties()).collect();
+            for point in points_of(&NAMED) {
+                let call = policy.table.code(&facts_of(&point));
+                let at_point = policy.space.around_exactly(&policy.table, &call);
+                if !claim.iter().any(|own| policy.space.meet(own, &at_point).is_some()) {
+                    continue;
+                }
+                for moment in &rosters {
+                    if go(policy.verdict(&call, moment).way).is_some_and(|(_, program)| is_meant(program)) {
+                        broken = Some((date, point.clone()));
+                    }
+                }
+            }
+        }
+        let proof = proofs.iter().find(|proof| proof.safeguard == "s").unwrap();
+        prop_assert_eq!(proof.holds(), broken.is_none(), "{:?} {:?} {}", proof, broken, text);
+        prop_assert!(proof.call.as_ref().is_none_or(|call| call.confirmed), "{:?} {}", proof, text);
     }
 }
 

@@ -87,6 +87,116 @@ fn an_officer_who_leaves_cannot_be_counted_on_after_midnight() {
 }
 
 #[test]
+fn a_proof_counts_with_the_crew_of_the_night_before_where_a_shift_runs_past_midnight() {
+    let officers = POLICY
+        .replace("officer = true, effective = \"..2025-12-31\"", "effective = \"..2025-12-31\"")
+        .replace("\"peer\"], effective = \"2026", "\"officer\"], officer = true, effective = \"2026")
+        .replace("id = \"youth\"\n", "id = \"youth\"\neffective = \"2026-01-01..\"\n");
+    let alone =
+        "\n[[safeguard]]\nid = \"extra\"\nnever = { send = \"unaccompanied\", when = { nature = \"youth-crisis\" } }\n";
+    let faults = failing(&(officers.clone() + alone));
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].message.contains("2026-01-01") && faults[0].message.contains("→ youth"), "{}", faults[0].message);
+    // A shift that ends at midnight leaves nobody of the old crew on duty on the new crew's first day.
+    for until in ["24:00", "23:00", "00:00"] {
+        compile(&(officers.replace("to = \"02:00\"", &format!("to = \"{until}\"")) + alone));
+    }
+}
+
+/// A policy of one rule, `noise` to the crisis line, with more lines before it and `never any` after it.
+fn noise(rule: &str, exclusions: &str, when: &str) -> String {
+    let head = POLICY
+        .split("[[exclusion]]")
+        .next()
+        .unwrap()
+        .replace("[zone.city]", "[zone.hills]\nzones = [\"west\"]\n[zone.city]");
+    format!(
+        "{head}{exclusions}\n[[rule]]\nid = \"noise\"\nnature = \"noise\"\nbecause = \"x\"\nsend = [\"crisis-line\"]\n{rule}\n\
+         [[safeguard]]\nid = \"extra\"\nnever = {{ send = \"any\", when = {{ {when} }} }}\n"
+    )
+}
+
+#[test]
+fn a_proof_knows_that_a_call_can_be_in_a_zone_that_no_row_names() {
+    let in_the_city = "[[exclusion]]\nid = \"city\"\nzone = \"city\"\nbecause = \"x\"\n";
+    let faults = failing(&noise("", in_the_city, "zone = \"not(outside, unknown)\""));
+    assert!(faults[0].message.contains("→ crisis-line"), "{faults:?}");
+    let in_the_hills = "[[exclusion]]\nid = \"hills\"\nzone = \"hills\"\nbecause = \"x\"\n";
+    compile(&noise("", &(in_the_city.to_owned() + in_the_hills), "zone = \"not(outside, unknown)\""));
+    // What is in a part is in the whole.
+    compile(&noise("zone = \"east\"", "", "zone = \"not(city)\""));
+}
+
+#[test]
+fn a_rule_that_asks_for_the_place_sends_where_it_is_known_to_the_proof_too() {
+    let asks = "ask = [\"zone\"]";
+    compile(&noise(asks, "", "zone = \"unknown\""));
+    for known in ["zone = \"outside\"", "zone = \"east\"", "nature = \"noise\""] {
+        assert!(failing(&noise(asks, "", known))[0].message.contains("→ crisis-line"), "{known}");
+    }
+}
+
+/// Dates that differ in one thing alone are looked at each for itself: who may come, with an officer or without, and where.
+#[test]
+fn a_proof_looks_at_every_date_on_which_anything_is_different() {
+    let crews = |first: &str, then: &str| {
+        POLICY
+            .replace(
+                "{ members = [\"worker\", \"officer\"], officer = true, effective = \"..2025-12-31\" }",
+                &format!("{{ members = [\"worker\"]{first}, effective = \"..2025-12-31\" }}"),
+            )
+            .replace(
+                "{ members = [\"worker\", \"peer\"], effective = \"2026-01-01..\" }",
+                &format!(
+                    "{{ members = [\"worker\"]{then}, effective = \"2026-01-01..2026-01-31\" }}, \
+                     {{ members = [\"worker\"]{then}, effective = \"2026-02-01..\" }}"
+                ),
+            )
+            .replace("id = \"youth\"\n", "id = \"youth\"\neffective = \"2026-01-01..\"\n")
+    };
+    let never = |send: &str, when: &str| {
+        format!("\n[[safeguard]]\nid = \"extra\"\nnever = {{ send = \"{send}\", when = {{ {when} }} }}\n")
+    };
+    // In the night of the change alone the crew of before can come, without an officer, or with one.
+    let alone = failing(&(crews("", ", officer = true") + &never("unaccompanied", "nature = \"youth-crisis\"")));
+    assert!(alone[0].message.contains("2026-01-01") && alone[0].message.contains("→ youth"), "{alone:?}");
+    let acute = never("youth", "medical = \"acute\"");
+    let accompanied = failing(&(crews(", officer = true", "") + &acute));
+    assert!(
+        accompanied[0].message.contains("2026-01-01") && accompanied[0].message.contains("→ youth"),
+        "{accompanied:?}"
+    );
+    compile(&(crews("", "") + &acute));
+    // Until the year's end the west is served.
+    let area = "area = [{ zones = \"west\", effective = \"..2025-12-31\" }, { zones = \"east\" }]";
+    let west = never("psr", "zone = \"west\", nature = \"person-yelling\"");
+    let served = failing(&(POLICY.replace("area = \"city\"", area) + &west));
+    assert!(served[0].message.contains("→ psr"), "{served:?}");
+    compile(
+        &(POLICY.replace("area = \"city\"", "area = \"east\"")
+            + &never("psr", "zone = \"not(east)\", nature = \"person-yelling\"")),
+    );
+}
+
+/// The table bars what the built-in safeguards forbid; the proof does not take that on trust.
+#[test]
+fn a_built_in_safeguard_without_its_row_is_refuted_and_a_waived_one_is_said_to_be() {
+    let waiver = "\n[[waiver]]\nsafeguard = \"built-in.medical\"\nsigned_by = \"director\"\nbecause = \"paramedics\"\n";
+    let mut candidate = Candidate::read(&files(&(POLICY.to_owned() + waiver))).unwrap();
+    let medical = |candidate: &Candidate| {
+        let mut proofs = candidate.prove().into_iter();
+        proofs.find(|proof| proof.safeguard == "built-in.medical").unwrap()
+    };
+    let waived = medical(&candidate);
+    assert!(waived.waived && waived.call.is_none(), "{waived:?}");
+    // The row is left out of the table, and nobody has signed for it.
+    candidate.compiled.waivers.clear();
+    let refuted = medical(&candidate);
+    assert!(!refuted.waived && !refuted.holds(), "{refuted:?}");
+    assert!(refuted.call.is_some_and(|call| call.confirmed));
+}
+
+#[test]
 fn rules_that_overlap_at_one_rank_must_send_alike() {
     let text = format!(
         "{POLICY}\n[[rule]]\nid = \"also-yelling\"\nnature = \"person-yelling\"\nchecked = \"not(yes)\"\nbecause = \"also\"\nsend = [\"crisis-line\"]\n"

@@ -225,3 +225,39 @@ fn what_only_a_later_program_of_the_chain_needs_is_not_asked() {
     assert!(asked("\"psr\", \"crisis-line\"", &[("weapon", "none")]).contains(&"zone".to_owned()));
     assert!(!asked("\"crisis-line\", \"psr\"", &[("weapon", "none")]).contains(&"zone".to_owned()));
 }
+
+/// Regression: of exclusions that send to one co-response the first that holds for certain decides, and it sends only where a
+/// rule would take the call but for what it names. That an answer makes an earlier one certain was not looked for.
+#[test]
+fn what_makes_an_earlier_co_response_exclusion_certain_is_asked() {
+    let asked = |rule: &str, nature: &str| -> (Route, Vec<String>) {
+        let head = super::points::HEAD;
+        let text = format!(
+            r#"{head}
+            [[exclusion]]
+            id = "armed-and-willing"
+            because = "a weapon cannot be ruled out, and the person may agree"
+            weapon = "not(none)"
+            consent = "not(refused, withdrawn)"
+            send = "pact"
+            [[exclusion]]
+            id = "crisis"
+            because = "a person in crisis"
+            nature = "person-in-crisis"
+            send = "pact"
+            [[rule]]
+            id = "rule"
+            because = "x"
+            send = ["line"]
+            {rule}"#
+        );
+        let decision = decide(&compile(&text), &[("nature", nature)], "2025-11-04T12:00");
+        (decision.route, decision.questions.into_iter().map(|question| question.fact).collect())
+    };
+    let pact = Route::Program(ProgramId::new("pact"));
+    let both = ["weapon", "consent"].map(str::to_owned).to_vec();
+    // But for the nature the rule takes the call: the co-response comes, unless it is the weapon that decides.
+    assert_eq!(asked("nature = \"noise\"", "person-in-crisis"), (pact, both.clone()));
+    // But for the weapon the rule takes the call: the co-response comes where that is what decides.
+    assert_eq!(asked("weapon = \"none\"", "person-in-crisis"), (Route::Ordinary, both));
+}
