@@ -398,14 +398,12 @@ impl Account {
         if self.merged && !there && self.legs.values().any(|leg| leg.stands != Stands::Ended) {
             return Err(Violation::new("I2", "a team is asked or goes for a call that its sender merged into another"));
         }
-        if !self.closed && !self.dangers.is_empty() {
-            if let Some(leg) = self.exposed() {
-                let (program, stands) = (&leg.plan.program, leg.stands);
-                return Err(Violation::new(
-                    "I5",
-                    format!("{program} is {stands:?} although {:?} is known", self.dangers),
-                ));
-            }
+        if !self.closed
+            && !self.dangers.is_empty()
+            && let Some(leg) = self.exposed()
+        {
+            let (program, stands) = (&leg.plan.program, leg.stands);
+            return Err(Violation::new("I5", format!("{program} is {stands:?} although {:?} is known", self.dangers)));
         }
         if let Some((kind, _)) = self.unopened.first() {
             return Err(Violation::new("I3", format!("a duty ({}) that nobody is held to", kind.name())));
