@@ -253,6 +253,20 @@ fn surge_mode_adds_hours_places_and_rows() {
         rule("[\"van\"]", "surge = true")
     );
     assert!(told(&Policy::compile(&files(&text)).unwrap_err()).contains("in surge mode"));
+    // And compared: a rule, or hours, that count in surge mode alone.
+    let day = "hours = [{ days = \"Mon..Sun\", from = \"08:00\", to = \"20:00\" }]\n";
+    let hours = |further: &str| {
+        let hours = day.replace(" }]", &format!(" }}{further}]"));
+        policy(&[format!("[program.van]\nkind = \"community\"\n{LEG}{hours}"), rule("[\"van\"]", "")])
+    };
+    let rules = |further: &str| policy(&[program("van", "community", ""), rule("[\"van\"]", ""), further.to_owned()]);
+    let night = ", { days = \"Mon..Sun\", from = \"20:00\", to = \"22:00\", surge = true }";
+    let warmth =
+        "[[rule]]\nid = \"warmth\"\nnature = \"needs-shelter\"\nsurge = true\nbecause = \"cold\"\nsend = [\"van\"]\n";
+    for (without, with) in [(hours(""), hours(night)), (rules(""), rules(warmth))] {
+        assert!(!without.compare(&with).lets_nothing_more_through());
+        assert!(with.compare(&without).lets_nothing_more_through());
+    }
 }
 
 #[test]
