@@ -167,7 +167,10 @@ impl VisitMut for Planter<'_> {
                 let guard: Expr = never.map_or_else(|| guard.clone(), |on| parse_quote!(!#on && #guard));
                 arm.guard = Some((Default::default(), Box::new(guard)));
             }
-            if has_wild && !is_wild(arm) && let Some(on) = self.asked(line, format!("delete arm {pat}")) {
+            if has_wild
+                && !is_wild(arm)
+                && let Some(on) = self.asked(line, format!("delete arm {pat}"))
+            {
                 let guard: Expr = match arm.guard.take() {
                     Some((_, guard)) => parse_quote!(!#on && #guard),
                     None => parse_quote!(!#on),
@@ -226,7 +229,9 @@ fn has_let(expr: &Expr) -> bool {
     match expr {
         Expr::Let(_) => true,
         Expr::Binary(binary) => has_let(&binary.left) || has_let(&binary.right),
-        Expr::Block(block) => block.block.stmts.iter().any(|stmt| matches!(stmt, Stmt::Expr(expr, None) if has_let(expr))),
+        Expr::Block(block) => {
+            block.block.stmts.iter().any(|stmt| matches!(stmt, Stmt::Expr(expr, None) if has_let(expr)))
+        }
         _ => false,
     }
 }
@@ -320,7 +325,9 @@ fn named(name: &str, inner: impl Fn(usize) -> Vec<proc_macro2::TokenStream>) -> 
         "String" => vec![quote!(String::new()), quote!("xyzzy".into())],
         "Option" => [quote!(None)].into_iter().chain(one(quote!(Some))).collect(),
         "Result" => one(quote!(Ok)).collect(),
-        "Vec" => [quote!(Vec::new())].into_iter().chain(inner(0).into_iter().map(|value| quote!(vec![#value]))).collect(),
+        "Vec" => {
+            [quote!(Vec::new())].into_iter().chain(inner(0).into_iter().map(|value| quote!(vec![#value]))).collect()
+        }
         "Rows" | "RowSet" => {
             let of = format_ident!("{name}");
             vec![quote!(#of::EMPTY)]

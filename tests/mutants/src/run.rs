@@ -1,7 +1,7 @@
 //! Runs the planted test program: which test reaches which places, and which changes no test sees.
 
-use crate::Outcome;
 use crate::plant::Mutant;
+use crate::{NOT_TRIED, Outcome, ROOMS};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::IsTerminal;
@@ -29,11 +29,12 @@ pub struct Reach {
 }
 
 /// Runs every test alone; the quickest come first.
-pub fn reached(program: &Path, tree: &Path, prefixes: &[&str], count: usize) -> Outcome<Vec<Reach>> {
+pub fn reached(program: &Path, tree: &Path, count: usize) -> Outcome<Vec<Reach>> {
     let listed = Command::new(program).current_dir(tree).args(["--list", "--format", "terse"]).output()?;
     let listed = String::from_utf8(listed.stdout)?;
     let named = listed.lines().filter_map(|line| line.strip_suffix(": test"));
-    let tests: Vec<&str> = named.filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect();
+    let is_tried = |name: &&str| ROOMS.iter().any(|(_, tests)| is_of(name, tests)) && !name.contains(NOT_TRIED);
+    let tests: Vec<&str> = named.filter(is_tried).collect();
     let mut reaches = each(&tests, |test| {
         let path = tree.with_file_name(format!("reached-{}", test.replace(':', "_")));
         let begun = Instant::now();
@@ -57,7 +58,11 @@ pub fn reached(program: &Path, tree: &Path, prefixes: &[&str], count: usize) -> 
 /// The numbers of the changes that no test sees.
 pub fn survivors(program: &Path, tree: &Path, mutants: &[Mutant], reaches: &[Reach]) -> Outcome<BTreeSet<u32>> {
     let found = each(mutants, |mutant| {
-        let tests: Vec<&Reach> = reaches.iter().filter(|reach| reach.places.contains(&mutant.number)).collect();
+        let own = |reach: &&Reach| {
+            ROOMS.iter().any(|(room, tests)| mutant.file.starts_with(room) && is_of(&reach.test, tests))
+        };
+        let tests: Vec<&Reach> =
+            reaches.iter().filter(|reach| reach.places.contains(&mutant.number)).filter(own).collect();
         let (quick, slow): (Vec<&Reach>, Vec<&Reach>) = tests.into_iter().partition(|reach| reach.takes <= QUICK);
         let runs = [quick].into_iter().chain(slow.into_iter().map(|one| vec![one])).filter(|run| !run.is_empty());
         for run in runs {
@@ -75,6 +80,10 @@ pub fn survivors(program: &Path, tree: &Path, mutants: &[Mutant], reaches: &[Rea
     Ok(found.into_iter().flatten().collect())
 }
 
+fn is_of(test: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| test.starts_with(prefix))
+}
+
 fn test_program(program: &Path, tree: &Path, tests: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.current_dir(tree).args(["--exact", "--test-threads", "1", "-Zunstable-options", "--fail-fast"]).args(tests);
@@ -90,7 +99,8 @@ fn bounded(command: &mut Command, bound: Duration) -> Outcome<Option<ExitStatus>
     let (ended, waits) = std::sync::mpsc::channel::<()>();
     let id = child.id().to_string();
     let watch = thread::spawn(move || {
-        let late = waits.recv_timeout(bound).is_err_and(|problem| problem == std::sync::mpsc::RecvTimeoutError::Timeout);
+        let late =
+            waits.recv_timeout(bound).is_err_and(|problem| problem == std::sync::mpsc::RecvTimeoutError::Timeout);
         late && Command::new("kill").args(["-9", &id]).status().is_ok()
     });
     let status = child.wait()?;
