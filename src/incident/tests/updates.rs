@@ -511,3 +511,15 @@ fn ties_only_grow_and_a_newer_record_alone_ends_a_link() {
     incident.relate(&Related { incident: "0".to_owned(), how: Relation::MergedInto }, true);
     assert_eq!(incident.related.get("0"), Some(&Relation::MergedInto), "a tie that is known grows all the same");
 }
+
+/// By its sender's word the call is another incident's: whoever declines, and whomever a person chooses, nobody else is asked.
+#[test]
+fn a_merged_call_is_not_offered_on() {
+    let mut world = World::offered(&[&["a"], &["b"]]);
+    world.incident.related.insert("other".to_owned(), crate::record::Relation::MergedInto);
+    let events = world.good(20, decline(1));
+    assert!(!names(&events).contains(&"offered".to_owned()), "{events:?}");
+    assert_eq!(world.stands(), (Phase::Ordinary, Owner::Psap));
+    let chosen = world.send(30, &to_programs(&[&["b"]]));
+    assert_eq!(chosen.unwrap_err(), Refusal::NothingToChoose { why: "merged".to_owned() });
+}
