@@ -100,7 +100,7 @@ bench-provers:
 fuzz:
 	for target in eido cad_export_xml delimited conveyance narrative; do RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=60 || exit 1; done
 
-# Every small change to the policy and the incident that no test sees must be in tests/mutants/survivors.csv with its reason (about
-# an hour; `make mutants ASK="hours.rs route.rs"` takes some files).
+# Every small change to the policy and the incident that no test sees must be in tests/mutants/survivors.csv with its reason
+# (hours; `make mutants ASK="hours.rs route.rs"` takes some files).
 mutants:
 	cargo run --release --locked --manifest-path tests/mutants/Cargo.toml --target-dir target/mutants/tool -- $(ASK)

@@ -260,7 +260,7 @@ async fn a_merge_that_comes_in_an_overtaken_version_recalls_the_team_too() {
     }
 }
 
-/// Found by a simulated world: a call that was merged twice over stood open for ever where the second merge was heard first,
+/// Regression: a call that was merged twice over stood open for ever where the second merge was heard first,
 /// and was sent a second team where the first had arrived.
 #[tokio::test]
 async fn merges_are_followed_from_one_to_the_next() {

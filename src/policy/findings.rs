@@ -72,8 +72,7 @@ impl Compiled {
     pub(super) fn findings(&self) -> Vec<Finding> {
         let live = self.table.rules.without(&self.table.shadow);
         let view = self.view();
-        let unasked = (0..self.table.rows.len()).map(|row| view.unasked(row)).collect();
-        let finder = Finder { view, stretches: self.stretches(), live, unasked };
+        let finder = Finder { view, stretches: self.stretches(), live, unasked: view.unasked_by_row() };
         let mut findings = Vec::new();
         let mut used: BTreeSet<usize> = BTreeSet::new();
         for (place, row) in self.table.rows.iter().enumerate().filter(|(_, row)| row.line > 0) {

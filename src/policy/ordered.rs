@@ -134,6 +134,11 @@ impl<'a> View<'a> {
         self.ask(row).into_iter().flat_map(|fact| self.known(self.row(row), fact, false, false)).collect()
     }
 
+    /// The same of every row.
+    pub(super) fn unasked_by_row(&self) -> Vec<Vec<Box>> {
+        (0..self.policy.table.rows.len()).map(|row| self.unasked(row)).collect()
+    }
+
     /// Facts for want of which a row may hold.
     fn soft_facts(&self, row: usize) -> Vec<usize> {
         let columns = self.policy.table.columns.iter();

@@ -132,7 +132,7 @@ impl Compiled {
         let prover = Prover {
             view,
             stretches: self.stretches(),
-            unasked: (0..self.table.rows.len()).map(|row| view.unasked(row)).collect(),
+            unasked: view.unasked_by_row(),
             live: self.table.rules.without(&self.table.shadow),
         };
         let facts = self.sources.vocabulary.facts();

@@ -1,5 +1,6 @@
 //! One call as the raw journal entries tell it, folded by other code than the machine's.
 
+use crate::dangers::bars;
 use crate::oracle::Violation;
 use fourth_option::incident::{DutyKind, Event};
 use fourth_option::policy::LegPlan;
@@ -56,18 +57,6 @@ pub struct Told<'a> {
     pub dangers: &'a BTreeMap<String, Vec<(&'static str, &'static str)>>,
     pub now_ms: u64,
     pub terms_s: &'a dyn Fn(DutyKind) -> u32,
-}
-
-/// True where the value keeps every unaccompanied program from a call.
-fn bars(fact: &str, value: &str) -> bool {
-    match fact {
-        "weapon" => matches!(value, "present" | "used"),
-        "violence" => value == "physical",
-        "self_harm" => matches!(value, "means" | "attempt"),
-        "medical" => value == "acute",
-        "crime" => value == "in-progress",
-        _ => false,
-    }
 }
 
 fn broken(invariant: &'static str, what: impl Into<String>) -> Violation {

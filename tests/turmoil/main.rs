@@ -18,6 +18,8 @@
 
 #[path = "../worlds/chance.rs"]
 mod chance;
+#[path = "../worlds/dangers.rs"]
+mod dangers;
 #[path = "../worlds/disk.rs"]
 mod disk;
 #[cfg(feature = "canaries")]

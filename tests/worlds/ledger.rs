@@ -1,9 +1,10 @@
 //! What the raw journal entries say, folded by other code than the product's: who has each call, what is on offer, what is owed.
 
+use crate::dangers::bars;
 use crate::oracle::Violation;
 use crate::plan::Tie;
 use crate::ties::is_there;
-use crate::told::{Moment, Told, bars};
+use crate::told::{Moment, Told};
 use crate::world::BOUNDS;
 use fourth_option::incident::{Actor, DutyKind, DutyOutcome, Event};
 use fourth_option::policy::{LegPlan, Mode, ProgramKind, Status};

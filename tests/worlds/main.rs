@@ -15,6 +15,7 @@
 )]
 
 mod chance;
+mod dangers;
 mod disk;
 mod ledger;
 mod many;

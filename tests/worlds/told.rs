@@ -1,4 +1,4 @@
-//! What an entry is judged by beside the journal: when it was written, what records say, and which values are dangers.
+//! What an entry is judged by beside the journal: when it was written, and what records say.
 
 use crate::plan::Record;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,17 +26,5 @@ pub struct Told<'a> {
 impl Told<'_> {
     pub fn now(&self) -> Moment {
         Moment { ms: self.now_ms, batch: self.batch }
-    }
-}
-
-/// True where the value keeps every unaccompanied program from a call, whatever the policy says.
-pub fn bars(fact: &str, value: &str) -> bool {
-    match fact {
-        "weapon" => matches!(value, "present" | "used"),
-        "violence" => value == "physical",
-        "self_harm" => matches!(value, "means" | "attempt"),
-        "medical" => value == "acute",
-        "crime" => value == "in-progress",
-        _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Plants changes: those that cargo-mutants would make, each behind a number that is asked at run time.
 
 use crate::Outcome;
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, quote};
 use std::collections::BTreeSet;
 use std::path::Path;
 use syn::visit_mut::{self, VisitMut};
@@ -279,22 +279,7 @@ fn alternatives(op: &BinOp) -> Vec<BinOp> {
 /// Values that a function of this type could return without doing its work.
 fn values(of: &Type) -> Vec<proc_macro2::TokenStream> {
     match of {
-        Type::Path(path) => match path.path.segments.last() {
-            Some(last) => {
-                let inner = |place: usize| match &last.arguments {
-                    syn::PathArguments::AngleBracketed(args) => {
-                        let mut types = args.args.iter().filter_map(|arg| match arg {
-                            syn::GenericArgument::Type(of) => Some(of),
-                            _ => None,
-                        });
-                        types.nth(place).map(values).unwrap_or_default()
-                    }
-                    _ => Vec::new(),
-                };
-                named(&last.ident.to_string(), inner)
-            }
-            None => Vec::new(),
-        },
+        Type::Path(path) => path.path.segments.last().map(named).unwrap_or_default(),
         Type::Tuple(tuple) if tuple.elems.is_empty() => vec![quote!(())],
         Type::Tuple(tuple) => {
             // All firsts, and all lasts: not every combination, of which there are many.
@@ -315,22 +300,28 @@ fn values(of: &Type) -> Vec<proc_macro2::TokenStream> {
     }
 }
 
-fn named(name: &str, inner: impl Fn(usize) -> Vec<proc_macro2::TokenStream>) -> Vec<proc_macro2::TokenStream> {
-    let one = |path: proc_macro2::TokenStream| inner(0).into_iter().map(move |value| quote!(#path(#value)));
-    match name {
+/// The same of a type by its name; of what it holds, its first argument tells.
+fn named(of: &syn::PathSegment) -> Vec<proc_macro2::TokenStream> {
+    let first = match &of.arguments {
+        syn::PathArguments::AngleBracketed(args) => args.args.iter().find_map(|arg| match arg {
+            syn::GenericArgument::Type(of) => Some(of),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let held = first.map(values).unwrap_or_default();
+    match of.ident.to_string().as_str() {
         "bool" => vec![quote!(true), quote!(false)],
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => vec![quote!(0), quote!(1)],
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => vec![quote!(0), quote!(1), quote!(-1)],
         "f32" | "f64" => vec![quote!(0.0), quote!(1.0)],
         "String" => vec![quote!(String::new()), quote!("xyzzy".into())],
-        "Option" => [quote!(None)].into_iter().chain(one(quote!(Some))).collect(),
-        "Result" => one(quote!(Ok)).collect(),
-        "Vec" => {
-            [quote!(Vec::new())].into_iter().chain(inner(0).into_iter().map(|value| quote!(vec![#value]))).collect()
-        }
+        "Option" => [quote!(None)].into_iter().chain(held.iter().map(|value| quote!(Some(#value)))).collect(),
+        "Result" => held.iter().map(|value| quote!(Ok(#value))).collect(),
+        "Vec" => [quote!(Vec::new())].into_iter().chain(held.iter().map(|value| quote!(vec![#value]))).collect(),
         "Rows" | "RowSet" => {
-            let of = format_ident!("{name}");
-            vec![quote!(#of::EMPTY)]
+            let set = &of.ident;
+            vec![quote!(#set::EMPTY)]
         }
         _ => vec![quote!(Default::default())],
     }
